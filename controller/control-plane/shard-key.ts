@@ -1,0 +1,88 @@
+/**
+ * Where an object lives: its point on the 64-bit key ring, and the ids from which that point follows.
+ * Pure; knows nothing of microshards or of JetStream.
+ *
+ * A shard key is 16 hex digits: 32 bits of the client, 16 of the data type, 16 of the time window. Named objects have no
+ * time bits, so that an id alone finds them. An id is `<prefix>_<7 characters: the client's 32 bits><18 characters>`,
+ * in Crockford's base 32, lower case; what follows the client is time-ordered and random, or the hash of a name.
+ */
+
+export type ShardKey = string
+
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+const clientCharacters = 7
+const restCharacters = 18
+const timeWindowMilliseconds = 3_600_000
+
+/** Every id of ours, whatever its kind. The agent takes a namespace for ours by this very form. */
+export const idPattern = /^[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{25}$/
+
+/** The 32-bit FNV-1a hash of a text: spreads clients and data types over the ring, and never changes. */
+function hash32(text: string): number {
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  // FNV's upper bits are poor on short texts, and the upper bits are what the ring is cut by: finish with a mixer.
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b) >>> 0
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35) >>> 0
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+function encodeBase32(value: bigint, characters: number): string {
+  let text = ''
+  for (let rest = value, i = 0; i < characters; i++, rest >>= 5n) text = alphabet[Number(rest & 31n)] + text
+  return text
+}
+
+/** The client's 32 bits: read from an id of ours, hashed from any other name (a user, `system`). */
+export function clientBits(clientId: string): number {
+  if (!idPattern.test(clientId)) return hash32(clientId)
+  let bits = 0
+  for (const character of clientId.slice(clientId.indexOf('_') + 1).slice(0, clientCharacters)) {
+    bits = bits * 32 + alphabet.indexOf(character)
+  }
+  return bits % 2 ** 32
+}
+
+/**
+ * The point on the ring of what a client keeps of one data type. With a timestamp (streams in time: events, actions,
+ * measures) the last 16 bits are its hour, else zero.
+ * @param timestamp milliseconds since the epoch
+ * @example getShardKey('system', 'host') // '5d4c…0000': 16 hex digits
+ */
+export function getShardKey(clientId: string, dataType: string, timestamp?: number): ShardKey {
+  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0')
+  const window = timestamp === undefined ? 0 : Math.floor(timestamp / timeWindowMilliseconds) % 65536
+  return hex(clientBits(clientId), 8) + hex(hash32(dataType) >>> 16, 4) + hex(window, 4)
+}
+
+/** A new id: time-ordered within its client. `random` returns that many random bytes. */
+export function createId(
+  prefix: string,
+  clientId: string,
+  now: number,
+  random: (bytes: number) => Uint8Array = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+): string {
+  let entropy = 0n
+  for (const byte of random(5)) entropy = (entropy << 8n) | BigInt(byte)
+  const rest = (BigInt(now) << 40n) | entropy
+  return `${prefix}_${encodeBase32(BigInt(clientBits(clientId)), clientCharacters)}${encodeBase32(rest, restCharacters)}`
+}
+
+/** A new client's id (a project's): its ring bits are random, so that clients spread over the ring. */
+export function createClientId(
+  prefix: string,
+  now: number,
+  random: (bytes: number) => Uint8Array = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+): string {
+  const bits = random(4).reduce((value, byte) => value * 256 + byte, 0)
+  const client = encodeBase32(BigInt(bits), clientCharacters)
+  return `${prefix}_${client}${createId(prefix, 'any', now, random).slice(prefix.length + 1 + clientCharacters)}`
+}
+
+/** The id of what is found by a name: the same words always give the same id, so creating it twice is a conflict. */
+export function createNamedId(prefix: string, clientId: string, ...words: readonly string[]): string {
+  const digest = new Bun.CryptoHasher('sha256').update(JSON.stringify(words)).digest()
+  let value = 0n
+  for (const byte of digest.subarray(0, 11)) value = (value << 8n) | BigInt(byte)
+  return `${prefix}_${encodeBase32(BigInt(clientBits(clientId)), clientCharacters)}${encodeBase32(value, restCharacters)}`
+}
