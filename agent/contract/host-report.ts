@@ -1,0 +1,57 @@
+/**
+ * What is so on one host: the same small report at the same rate, whether all is well or nothing is. The agent writes
+ * it, the controller parses it. It names the generation that it answers.
+ */
+
+import * as v from 'valibot'
+import { hostNameSchema, idPattern } from './host-instructions.ts'
+
+const idSchema = v.pipe(v.string(), v.regex(idPattern))
+
+/** `converged`: the host matches; `applying`: not yet; `failed`: the last attempt did, and the next turn tries again. */
+export const objectStatusSchema = v.picklist(['applying', 'converged', 'failed'])
+
+export const objectReportSchema = v.object({
+  id: idSchema,
+  generation: v.number(),
+  status: objectStatusSchema,
+  /** What failed and why, in words for the operator; empty when nothing did. */
+  reason: v.optional(v.string()),
+  traceparent: v.optional(v.string()),
+})
+
+export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'draining', 'unknown'])
+
+export const instanceReportSchema = v.object({
+  ...objectReportSchema.entries,
+  haproxy: v.picklist(['running', 'stopped']),
+  keepalived: v.picklist(['running', 'stopped', 'stale']),
+  /** True while haproxy serves and keepalived may hold VIPs. */
+  serving: v.boolean(),
+  /** The VIPs that are on its uplink now. */
+  heldVips: v.array(v.string()),
+  /** By `<member id>:<port>`, as this instance's own checks see it. */
+  members: v.record(v.string(), memberStatusSchema),
+})
+
+export const hostReportSchema = v.object({
+  format: v.literal(1),
+  host: hostNameSchema,
+  /** Of the instructions applied last; 0 before the first. */
+  generation: v.number(),
+  agentVersion: v.string(),
+  /** New with each boot of the host: tells a reboot from a restart of the agent. */
+  bootId: v.string(),
+  /** Counts up with each report of one agent process. */
+  sequence: v.number(),
+  startedAt: v.string(),
+  reportedAt: v.string(),
+  networks: v.array(objectReportSchema),
+  machines: v.array(objectReportSchema),
+  instances: v.array(instanceReportSchema),
+})
+
+export type ObjectReport = v.InferOutput<typeof objectReportSchema>
+export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
+export type HostReport = v.InferOutput<typeof hostReportSchema>
+export type MemberStatus = v.InferOutput<typeof memberStatusSchema>
