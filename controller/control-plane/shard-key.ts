@@ -55,6 +55,19 @@ export function getShardKey(clientId: string, dataType: string, timestamp?: numb
   return hex(clientBits(clientId), 8) + hex(hash32(dataType) >>> 16, 4) + hex(window, 4)
 }
 
+/** What the ids of a client's objects begin with: its objects of one kind are neighbours in the order of ids. */
+export function clientIdPrefix(prefix: string, clientId: string): string {
+  return `${prefix}_${encodeBase32(BigInt(clientBits(clientId)), clientCharacters)}`
+}
+
+/** When an id was made by `createId`, in milliseconds since the epoch; null for what is not an id of ours. */
+export function timeOfId(id: string): number | null {
+  if (!idPattern.test(id)) return null
+  let value = 0n
+  for (const character of id.slice(-restCharacters)) value = (value << 5n) | BigInt(alphabet.indexOf(character))
+  return Number(value >> 40n)
+}
+
 /** A new id: time-ordered within its client. `random` returns that many random bytes. */
 export function createId(
   prefix: string,

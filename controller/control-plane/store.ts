@@ -116,7 +116,7 @@ export interface Change {
 }
 
 export interface StoreStatus {
-  readonly mode: 'embedded' | 'memory'
+  readonly mode: 'embedded' | 'distributed' | 'memory'
   readonly status: 'available' | 'unavailable'
   readonly serverVersion: string | null
   readonly microshards: readonly {
@@ -139,19 +139,45 @@ export interface Store {
     id: string,
     options?: { readonly latest?: boolean },
   ): Promise<StoredObject<Value> | null>
+  /** As `get`, but a tombstone is shown too, with the value null: it tells which actions the object has seen. */
+  getOrTombstone<Value>(
+    kind: Kind<Value>,
+    id: string,
+    options?: { readonly latest?: boolean },
+  ): Promise<StoredObject<Value | null> | null>
   /** Lists a kind across microshards, from memory, with stable paging. */
   list<Value>(kind: Kind<Value>, options?: ListOptions): Promise<Page<Value>>
   /** All of a kind, from memory at this very moment: what plans are made of. */
   snapshot<Value>(kind: Kind<Value>, clientId?: string): readonly StoredObject<Value>[]
   /** The kept versions of an object, oldest first; a tombstone has the value null. */
   history<Value>(kind: Kind<Value>, id: string): Promise<readonly StoredObject<Value | null>[]>
-  /** Writes all or nothing. Every write must share one shard key, else it throws a BUG. */
+  /**
+   * Writes all or nothing. Every write must share one shard key, else it throws a BUG. It rejects with
+   * `OutcomeUnknownError` in the one case in which nobody can tell what happened: see there.
+   */
   transact(transaction: Transaction): Promise<TransactionOutcome>
   /** Calls back after each whole transaction that memory has taken in, in order, until the returned function is called. */
   subscribe(listener: (changes: readonly Change[]) => void): () => void
   status(): Promise<StoreStatus>
   close(): Promise<void>
 }
+
+/**
+ * The microshard took a transaction in and could not be asked afterwards, for as long as the store waits, whether it
+ * is stored. Act on the same action id again: an object that records it has been written.
+ */
+export class OutcomeUnknownError extends Error {
+  override readonly name = 'OutcomeUnknownError'
+}
+
+/** A read that only the microshard's leader can answer (`latest`, `history`) found none. Memory still answers. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError'
+  readonly retryAfterSeconds = retryAfterSeconds
+}
+
+/** What a caller is told to wait before it asks an unavailable microshard again. */
+export const retryAfterSeconds = 1
 
 /** The shard key of an object, from its id alone. */
 export function shardKeyOf(kind: Kind<unknown>, id: string): ShardKey {

@@ -1,0 +1,156 @@
+/**
+ * What a transaction makes of the objects as they are: pure, and shared by every store, so that all judge alike.
+ */
+
+import { type CloudEvent, createCloudEvent, eventTypePattern } from './cloud-event.ts'
+import { idPattern, type ShardKey } from './shard-key.ts'
+import {
+  actionsKeptMaximum,
+  type EventDraft,
+  type Kind,
+  type StoredObject,
+  shardKeyOf,
+  type Transaction,
+  transactionWritesMaximum,
+  type VersionConflict,
+  type Write,
+} from './store.ts'
+
+/** NATS takes messages of up to a megabyte; what is left is for the object's own bookkeeping. */
+export const valueBytesMaximum = 900_000
+
+/** An object as a transaction would leave it. Where it will lie is known only once it is stored. */
+export type PlannedObject = Omit<StoredObject<unknown | null>, 'revision'>
+
+/** Version 0 marks the place of an object that was never written. */
+export type KnownObject = StoredObject<unknown | null>
+
+export type TransactionPlan =
+  | { readonly kind: 'conflict'; readonly conflicts: readonly VersionConflict[] }
+  | { readonly kind: 'write'; readonly objects: readonly PlannedObject[]; readonly events: readonly CloudEvent[] }
+
+/** True when an object is as a write expects it: at that version, or absent (never written, or a tombstone). */
+export function isAsExpected(current: KnownObject | null, expect: Write['expect']): boolean {
+  const actual = visibleVersion(current)
+  return expect === 'absent' ? actual === null : actual === expect
+}
+
+/** The version that a reader sees; null when it sees nothing. */
+export function visibleVersion(current: KnownObject | null): number | null {
+  return current === null || current.value === null ? null : current.version
+}
+
+/**
+ * Plans a transaction against the objects as `find` shows them.
+ * Values and event data pass through JSON here, so that what is read is always what was stored.
+ */
+export function planTransaction(
+  transaction: Transaction,
+  find: (kind: string, id: string) => KnownObject | null,
+  options: { readonly now: number; readonly random?: ((bytes: number) => Uint8Array) | undefined },
+): TransactionPlan {
+  const conflicts: VersionConflict[] = []
+  const objects: PlannedObject[] = []
+  for (const write of transaction.writes) {
+    const current = find(write.kind.name, write.id)
+    if (isAsExpected(current, write.expect)) objects.push(planObject(transaction, write, current, options.now))
+    else conflicts.push(describeConflict(write, current))
+  }
+  if (conflicts.length > 0) return { kind: 'conflict', conflicts }
+  const events = (transaction.events ?? []).map((draft) => planEvent(draft, transaction, options))
+  return { kind: 'write', objects, events }
+}
+
+/** Checks what only a programmer can get wrong, and tells the shard key that all writes share. Throws a BUG. */
+export function checkTransaction(transaction: Transaction): ShardKey {
+  const messages = transaction.writes.length + (transaction.events?.length ?? 0)
+  if (messages > transactionWritesMaximum) {
+    throw new Error(`BUG: a transaction of ${messages} writes and events; the limit is ${transactionWritesMaximum}`)
+  }
+  const [first] = transaction.writes
+  if (first === undefined) throw new Error('BUG: a transaction without a write')
+  const shardKey = shardKeyOf(first.kind, first.id)
+  const seen = new Set<string>()
+  for (const write of transaction.writes) {
+    checkObjectName(write.kind, write.id)
+    const own = shardKeyOf(write.kind, write.id)
+    if (own !== shardKey) {
+      throw new Error(
+        `BUG: ${first.kind.name} ${first.id} and ${write.kind.name} ${write.id} lie at different points of the ring ` +
+          `(${shardKey}, ${own}); a transaction takes one entity group`,
+      )
+    }
+    const name = `${write.kind.name} ${write.id}`
+    if (seen.has(name)) throw new Error(`BUG: a transaction that writes ${name} twice`)
+    seen.add(name)
+  }
+  for (const event of transaction.events ?? []) checkEvent(event)
+  return shardKey
+}
+
+/** An object's kind and id become parts of a subject: neither may hold a dot, a blank or a wildcard. */
+export function checkObjectName(kind: Kind<unknown>, id: string): void {
+  if (!/^[a-z][a-z0-9-]*$/.test(kind.name) || reservedKinds.includes(kind.name)) {
+    throw new Error(`BUG: '${kind.name}' is not a kind's name: lower-case words joined by dashes, not ${reservedKinds}`)
+  }
+  if (!idPattern.test(id) || !id.startsWith(`${kind.prefix}_`)) {
+    throw new Error(`BUG: '${id}' is not an id of kind ${kind.name}: ${kind.prefix}_ and 25 characters of base 32`)
+  }
+}
+
+/** Kinds of message that a microshard keeps beside its objects. */
+const reservedKinds: readonly string[] = ['outbox', 'seal']
+
+function checkEvent(event: EventDraft): void {
+  if (!eventTypePattern.test(event.type)) {
+    throw new Error(`BUG: '${event.type}' is not an event type: a noun and a past participle, as in shard.deallocated`)
+  }
+  if (event.projectId !== null && !idPattern.test(event.projectId)) {
+    throw new Error(`BUG: the event ${event.type} names the project '${event.projectId}', which is not an id`)
+  }
+}
+
+function planObject(transaction: Transaction, write: Write, current: KnownObject | null, now: number): PlannedObject {
+  const updatedAt = new Date(now).toISOString()
+  const isAlive = current !== null && current.value !== null
+  const { actionId, traceparent } = transaction
+  const actionIds = [...(current?.actionIds ?? []), ...(actionId === undefined ? [] : [actionId])]
+  return {
+    kind: write.kind.name,
+    id: write.id,
+    shardKey: shardKeyOf(write.kind, write.id),
+    version: (current?.version ?? 0) + 1,
+    value: passThroughJson(write.value ?? null, `${write.kind.name} ${write.id}`),
+    createdAt: isAlive ? current.createdAt : updatedAt,
+    updatedAt,
+    ...(traceparent === undefined ? {} : { traceparent }),
+    actionIds: actionIds.slice(-actionsKeptMaximum),
+  }
+}
+
+function planEvent(
+  draft: EventDraft,
+  transaction: Transaction,
+  options: { readonly now: number; readonly random?: ((bytes: number) => Uint8Array) | undefined },
+): CloudEvent {
+  const data = passThroughJson(draft.data ?? null, `event ${draft.type}`)
+  return createCloudEvent({ ...draft, data }, { ...options, traceparent: transaction.traceparent })
+}
+
+function passThroughJson(value: unknown, name: string): unknown {
+  const text = JSON.stringify(value)
+  const bytes = Buffer.byteLength(text)
+  if (bytes > valueBytesMaximum) {
+    throw new Error(`BUG: the value of ${name} takes ${bytes} bytes as JSON; the limit is ${valueBytesMaximum}`)
+  }
+  return JSON.parse(text)
+}
+
+export function describeConflict(write: Write, current: KnownObject | null): VersionConflict {
+  return {
+    kind: write.kind.name,
+    id: write.id,
+    expectedVersion: write.expect,
+    actualVersion: visibleVersion(current),
+  }
+}
