@@ -1,0 +1,73 @@
+/**
+ * What the controller tells programs: CloudEvents 1.0 on `sluice.events.<project id, or system>.<type>` and at
+ * `/v1/events`. Every type is here with its data; types are nouns and a past participle.
+ */
+
+import * as v from 'valibot'
+
+const named = { name: v.string() }
+
+export const eventTypes = {
+  'project.created': v.object({ ...named, user: v.string() }),
+  'project.updated': v.object({ ...named, user: v.string() }),
+  'project.deleted': v.object({ ...named, user: v.string() }),
+  'token.created': v.object({ ...named, scope: v.string() }),
+  'token.deleted': v.object({ ...named, scope: v.string() }),
+  'pool.created': v.object({ ...named, cidr: v.string() }),
+  'pool.updated': v.object({ ...named, cidr: v.string() }),
+  'pool.deleted': v.object({ ...named, cidr: v.string() }),
+  'shard.created': v.object({ shardId: v.string(), poolId: v.string(), cidr: v.string() }),
+  'shard.updated': v.object({ shardId: v.string(), status: v.string() }),
+  'shard.deleted': v.object({ shardId: v.string(), cidr: v.string() }),
+  'shard.allocated': v.object({ shardId: v.string(), networkId: v.string(), cidr: v.string() }),
+  'shard.deallocated': v.object({ shardId: v.string(), networkId: v.string(), cidr: v.string() }),
+  'network.created': v.object({ ...named, vni: v.number() }),
+  'network.updated': v.object({ ...named, vni: v.number() }),
+  'network.deleted': v.object({ ...named, vni: v.number() }),
+  'machine.created': v.object({ ...named, networkId: v.string() }),
+  'machine.updated': v.object({ ...named, networkId: v.string() }),
+  'machine.activated': v.object({ ...named, hostId: v.string(), addresses: v.array(v.string()) }),
+  'machine.failed': v.object({ ...named, reason: v.string() }),
+  'machine.deleted': v.object({ ...named, networkId: v.string() }),
+  'load-balancer.created': v.object({ ...named, networkId: v.string(), trafficType: v.string() }),
+  'load-balancer.updated': v.object({ ...named, fields: v.array(v.string()) }),
+  'load-balancer.activated': v.object({ ...named, vips: v.array(v.string()) }),
+  'load-balancer.degraded': v.object({ ...named, reason: v.string() }),
+  'load-balancer.failed': v.object({ ...named, reason: v.string() }),
+  'load-balancer.deleted': v.object(named),
+  'load-balancer.instance.placed': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
+  'load-balancer.instance.activated': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
+  'load-balancer.instance.suspected': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
+  'load-balancer.instance.deleted': v.object({ loadBalancerId: v.string(), slot: v.number() }),
+  'load-balancer.member.changed': v.object({
+    loadBalancerId: v.string(),
+    memberId: v.string(),
+    address: v.string(),
+    status: v.string(),
+  }),
+  'host.created': v.object(named),
+  'host.joined': v.object({ ...named, underlayAddress: v.string() }),
+  'host.updated': v.object(named),
+  'host.silenced': v.object({ ...named, lastReportAt: v.string() }),
+  'host.recovered': v.object(named),
+  'host.deleted': v.object(named),
+} as const
+
+export type EventType = keyof typeof eventTypes
+export type EventData<Type extends EventType> = v.InferOutput<(typeof eventTypes)[Type]>
+
+export const cloudEventSchema = v.object({
+  specversion: v.literal('1.0'),
+  id: v.string(),
+  source: v.literal('sluice'),
+  type: v.string(),
+  /** The id of the object that it is about. */
+  subject: v.string(),
+  time: v.string(),
+  datacontenttype: v.literal('application/json'),
+  /** Null: of the rack, not of a project. */
+  projectid: v.nullable(v.string()),
+  traceparent: v.optional(v.string()),
+  data: v.unknown(),
+})
+export type CloudEvent = v.InferOutput<typeof cloudEventSchema>

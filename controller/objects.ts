@@ -1,0 +1,262 @@
+/**
+ * Every kind of object in the store, with the value that it keeps. Spec, status and occupancy are kinds of their own
+ * within one entity group, so a health report or an allocation never makes an If-Match stale. Times are RFC 3339.
+ */
+
+import type { WorkloadInstructions } from '../agent/contract/host-instructions.ts'
+import type { Condition } from './contract/common.ts'
+import type { HealthCheck } from './contract/load-balancer.ts'
+import type { Quota } from './contract/project.ts'
+import { defineKind } from './control-plane/store.ts'
+
+/** The client of what belongs to the rack and to no project. */
+export const systemClient = 'system'
+
+/** Set on a spec that is being deleted: hosts give it up first, then it becomes a tombstone. */
+interface Deletable {
+  readonly deletingSince?: string
+}
+
+export interface ProjectValue {
+  readonly name: string
+  readonly user: string
+  readonly slug: string
+  readonly quota: Quota
+}
+export const projectKind = defineKind<ProjectValue>({ name: 'project', prefix: 'prj', dataType: 'project' })
+
+export interface TokenValue {
+  readonly name: string
+  readonly scope: 'admin' | 'project'
+  readonly projectId: string | null
+  /** Hex SHA-256 of the secret. */
+  readonly secretHash: string
+  readonly expiresAt: string | null
+  /** The NATS user's public key, when it has event credentials. */
+  readonly natsPublicKey: string | null
+}
+/** An admin's tokens are kept by the client `system`, a project's by the project: its id tells which. */
+export const tokenKind = defineKind<TokenValue>({ name: 'token', prefix: 'tok', dataType: 'token' })
+
+export interface PoolValue {
+  readonly name: string
+  readonly projectId: string
+  readonly cidr: string
+}
+/** A pool's record of the blocks that have been cut from it: the one place where overlap within it is decided. */
+export interface PoolOccupancyValue {
+  readonly cuts: readonly { readonly shardId: string; readonly cidr: string }[]
+}
+/** All pools of a project: the one place where overlap within a project is decided. */
+export interface ProjectSpaceValue {
+  readonly pools: readonly { readonly poolId: string; readonly cidr: string }[]
+}
+export interface ShardValue {
+  readonly name: string
+  readonly projectId: string
+  readonly poolId: string
+  readonly cidr: string
+  readonly reserved: boolean
+  readonly networkId: string | null
+}
+/** Which addresses of a shard are held; the addresses themselves are objects beside it. */
+export interface ShardOccupancyValue {
+  /** Base64 of a bitmap, one bit an address of the block, set when it can't be given: network, gateway, broadcast, held. */
+  readonly takenBitmap: string
+  readonly resourceCount: number
+  readonly lastAccessedAt: string | null
+}
+export interface AddressValue {
+  readonly address: string
+  readonly shardId: string
+  readonly projectId: string
+  /** The machine or instance. */
+  readonly ownerId: string
+  readonly allocatedAt: string
+}
+const addressSpace = 'address-space'
+export const projectSpaceKind = defineKind<ProjectSpaceValue>({
+  name: 'project-space',
+  prefix: 'psp',
+  dataType: addressSpace,
+})
+export const poolKind = defineKind<PoolValue>({ name: 'pool', prefix: 'pol', dataType: addressSpace })
+export const poolOccupancyKind = defineKind<PoolOccupancyValue>({
+  name: 'pool-occupancy',
+  prefix: 'pol',
+  dataType: addressSpace,
+})
+export const shardKind = defineKind<ShardValue>({ name: 'shard', prefix: 'shd', dataType: addressSpace })
+export const shardOccupancyKind = defineKind<ShardOccupancyValue>({
+  name: 'shard-occupancy',
+  prefix: 'shd',
+  dataType: addressSpace,
+})
+/** Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. */
+export const addressKind = defineKind<AddressValue>({ name: 'address', prefix: 'adr', dataType: addressSpace })
+
+export interface NetworkValue {
+  readonly name: string
+  readonly projectId: string
+  readonly vni: number
+  readonly mtu: number
+}
+export const networkKind = defineKind<NetworkValue>({ name: 'network', prefix: 'net', dataType: 'network' })
+
+export interface MachineValue extends Deletable {
+  readonly name: string
+  readonly projectId: string
+  readonly networkId: string
+  readonly hostId: string
+  readonly driver: 'netns'
+  readonly mac: string
+  readonly workloads: readonly WorkloadInstructions[]
+  readonly addresses: readonly { readonly address: string; readonly shardId: string }[]
+}
+export interface MachineStatusValue {
+  readonly status: 'provisioning' | 'active' | 'failed' | 'deleting'
+  readonly conditions: readonly Condition[]
+  /** The spec's generation that this answers. */
+  readonly observedGeneration: number
+}
+export const machineKind = defineKind<MachineValue>({ name: 'machine', prefix: 'mch', dataType: 'machine' })
+export const machineStatusKind = defineKind<MachineStatusValue>({
+  name: 'machine-status',
+  prefix: 'mch',
+  dataType: 'machine',
+})
+
+export interface MemberValue {
+  readonly id: string
+  readonly address: string | null
+  readonly port: number | null
+  readonly url: string | null
+  readonly machineId: string | null
+  readonly weight: number
+}
+export interface LoadBalancerValue extends Deletable {
+  readonly name: string
+  readonly projectId: string
+  readonly networkId: string
+  readonly trafficType: 'http' | 'tcp'
+  readonly algorithm: 'round-robin' | 'least-connections'
+  readonly listeners: readonly { readonly port: number; readonly memberPort?: number | undefined }[]
+  readonly members: readonly MemberValue[]
+  readonly healthCheck: HealthCheck
+  readonly timeouts: {
+    readonly connectSeconds: number
+    readonly clientSeconds: number
+    readonly serverSeconds: number
+    readonly drainSeconds: number
+  }
+  readonly forwardedFor: boolean
+  readonly instanceCount: number
+  readonly autoScaling: boolean
+}
+/** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
+export interface LoadBalancerSlotsValue {
+  readonly slots: readonly { readonly slot: number; readonly vip: string; readonly instanceId: string | null }[]
+}
+export interface InstanceValue extends Deletable {
+  readonly loadBalancerId: string
+  readonly projectId: string
+  readonly networkId: string
+  readonly slot: number
+  readonly hostId: string
+  readonly driver: 'netns'
+  readonly uplinkAddress: string
+  readonly networkAddress: string
+  readonly networkShardId: string
+}
+export interface LoadBalancerStatusValue {
+  readonly status: 'provisioning' | 'active' | 'degraded' | 'failed' | 'deleting'
+  readonly conditions: readonly Condition[]
+  readonly observedGeneration: number
+}
+export interface InstanceStatusValue {
+  readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'
+  readonly conditions: readonly Condition[]
+  readonly observedGeneration: number
+}
+const loadBalancing = 'load-balancer'
+export const loadBalancerKind = defineKind<LoadBalancerValue>({
+  name: 'load-balancer',
+  prefix: 'lb',
+  dataType: loadBalancing,
+})
+export const loadBalancerStatusKind = defineKind<LoadBalancerStatusValue>({
+  name: 'load-balancer-status',
+  prefix: 'lb',
+  dataType: loadBalancing,
+})
+export const loadBalancerSlotsKind = defineKind<LoadBalancerSlotsValue>({
+  name: 'load-balancer-slots',
+  prefix: 'lb',
+  dataType: loadBalancing,
+})
+export const instanceKind = defineKind<InstanceValue>({ name: 'instance', prefix: 'lbi', dataType: loadBalancing })
+export const instanceStatusKind = defineKind<InstanceStatusValue>({
+  name: 'instance-status',
+  prefix: 'lbi',
+  dataType: loadBalancing,
+})
+
+export interface HostValue {
+  readonly name: string
+  readonly maintenance: boolean
+  readonly labels: Readonly<Record<string, string>>
+  /** Null until it has joined. */
+  readonly underlayAddress: string | null
+  readonly publicKey: string | null
+  readonly joinedAt: string | null
+}
+export interface JoinTokenValue {
+  readonly hostId: string
+  readonly host: string
+  /** Hex SHA-256 of the secret: the key of the proof. */
+  readonly secretHash: string
+  readonly expiresAt: string
+}
+/** What health decided of a host: an event and a condition follow each change. */
+export interface HostStatusValue {
+  readonly status: 'awaiting-join' | 'active' | 'silent'
+  readonly since: string
+}
+export const hostKind = defineKind<HostValue>({ name: 'host', prefix: 'hst', dataType: 'host' })
+export const hostStatusKind = defineKind<HostStatusValue>({ name: 'host-status', prefix: 'hst', dataType: 'host' })
+export const joinTokenKind = defineKind<JoinTokenValue>({ name: 'join-token', prefix: 'jtk', dataType: 'host' })
+
+/**
+ * Something taken before the object that wants it is written, since a transaction covers one entity group: a name, a
+ * unit of quota, a VNI, an address on the uplink. Its id is its name (createNamedId), so taking it twice is a conflict;
+ * it carries its owner, and is released when the owner is not there.
+ */
+export interface ReservationValue {
+  readonly ownerId: string
+  readonly ownerKind: string
+  /** What is reserved, in words: `name network web`, `uplink 198.18.32.10`. */
+  readonly what: string
+  readonly takenAt: string
+}
+export const reservationKind = defineKind<ReservationValue>({
+  name: 'reservation',
+  prefix: 'rsv',
+  dataType: 'reservation',
+})
+
+/** A request that came with an Idempotency-Key: the object that it makes, and its answer once it has one. */
+export interface IdempotencyValue {
+  readonly fingerprint: string
+  readonly objectId: string
+  readonly answer: {
+    readonly status: number
+    readonly body: unknown
+    readonly headers: Readonly<Record<string, string>>
+  } | null
+  readonly takenAt: string
+}
+export const idempotencyKind = defineKind<IdempotencyValue>({
+  name: 'idempotency-key',
+  prefix: 'idk',
+  dataType: 'reservation',
+})

@@ -1,0 +1,123 @@
+/**
+ * What the routes call: one service a noun, each created by a factory in its room from the same context. Types only.
+ * A service answers an Outcome; it has parsed nothing and sends nothing.
+ */
+
+import type { Logger } from 'pino'
+import type { JoinAnswer, JoinRequest } from '../agent/contract/enrolment.ts'
+import type {
+  Network,
+  NetworkCreate,
+  NetworkUpdate,
+  Pool,
+  PoolCreate,
+  PoolUpdate,
+  Shard,
+  ShardCreate,
+  ShardUpdate,
+} from './contract/address-space.ts'
+import type { Page } from './contract/common.ts'
+import type {
+  LoadBalancer,
+  LoadBalancerCreate,
+  LoadBalancerUpdate,
+  Member,
+  MemberCreate,
+  MemberUpdate,
+} from './contract/load-balancer.ts'
+import type {
+  Host,
+  HostCreate,
+  HostCreated,
+  HostUpdate,
+  Machine,
+  MachineCreate,
+  MachineUpdate,
+} from './contract/machine.ts'
+import type { Outcome } from './contract/problem.ts'
+import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
+import type { Store } from './control-plane/store.ts'
+import type { ObservedHosts } from './observed/observed-hosts.ts'
+
+export interface ControllerContext {
+  readonly store: Store
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly random: (bytes: number) => Uint8Array
+  readonly logger: Logger
+  readonly observed: ObservedHosts
+  readonly settings: ControllerSettings
+  /** Asks for a turn of the reconcile loop; only a wake-up. The loop also wakes by the store's changes. */
+  readonly wake: () => void
+}
+
+export interface ControllerSettings {
+  readonly uplinkCidr: string
+  readonly uplinkGateway: string
+  readonly advertIntervalSeconds: number
+  readonly preemptDelaySeconds: number
+}
+
+/** Who asks: an admin (`projectId` null) or a project's token. */
+export interface Caller {
+  readonly tokenId: string
+  readonly scope: 'admin' | 'project'
+  readonly projectId: string | null
+}
+
+/** One request: who, its trace, and what makes it idempotent. */
+export interface RequestInfo {
+  readonly caller: Caller
+  readonly traceparent: string
+  /** From If-Match; stale: `precondition-failed` with both versions, never reconciled. */
+  readonly expectedVersion?: number
+  /** The same for every repetition of one request, so that whatever it writes is written once. */
+  readonly actionId: string
+  /** For creates: the same for every repetition with one Idempotency-Key, so that a repetition carries on. */
+  readonly seed: string
+}
+
+export interface ListQuery {
+  readonly projectId?: string
+  readonly name?: string
+  readonly networkId?: string
+  readonly poolId?: string
+  readonly status?: string
+  readonly after?: string
+  readonly limit?: number
+}
+
+/** `remove` answers true when it is gone, false when hosts have to give it up first (202). */
+export interface Service<View, Create, Update, Created = View> {
+  create(input: Create, request: RequestInfo): Promise<Outcome<Created>>
+  list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<View>>>
+  show(id: string, request: RequestInfo): Promise<Outcome<View>>
+  update(id: string, input: Update, request: RequestInfo): Promise<Outcome<View>>
+  remove(id: string, request: RequestInfo): Promise<Outcome<boolean>>
+}
+
+export interface Services {
+  readonly projects: Service<Project, ProjectCreate, ProjectUpdate>
+  readonly tokens: Service<Token, TokenCreate, never, TokenCreated> & {
+    /** Null: no such token, or one that has expired. */
+    authenticate(bearer: string): Promise<Caller | null>
+  }
+  readonly pools: Service<Pool, PoolCreate, PoolUpdate>
+  readonly shards: Service<Shard, ShardCreate, ShardUpdate> & {
+    allocate(networkId: string, shardId: string, request: RequestInfo): Promise<Outcome<Shard>>
+    deallocate(networkId: string, shardId: string, request: RequestInfo): Promise<Outcome<Shard>>
+  }
+  readonly networks: Service<Network, NetworkCreate, NetworkUpdate>
+  readonly machines: Service<Machine, MachineCreate, MachineUpdate>
+  readonly loadBalancers: Service<LoadBalancer, LoadBalancerCreate, LoadBalancerUpdate> & {
+    listMembers(id: string, request: RequestInfo): Promise<Outcome<Page<Member>>>
+    showMember(id: string, memberId: string, request: RequestInfo): Promise<Outcome<Member>>
+    addMember(id: string, input: MemberCreate, request: RequestInfo): Promise<Outcome<Member>>
+    updateMember(id: string, memberId: string, input: MemberUpdate, request: RequestInfo): Promise<Outcome<Member>>
+    removeMember(id: string, memberId: string, request: RequestInfo): Promise<Outcome<boolean>>
+  }
+  readonly hosts: Service<Host, HostCreate, HostUpdate, HostCreated> & {
+    /** Called by the agent that joins, without a bearer token: the proof is its own. */
+    join(name: string, input: JoinRequest, traceparent: string): Promise<Outcome<JoinAnswer>>
+  }
+}
