@@ -1,0 +1,146 @@
+/**
+ * Starts, finds, signals and stops daemons that outlive the agent. Only processes that bear the daemon's mark are ever
+ * signalled, and only after their start time has been compared.
+ */
+
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import {
+  createProcessFinder,
+  daemonKey,
+  firstProcesses,
+  isRunning,
+  type MarkedProcess,
+  markEnvironment,
+  observeMarkedDaemon,
+} from './marked-processes.ts'
+import type { DaemonOperation, DaemonReference, ObservedDaemon } from './operation.ts'
+import type { RunCommand } from './run-command.ts'
+
+type Start = Extract<DaemonOperation, { kind: 'startDaemon' }>
+type Stop = Extract<DaemonOperation, { kind: 'stopDaemon' }>
+type Signal = Extract<DaemonOperation, { kind: 'signalDaemon' }>
+
+export interface Daemons {
+  observe(): ObservedDaemon[]
+  /** Each of these gives the failure's words, or undefined. */
+  start(operation: Start): Promise<string | undefined>
+  stop(operation: Stop): Promise<string | undefined>
+  signal(operation: Signal): string | undefined
+  /** What a daemon printed before it ended, for a report's reason. */
+  lastWords(reference: DaemonReference): string | undefined
+}
+
+export interface DaemonsOptions {
+  readonly run: RunCommand
+  /** Called when a daemon that this process started ends by itself, having lived long enough to be worth a new start at once. */
+  readonly onExit?: (reference: DaemonReference) => void
+  readonly hasSystemd?: boolean
+}
+
+/** A daemon that ends sooner than this waits for the steady tick, so that one that can't start doesn't spin the loop. */
+const shortLifeMilliseconds = 1000
+const pollMilliseconds = 3
+const lastWordsCharactersMaximum = 400
+
+export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: DaemonsOptions): Daemons {
+  const finder = createProcessFinder()
+  const logFiles = new Map<string, string>()
+  const marked = (reference: DaemonReference) =>
+    finder.find().filter((process) => daemonKey(process) === daemonKey(reference))
+
+  const startDetached = (operation: Start): string | undefined => {
+    const log = openSync(operation.logFile, 'w', 0o640)
+    try {
+      const startedAt = performance.now()
+      const child = Bun.spawn(detachedArgv(operation), {
+        detached: true,
+        stdio: ['ignore', log, log],
+        env: { ...process.env, ...markEnvironment(operation, operation.fingerprint) },
+        onExit: () => {
+          if (performance.now() - startedAt >= shortLifeMilliseconds) onExit?.(operation)
+        },
+      })
+      child.unref()
+      return undefined
+    } catch (error) {
+      return `${operation.argv[0]} can't be started: ${String(error)}`
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  return {
+    observe: () => firstProcesses(finder.find()).map(observeMarkedDaemon),
+    async start(operation) {
+      mkdirSync(dirname(operation.logFile), { recursive: true })
+      logFiles.set(daemonKey(operation), operation.logFile)
+      if (!hasSystemd) return startDetached(operation)
+      const result = await run(transientUnitArgv(operation))
+      return result.exitCode === 0 ? undefined : result.stderr.trim()
+    },
+    async stop(operation) {
+      for (const first of firstProcesses(marked(operation))) sendSignal(first, operation.signal)
+      const deadline = performance.now() + operation.graceMilliseconds
+      while (marked(operation).length > 0 && performance.now() < deadline) await Bun.sleep(pollMilliseconds)
+      for (const left of marked(operation)) sendSignal(left, 'SIGKILL')
+      const end = performance.now() + shortLifeMilliseconds
+      while (marked(operation).length > 0 && performance.now() < end) await Bun.sleep(pollMilliseconds)
+      return marked(operation).length === 0 ? undefined : `${operation.daemon} does not end, not even by SIGKILL`
+    },
+    signal(operation) {
+      const first = firstProcesses(marked(operation))
+      for (const process of first) sendSignal(process, operation.signal)
+      return first.length > 0 ? undefined : `${operation.daemon} does not run, so it can't be sent ${operation.signal}`
+    },
+    lastWords(reference) {
+      const logFile = logFiles.get(daemonKey(reference))
+      if (logFile === undefined || !existsSync(logFile)) return undefined
+      return readFileSync(logFile, 'utf8').trim().slice(-lastWordsCharactersMaximum) || undefined
+    },
+  }
+}
+
+/** nsenter becomes the program without a fork, so that the child's pid is the daemon's. */
+export function detachedArgv({ namespace, argv }: Start): string[] {
+  return ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv]
+}
+
+/**
+ * A unit of its own, so that it outlives the agent's; it gets a slice that can be watched and limited as one. The
+ * default KillMode ends all of it when it is stopped.
+ */
+export function transientUnitArgv(operation: Start): string[] {
+  const { objectId, daemon, namespace, argv, fingerprint, capabilities, logFile } = operation
+  const environment = Object.entries(markEnvironment(operation, fingerprint)).map(([name, value]) => `${name}=${value}`)
+  return [
+    'systemd-run',
+    '--quiet',
+    '--collect',
+    `--unit=sluice-${daemon}-${objectId}`,
+    '--slice=sluice.slice',
+    '--property=Type=exec',
+    `--property=NetworkNamespacePath=/run/netns/${namespace}`,
+    `--property=CapabilityBoundingSet=${capabilities.join(' ')}`,
+    '--property=NoNewPrivileges=yes',
+    `--property=StandardOutput=truncate:${logFile}`,
+    '--property=StandardError=inherit',
+    ...environment.map((entry) => `--setenv=${entry}`),
+    '--',
+    ...argv,
+  ]
+}
+
+function sendSignal(process: MarkedProcess, signal: NodeJS.Signals): void {
+  if (!isRunning(process)) return
+  try {
+    globalThis.process.kill(process.pid, signal)
+  } catch {
+    // It ended between the look and the signal, which is as good.
+  }
+}
+
+/** systemd counts only where it is process 1: a lab host may see the machine's /run. */
+function detectSystemd(): boolean {
+  return readFileSync('/proc/1/comm', 'utf8').trim() === 'systemd' && existsSync('/run/systemd/system')
+}

@@ -1,0 +1,122 @@
+/**
+ * Carries out operations: with its folder the only place in agent/ that spawns programs and writes files. It decides
+ * nothing. A failure is a value that names its object, and never stops the others.
+ */
+
+import type { RunLines } from './batch.ts'
+import type { Daemons } from './daemons.ts'
+import { executeFileOperation } from './files.ts'
+import type { AskHaproxy } from './haproxy-socket.ts'
+import { type Channel, compileKernelOperation } from './kernel-commands.ts'
+import type { KernelOperation, Operation, OperationFailure, OperationGroup } from './operation.ts'
+import type { RunCommand } from './run-command.ts'
+
+export interface ExecutorParts {
+  readonly run: RunCommand
+  readonly runLines: RunLines
+  readonly daemons: Daemons
+  readonly askHaproxy: AskHaproxy
+}
+
+/** Does the groups in parallel, what is in a group in order up to its first failure; gives all the failures. */
+export type Execute = (groups: readonly OperationGroup[]) => Promise<readonly OperationFailure[]>
+
+export function createExecute(parts: ExecutorParts): Execute {
+  return async (groups) => {
+    const failures = await Promise.all(groups.map((group) => executeGroup(parts, group)))
+    return failures.filter((failure) => failure !== undefined)
+  }
+}
+
+async function executeGroup(parts: ExecutorParts, group: OperationGroup): Promise<OperationFailure | undefined> {
+  for (const step of gatherSteps(group.operations)) {
+    const message = await executeStep(parts, step).catch((error: unknown) => String(error))
+    if (message !== undefined) return { objectId: group.objectId, operation: step.operation, message }
+  }
+  return undefined
+}
+
+/** Kernel operations in a row that go through the same process are one step; any other operation is one by itself. */
+type Step =
+  | { readonly kind: 'lines'; readonly channel: Channel; readonly lines: string[]; readonly operation: KernelOperation }
+  | { readonly kind: 'single'; readonly operation: Exclude<Operation, KernelOperation> }
+
+export function gatherSteps(operations: readonly Operation[]): Step[] {
+  const steps: Step[] = []
+  for (const operation of operations) {
+    if (!isKernelOperation(operation)) {
+      steps.push({ kind: 'single', operation })
+      continue
+    }
+    const { channel, lines } = compileKernelOperation(operation)
+    const last = steps.at(-1)
+    if (last?.kind === 'lines' && last.channel === channel) last.lines.push(...lines)
+    else steps.push({ kind: 'lines', channel, lines: [...lines], operation })
+  }
+  return steps
+}
+
+function executeStep(parts: ExecutorParts, step: Step): Promise<string | undefined> {
+  return step.kind === 'lines' ? parts.runLines(step.channel, step.lines) : executeSingle(parts, step.operation)
+}
+
+async function executeSingle(
+  { run, daemons, askHaproxy }: ExecutorParts,
+  operation: Exclude<Operation, KernelOperation>,
+): Promise<string | undefined> {
+  switch (operation.kind) {
+    case 'startDaemon':
+      return daemons.start(operation)
+    case 'stopDaemon':
+      return daemons.stop(operation)
+    case 'signalDaemon':
+      return daemons.signal(operation)
+    case 'writeFile':
+    case 'renameFile':
+    case 'removeFile':
+    case 'removeFolder':
+      return executeFileOperation(operation)
+    case 'replaceRuleSet': {
+      const result = await run(['nft', '-f', '-'], { input: operation.ruleSet })
+      return result.exitCode === 0 ? undefined : `nft: ${result.stderr.trim()}`
+    }
+    case 'checkConfig': {
+      const enter =
+        operation.namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${operation.namespace}`, '--']
+      const result = await run([...enter, ...operation.argv])
+      return result.exitCode === 0 ? undefined : `${operation.argv[0]}: ${(result.stderr || result.stdout).trim()}`
+    }
+    case 'haproxyCommand': {
+      const answer = (await askHaproxy(operation.socket, operation.command)).trim()
+      const accepted = answer === '' || (operation.accepted ?? []).some((words) => answer.startsWith(words))
+      return accepted ? undefined : `haproxy refused '${operation.command}': ${answer}`
+    }
+    default:
+      return operation satisfies never
+  }
+}
+
+const kernelKinds: ReadonlySet<string> = new Set<KernelOperation['kind']>([
+  'addNamespace',
+  'deleteNamespace',
+  'addBridge',
+  'addVxlan',
+  'addVeth',
+  'addMacvlan',
+  'setLink',
+  'deleteLink',
+  'setBridgePort',
+  'addAddress',
+  'deleteAddress',
+  'addRoute',
+  'deleteRoute',
+  'setNeighbour',
+  'deleteNeighbour',
+  'addForwarding',
+  'deleteForwarding',
+  'setSysctls',
+])
+
+function isKernelOperation(operation: Operation): operation is KernelOperation {
+  return kernelKinds.has(operation.kind)
+}

@@ -1,0 +1,53 @@
+/** Writes, renames and removes files. A file is replaced whole or not at all. */
+
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { FileOperation } from './operation.ts'
+
+/** Gives the failure's words, or undefined. */
+export function executeFileOperation(operation: FileOperation): string | undefined {
+  try {
+    switch (operation.kind) {
+      case 'writeFile':
+        writeWhole(operation)
+        return undefined
+      case 'renameFile':
+        renameSync(operation.from, operation.to)
+        return undefined
+      case 'removeFile':
+        rmSync(operation.path, { force: true })
+        return undefined
+      case 'removeFolder':
+        rmSync(operation.path, { force: true, recursive: true })
+        return undefined
+      default:
+        return operation satisfies never
+    }
+  } catch (error) {
+    return String(error)
+  }
+}
+
+function writeWhole({ path, content, mode = 0o640, durable = false }: Extract<FileOperation, { kind: 'writeFile' }>) {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.new`
+  const file = openSync(temporary, 'w', mode)
+  try {
+    writeSync(file, content)
+    if (durable) fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+  if (durable) syncFolder(dirname(path))
+}
+
+/** A rename is on the disk once its folder is. */
+function syncFolder(path: string) {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}

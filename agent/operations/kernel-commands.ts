@@ -1,0 +1,121 @@
+/**
+ * Kernel operations as lines for iproute2's batch mode, and through which process each goes: a pure translation.
+ * `ip -force -batch` goes on after a line that fails and names its number, so that one process serves many objects.
+ */
+
+import type { Forwarding, KernelOperation, LinkSettings } from './operation.ts'
+
+/** Which process a line is for: `ip` or `bridge` in the host's own namespace, or `ip` in another. */
+export type Channel = 'ip' | 'bridge' | `ip -n ${string}`
+
+export interface KernelCommand {
+  readonly channel: Channel
+  readonly lines: readonly string[]
+}
+
+/** How one operation is said. Every line must succeed for the operation to have succeeded. */
+export function compileKernelOperation(operation: KernelOperation): KernelCommand {
+  switch (operation.kind) {
+    case 'addNamespace':
+      return root(`netns add ${operation.namespace}`)
+    case 'deleteNamespace':
+      return root(`netns delete ${operation.namespace}`)
+    case 'addBridge':
+      // Nothing of ours makes rings, so a port may forward as soon as it is up; multicast goes to all, like broadcast.
+      return root(
+        `link add ${operation.device} ${sizeAndMac(operation)} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
+        ...settleLink(operation.device, { ...operation, mac: undefined, mtu: undefined }),
+      )
+    case 'addVxlan':
+      return root(
+        `link add ${operation.device} ${sizeAndMac(operation)} type vxlan id ${operation.vni}` +
+          ` local ${operation.localAddress} dev ${operation.underlayDevice} dstport 4789 nolearning`,
+        ...settleLink(operation.device, { ...operation, mac: undefined, mtu: undefined }),
+      )
+    case 'addVeth': {
+      const { namespace, device, mac, mtu } = operation.peer
+      return root(
+        `link add ${operation.device} ${sizeAndMac(operation)} type veth` +
+          ` peer name ${device} mtu ${mtu} address ${mac} netns ${namespace}`,
+        ...settleLink(operation.device, { ...operation, mac: undefined, mtu: undefined }),
+      )
+    }
+    case 'addMacvlan':
+      return root(
+        `link add link ${operation.lowerDevice} name ${operation.device} address ${operation.mac}` +
+          ` netns ${operation.namespace} type macvlan mode bridge`,
+      )
+    case 'setLink':
+      return inNamespace(operation.namespace, ...settleLink(operation.device, operation))
+    case 'deleteLink':
+      return inNamespace(operation.namespace, `link delete ${operation.device}`)
+    case 'setBridgePort':
+      return root(`link set ${operation.device} type bridge_slave learning ${operation.learning ? 'on' : 'off'}`)
+    case 'addAddress':
+      return inNamespace(operation.namespace, `address add ${operation.address} dev ${operation.device}`)
+    case 'deleteAddress':
+      return inNamespace(operation.namespace, `address delete ${operation.address} dev ${operation.device}`)
+    case 'addRoute':
+      return inNamespace(operation.namespace, `route replace ${route(operation)}`)
+    case 'deleteRoute':
+      return inNamespace(operation.namespace, `route delete ${route(operation)}`)
+    case 'setNeighbour':
+      return inNamespace(
+        operation.namespace,
+        `neighbour replace ${operation.address} lladdr ${operation.mac} dev ${operation.device} nud permanent`,
+      )
+    case 'deleteNeighbour':
+      return inNamespace(operation.namespace, `neighbour delete ${operation.address} dev ${operation.device}`)
+    case 'addForwarding':
+      return { channel: 'bridge', lines: [`fdb ${forwardingVerb(operation)} ${forwarding(operation)}`] }
+    case 'deleteForwarding':
+      return { channel: 'bridge', lines: [`fdb delete ${forwarding(operation)}`] }
+    case 'setSysctls':
+      // The parameters of a namespace are seen from within only; ip goes there without another process of ours.
+      return inNamespace(
+        operation.namespace,
+        `netns exec ${operation.namespace} sysctl -q -w ${Object.entries(operation.values)
+          .map(([name, value]) => `${name}=${value}`)
+          .join(' ')}`,
+      )
+    default:
+      return operation satisfies never
+  }
+}
+
+const root = (...lines: readonly string[]): KernelCommand => ({ channel: 'ip', lines })
+
+function inNamespace(namespace: string | undefined, ...lines: readonly string[]): KernelCommand {
+  return namespace === undefined ? { channel: 'ip', lines } : { channel: `ip -n ${namespace}`, lines }
+}
+
+function sizeAndMac({ mac, mtu }: LinkSettings): string {
+  return [...(mtu === undefined ? [] : [`mtu ${mtu}`]), ...(mac === undefined ? [] : [`address ${mac}`])].join(' ')
+}
+
+/** One line for all of a link's settings: they are ours alone, so no IPv6 address of its own making either. */
+function settleLink(device: string, settings: LinkSettings): string[] {
+  const words = [
+    ...(settings.alias === undefined ? [] : [`alias ${settings.alias}`]),
+    ...(settings.mtu === undefined ? [] : [`mtu ${settings.mtu}`]),
+    ...(settings.mac === undefined ? [] : [`address ${settings.mac}`]),
+    ...(settings.master === undefined ? [] : [`master ${settings.master}`]),
+    ...(settings.up === undefined ? [] : ['addrgenmode none', settings.up ? 'up' : 'down']),
+  ]
+  return words.length === 0 ? [] : [`link set ${device} ${words.join(' ')}`]
+}
+
+function route({ destination, device, via }: { destination: string; device: string; via?: string | undefined }) {
+  return `${destination}${via === undefined ? '' : ` via ${via}`} dev ${device}`
+}
+
+const everyone = '00:00:00:00:00:00'
+
+/** Broadcasts are copied to many, so their lines are appended; a MAC lives in one place, so its line is replaced. */
+const forwardingVerb = ({ mac }: Forwarding) => (mac === everyone ? 'append' : 'replace')
+
+function forwarding({ mac, device, toward }: Forwarding): string {
+  return toward === 'port'
+    ? `${mac} dev ${device} master static`
+    : `${mac} dev ${device} dst ${toward.underlayAddress} self`
+}
