@@ -1,0 +1,106 @@
+/** The lab's controller: its settings, its start, its end. It runs on the machine itself, not in a namespace. */
+
+import { randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { labEnvironment } from './commands.ts'
+import { isAlive, observeProcess, type ProcessReference } from './processes.ts'
+import {
+  adminTokenFile,
+  apiPort,
+  controllerAddress,
+  controllerFolder,
+  type LabSettings,
+  logFolder,
+  loopbackUrl,
+  natsPort,
+  uplinkCidr,
+  uplinkGateway,
+} from './settings.ts'
+import { waitUntil } from './wait.ts'
+
+export const repositoryFolder = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
+
+const startTimeoutSeconds = 30
+const startPollMilliseconds = 25
+const requestTimeoutMilliseconds = 2000
+const logLinesShown = 15
+
+export function controllerEnvironment(settings: LabSettings): Record<string, string> {
+  return {
+    ...labEnvironment(settings.name),
+    SLUICE_LISTEN: `127.0.0.1:${apiPort},${controllerAddress}:${apiPort}`,
+    SLUICE_NATS_LISTEN: `${controllerAddress}:${natsPort}`,
+    SLUICE_STATE_FOLDER: controllerFolder(settings),
+    SLUICE_ADMIN_TOKEN_FILE: adminTokenFile(settings),
+    SLUICE_UPLINK_CIDR: uplinkCidr,
+    SLUICE_UPLINK_GATEWAY: uplinkGateway,
+  }
+}
+
+/** The lab's admin token; made at the first start, kept with the store. */
+export function readAdminToken(settings: LabSettings): string {
+  return readFileSync(adminTokenFile(settings), 'utf8').trim()
+}
+
+/** Starts it detached; `onStart` is told at once, so that it is known even if this process dies while it waits. */
+export async function startController(
+  settings: LabSettings,
+  onStart: (reference: ProcessReference) => void,
+): Promise<void> {
+  mkdirSync(controllerFolder(settings), { recursive: true, mode: 0o700 })
+  mkdirSync(logFolder(settings), { recursive: true })
+  if (!existsSync(adminTokenFile(settings))) {
+    writeFileSync(adminTokenFile(settings), `sluice_admin_${randomBytes(24).toString('hex')}\n`, { mode: 0o600 })
+    chmodSync(adminTokenFile(settings), 0o600)
+  }
+  const logFile = controllerLog(settings)
+  const log = openSync(logFile, 'a')
+  const child = Bun.spawn([process.execPath, 'controller/main.ts'], {
+    cwd: repositoryFolder,
+    env: controllerEnvironment(settings),
+    stdin: 'ignore',
+    stdout: log,
+    stderr: log,
+    detached: true,
+  })
+  closeSync(log)
+  child.unref()
+  const reference = observeProcess(child.pid)
+  if (reference === undefined) throw new Error(`the controller ended at once:\n${lastLines(logFile)}`)
+  onStart(reference)
+  const token = readAdminToken(settings)
+  await waitUntil(
+    async () => {
+      if (!isAlive(reference)) throw new Error(`the controller ended at its start:\n${lastLines(logFile)}`)
+      return await answers(token)
+    },
+    {
+      what: () => `the controller to answer at ${loopbackUrl}; the end of ${logFile}:\n${lastLines(logFile)}`,
+      timeoutSeconds: startTimeoutSeconds,
+      intervalMilliseconds: startPollMilliseconds,
+    },
+  )
+}
+
+export const controllerLog = (settings: LabSettings) => `${logFolder(settings)}/controller.log`
+
+async function answers(token: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${loopbackUrl}/v1/hosts`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(requestTimeoutMilliseconds),
+    })
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+function lastLines(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-logLinesShown).join('\n')
+  } catch {
+    return '(no log)'
+  }
+}

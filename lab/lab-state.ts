@@ -1,0 +1,77 @@
+/** The file that says what a lab has made: one JSON file under /run, replaced whole. */
+
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import * as v from 'valibot'
+import { isAlive, type ProcessReference, processSchema } from './processes.ts'
+import type { LabSettings } from './settings.ts'
+
+const hostStateSchema = v.object({
+  index: v.number(),
+  name: v.string(),
+  /** The host's PID 1 as the machine sees it; null once its plug was pulled by an order. */
+  process: v.nullable(processSchema),
+  /** Devices whose link was cut by an order. */
+  cut: v.array(v.picklist(['uplink', 'underlay'])),
+})
+
+const labStateSchema = v.object({
+  format: v.literal(1),
+  name: v.string(),
+  bare: v.boolean(),
+  hostsWanted: v.number(),
+  diskFolder: v.string(),
+  /** Of the machine: a state file of before its reboot says nothing. */
+  bootId: v.string(),
+  createdAt: v.string(),
+  phase: v.picklist(['starting', 'running']),
+  router: v.nullable(processSchema),
+  client: v.nullable(processSchema),
+  hosts: v.array(hostStateSchema),
+  /** `wanted` is false after `lab kill controller`: then its absence is no fault. */
+  controller: v.object({ wanted: v.boolean(), process: v.nullable(processSchema) }),
+})
+
+export type LabState = v.InferOutput<typeof labStateSchema>
+export type HostState = v.InferOutput<typeof hostStateSchema>
+
+const stateFile = (settings: Pick<LabSettings, 'stateFolder'>) => `${settings.stateFolder}/state.json`
+
+/** What the file says; undefined when there is none, or none that can be understood. */
+export function readLabState(settings: Pick<LabSettings, 'stateFolder'>): LabState | undefined {
+  try {
+    return v.parse(labStateSchema, JSON.parse(readFileSync(stateFile(settings), 'utf8')))
+  } catch {
+    return undefined
+  }
+}
+
+export function writeLabState(settings: Pick<LabSettings, 'stateFolder'>, state: LabState): void {
+  mkdirSync(settings.stateFolder, { recursive: true })
+  const path = stateFile(settings)
+  writeFileSync(`${path}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
+
+export function machineBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+/**
+ * `running` while router, client, controller and at least one host live; a host that is off can be booted, whoever ended
+ * it. `broken`: half made, of before a reboot, or without one of those.
+ */
+export function labCondition(state: LabState | undefined): 'absent' | 'running' | 'broken' {
+  if (state === undefined) return 'absent'
+  const needed = [state.router, state.client, ...(state.controller.wanted ? [state.controller.process] : [])]
+  const isWhole =
+    state.phase === 'running' &&
+    state.bootId === machineBootId() &&
+    needed.every((one) => one !== null && isAlive(one)) &&
+    state.hosts.some((host) => host.process === null || isAlive(host.process))
+  return isWhole ? 'running' : 'broken'
+}
+
+/** Null-safe: the process if it lives. */
+export function livingProcess(reference: ProcessReference | null): ProcessReference | undefined {
+  return reference !== null && isAlive(reference) ? reference : undefined
+}

@@ -1,0 +1,50 @@
+/** What a lab is right now, read from its state file and from /proc. Changes nothing. */
+
+import { labCondition, livingProcess, readLabState } from './lab-state.ts'
+import {
+  clientAddress,
+  controllerUrl,
+  hostUnderlayAddress,
+  type LabSettings,
+  loopbackUrl,
+  uplinkCidr,
+  uplinkGateway,
+} from './settings.ts'
+
+export type LabStatus = {
+  readonly name: string
+  readonly status: 'absent' | 'running' | 'broken'
+  readonly controller: { readonly status: 'on' | 'off'; readonly url: string; readonly underlayUrl: string } | null
+  readonly uplink: { readonly cidr: string; readonly gateway: string }
+  readonly client: { readonly status: 'on' | 'off'; readonly address: string }
+  readonly hosts: readonly {
+    readonly name: string
+    readonly status: 'on' | 'off'
+    readonly underlayAddress: string
+    readonly cut: readonly string[]
+    readonly pid: number | null
+  }[]
+}
+
+export function observeLab(settings: LabSettings): LabStatus {
+  const state = readLabState(settings)
+  const onOrOff = (reference: Parameters<typeof livingProcess>[0]) =>
+    livingProcess(reference) === undefined ? 'off' : 'on'
+  return {
+    name: settings.name,
+    status: labCondition(state),
+    controller:
+      state === undefined || state.bare
+        ? null
+        : { status: onOrOff(state.controller.process), url: loopbackUrl, underlayUrl: controllerUrl },
+    uplink: { cidr: uplinkCidr, gateway: uplinkGateway },
+    client: { status: onOrOff(state?.client ?? null), address: clientAddress },
+    hosts: (state?.hosts ?? []).map((host) => ({
+      name: host.name,
+      status: onOrOff(host.process),
+      underlayAddress: hostUnderlayAddress(host.index),
+      cut: host.cut,
+      pid: livingProcess(host.process)?.pid ?? null,
+    })),
+  }
+}

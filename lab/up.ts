@@ -1,0 +1,105 @@
+/** Starts a lab, or says that it runs. */
+
+import { existsSync } from 'node:fs'
+import { agentBinary, hasJoined, joinAgent, readAgentLogEnd, startAgent } from './agent-process.ts'
+import { bootHost, buildSegments, emptyLabState, hostStates } from './build-lab.ts'
+import { commandRunner, type Run } from './commands.ts'
+import { addHost, listHostStatuses } from './controller-calls.ts'
+import { readAdminToken, startController } from './controller-process.ts'
+import { type HostState, type LabState, labCondition, livingProcess, readLabState, writeLabState } from './lab-state.ts'
+import { withLabLock } from './lock.ts'
+import { whatForbidsALab } from './machine-checks.ts'
+import { removeLab } from './remove.ts'
+import { controllerUrl, type LabSettings } from './settings.ts'
+import { waitUntil } from './wait.ts'
+
+/** Told of each step when it begins and when it is done. */
+export type Progress = {
+  readonly step: <Result>(title: string, work: () => Promise<Result>) => Promise<Result>
+  readonly note: (text: string) => void
+}
+
+export type UpResult = { readonly kind: 'started' | 'wasRunning'; readonly state: LabState }
+
+const joinTimeoutSeconds = 30
+const joinPollMilliseconds = 50
+const logLinesShown = 15
+
+/** Brings up what `settings` say. A lab that runs is left as it is; the remains of one that doesn't are taken away first. */
+export async function bringLabUp(settings: LabSettings, progress: Progress): Promise<UpResult> {
+  return await withLabLock(
+    settings.name,
+    async () => {
+      const found = readLabState(settings)
+      if (found !== undefined && labCondition(found) === 'running') return { kind: 'wasRunning', state: found }
+      if (await removeLab(settings)) progress.note('took away what was left of an earlier lab')
+      const forbidding = await whatForbidsALab(settings)
+      if (forbidding.length > 0) throw new Error(forbidding.join('\n'))
+      return { kind: 'started', state: await startLab(settings, progress) }
+    },
+    () => progress.note('waiting for another lab command to end'),
+  )
+}
+
+async function startLab(settings: LabSettings, progress: Progress): Promise<LabState> {
+  const run = commandRunner(settings.name)
+  const state = emptyLabState(settings, new Date().toISOString())
+  writeLabState(settings, state)
+  await progress.step('segments, router and client', () => buildSegments(run, settings, state))
+  state.hosts = hostStates(settings.hosts)
+  const boot = progress.step(`${settings.hosts} hosts`, () =>
+    Promise.all(state.hosts.map((host) => bootHost(run, settings, state, host))),
+  )
+  if (settings.bare) {
+    await boot
+  } else {
+    const controller = progress.step('controller and NATS', () =>
+      startController(settings, (reference) => {
+        state.controller.process = reference
+        writeLabState(settings, state)
+      }),
+    )
+    await Promise.all([boot, controller])
+    await progress.step('agents joined and report', () => joinHosts(run, settings, state.hosts))
+  }
+  state.phase = 'running'
+  writeLabState(settings, state)
+  return state
+}
+
+async function joinHosts(run: Run, settings: LabSettings, hosts: readonly HostState[]): Promise<void> {
+  if (!existsSync(agentBinary)) throw new Error(`${agentBinary} is missing; \`scripts/build\` makes it`)
+  const adminToken = readAdminToken(settings)
+  await Promise.all(hosts.map((host) => joinHost(run, settings, host, adminToken)))
+  const names = hosts.map((host) => host.name)
+  await waitForReports(settings, adminToken, names)
+}
+
+async function joinHost(run: Run, settings: LabSettings, host: HostState, adminToken: string): Promise<void> {
+  const firstProcess = livingProcess(host.process)
+  if (firstProcess === undefined) throw new Error(`${host.name} died while the lab was starting`)
+  const joinToken = await addHost(adminToken, host.name)
+  await joinAgent(run, firstProcess.pid, controllerUrl, joinToken)
+  if (!hasJoined(settings, host.name)) throw new Error(`the agent of ${host.name} joined without leaving its settings`)
+  await startAgent(run, firstProcess.pid)
+}
+
+async function waitForReports(settings: LabSettings, adminToken: string, names: readonly string[]): Promise<void> {
+  let missing = names
+  await waitUntil(
+    async () => {
+      const statuses = await listHostStatuses(adminToken)
+      missing = names.filter((name) => statuses.get(name) !== 'active')
+      return missing.length === 0
+    },
+    {
+      what: () =>
+        [
+          `a first report of ${missing.join(', ')}; the end of its agent's log:`,
+          ...missing.slice(0, 1).map((name) => readAgentLogEnd(settings, name, logLinesShown)),
+        ].join('\n'),
+      timeoutSeconds: joinTimeoutSeconds,
+      intervalMilliseconds: joinPollMilliseconds,
+    },
+  )
+}
