@@ -1,0 +1,182 @@
+/**
+ * One microshard's JetStream stream, as its writers and its leader's readers use it: conditional writes, one message
+ * or an atomic batch, and reads of single messages. It turns what the server says into outcomes and decides nothing.
+ *
+ * The client library's own batch takes a second round trip and loses the server's error, so batches are put together
+ * here: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md
+ */
+
+import { DiscardPolicy, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import { headers, type Msg, type NatsConnection, NoRespondersError, nuid, RequestError } from '@nats-io/transport-node'
+import { watchConnection } from './connection-watch.ts'
+import { decodeObject, type MicroshardPlace, microshardSubjects, type StoredMessage, streamName } from './message.ts'
+import { StoreUnavailableError, versionsKeptMaximum } from './store.ts'
+
+export interface OutgoingMessage {
+  readonly subject: string
+  readonly body: string
+  /** The sequence of the subject's last message, 0 for none; null writes in any case. */
+  readonly expectedSequence: number | null
+}
+
+export type PublishOutcome =
+  | { readonly kind: 'stored'; readonly lastSequence: number }
+  /** Nothing is stored: a subject's last message is another than expected. */
+  | { readonly kind: 'wrongSequence' }
+  /** Nothing is stored: other writes are in the way just now. */
+  | { readonly kind: 'busy'; readonly reason: string }
+  /** Nothing is stored, and trying again at once would not help. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** It may be stored or not, now or later. */
+  | { readonly kind: 'unknown'; readonly reason: string }
+
+export interface MicroshardStream {
+  /** Writes all or nothing. */
+  publish(messages: readonly OutgoingMessage[]): Promise<PublishOutcome>
+  /** The last message of a subject, from the leader. Rejects with StoreUnavailableError. */
+  readLast(subject: string): Promise<StoredMessage | null>
+  /** The first message of a subject at or after a sequence, from the leader. Rejects with StoreUnavailableError. */
+  readNext(subject: string, sequence: number): Promise<StoredMessage | null>
+}
+
+const readMilliseconds = 5_000
+
+const wrongLastSequence = 10071
+const wrongLastSequenceInFlight = 10164
+const batchIncomplete = 10176
+const tooManyBatches = 10210
+const noMessageFound = 10037
+
+export function openMicroshardStream(options: {
+  readonly connection: NatsConnection
+  readonly place: MicroshardPlace
+  /** How long a write waits to be acknowledged before its outcome counts as unknown. */
+  readonly acknowledgementMilliseconds: number
+}): MicroshardStream {
+  const { connection, place } = options
+  const watch = watchConnection(connection)
+  const stream = streamName(place.id)
+
+  async function send(messages: readonly OutgoingMessage[]): Promise<Msg> {
+    const batchId = messages.length > 1 ? nuid.next() : null
+    for (const [i, message] of messages.entries()) {
+      const fields = headers()
+      if (message.expectedSequence !== null) {
+        fields.set('Nats-Expected-Last-Subject-Sequence', String(message.expectedSequence))
+      }
+      if (batchId !== null) {
+        fields.set('Nats-Batch-Id', batchId)
+        fields.set('Nats-Batch-Sequence', String(i + 1))
+      }
+      const isLast = i === messages.length - 1
+      if (isLast && batchId !== null) fields.set('Nats-Batch-Commit', '1')
+      if (isLast) {
+        const timeout = options.acknowledgementMilliseconds
+        return await connection.request(message.subject, message.body, { headers: fields, timeout })
+      }
+      connection.publish(message.subject, message.body, { headers: fields })
+    }
+    throw new Error('BUG: a batch without a message')
+  }
+
+  async function read(question: object): Promise<StoredMessage | null> {
+    const subject = `$JS.API.STREAM.MSG.GET.${stream}`
+    let answer: MessageAnswer
+    try {
+      const request = connection.request(subject, JSON.stringify(question), { timeout: readMilliseconds })
+      answer = (await watch.unlessDisconnected(request)).json<MessageAnswer>()
+    } catch (cause) {
+      throw new StoreUnavailableError(`microshard ${place.id} has no leader to read from`, { cause })
+    }
+    if (answer.error?.err_code === noMessageFound) return null
+    if (answer.message === undefined) {
+      throw new StoreUnavailableError(`microshard ${place.id} can't be read: ${answer.error?.description}`)
+    }
+    const { subject: own, seq, data } = answer.message
+    return decodeObject({ subject: own, sequence: seq, data: Buffer.from(data ?? '', 'base64') })
+  }
+
+  return {
+    async publish(messages) {
+      // The client would keep it and send it once it is connected again, when nobody waits for it any more.
+      if (!watch.isConnected()) return { kind: 'refused', reason: 'there is no connection to NATS' }
+      try {
+        return judgeAnswer(await watch.unlessDisconnected(send(messages)), messages.length)
+      } catch (cause) {
+        if (isNoResponders(cause)) {
+          return { kind: 'refused', reason: `no stream takes microshard ${place.id} in epoch ${place.epoch}` }
+        }
+        return { kind: 'unknown', reason: cause instanceof Error ? cause.message : String(cause) }
+      }
+    },
+    readLast: (subject) => read({ last_by_subj: subject }),
+    readNext: (subject, sequence) => read({ next_by_subj: subject, seq: Math.max(1, sequence) }),
+  }
+}
+
+/** Makes the stream of a microshard, or brings the one that is there to as many replicas as are asked for. */
+export async function ensureMicroshardStream(
+  connection: NatsConnection,
+  place: MicroshardPlace,
+  replicas: number,
+): Promise<void> {
+  const manager = await jetstreamManager(connection, { checkAPI: false })
+  const name = streamName(place.id)
+  const known = await manager.streams.info(name).catch((cause: unknown) => {
+    if (cause instanceof JetStreamApiError && cause.status === 404) return null
+    throw cause
+  })
+  if (known === null) {
+    await manager.streams.add({
+      name,
+      subjects: [microshardSubjects(place)],
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+      max_msgs_per_subject: versionsKeptMaximum,
+      num_replicas: replicas,
+      allow_direct: true,
+      allow_atomic: true,
+    })
+  } else if (known.config.num_replicas !== replicas) {
+    await manager.streams.update(name, { ...known.config, num_replicas: replicas })
+  }
+}
+
+interface ServerError {
+  readonly err_code?: number
+  readonly description?: string
+}
+
+interface MessageAnswer {
+  readonly error?: ServerError
+  readonly message?: { readonly subject: string; readonly seq: number; readonly data?: string }
+}
+
+function judgeAnswer(answer: Msg, messages: number): PublishOutcome {
+  const { seq, error, count } = answer.json<{ seq?: number; count?: number; error?: ServerError }>()
+  if (error !== undefined) return judgeError(error)
+  if (seq === undefined || (messages > 1 && count !== messages)) {
+    return { kind: 'unknown', reason: `the server acknowledged ${count} of ${messages} messages` }
+  }
+  return { kind: 'stored', lastSequence: seq }
+}
+
+function judgeError(error: ServerError): PublishOutcome {
+  const reason = `${error.description} (${error.err_code})`
+  switch (error.err_code) {
+    case wrongLastSequence:
+      return { kind: 'wrongSequence' }
+    case wrongLastSequenceInFlight:
+    case tooManyBatches:
+    // What the server says at the end of a batch whose first message it has refused, as when there are too many.
+    case batchIncomplete:
+      return { kind: 'busy', reason }
+    default:
+      return { kind: 'refused', reason }
+  }
+}
+
+function isNoResponders(cause: unknown): boolean {
+  return cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders())
+}
