@@ -53,6 +53,7 @@ export function createHostLoop(parts: LoopParts): HostLoop {
   let running: Promise<void> | undefined
   let isAskedAgain = false
   let isStopped = false
+  let isUnsaved = false
   let lastPlan = { text: '', at: 0 }
 
   const report = () => {
@@ -99,13 +100,16 @@ export function createHostLoop(parts: LoopParts): HostLoop {
       await takeTurn().catch((error: unknown) => {
         parts.log({ error: String(error) }, 'BUG: a turn failed as a whole')
       })
+      // After the turn, so that the disk is not on the way from an instruction to a packet.
+      if (isUnsaved && desired) parts.saveInstructions(desired)
+      isUnsaved = false
     } while (isAskedAgain && !isStopped)
     running = undefined
   }
 
   const wake = () => {
     if (isStopped) return
-    if (running) isAskedAgain = true
+    if (running !== undefined) isAskedAgain = true
     else running = takeTurns()
   }
 
@@ -114,8 +118,8 @@ export function createHostLoop(parts: LoopParts): HostLoop {
       const admitted = admitInstructions(desired, next)
       if (admitted === 'older') return 'older'
       desired = admitted
+      isUnsaved = true
       wake()
-      parts.saveInstructions(admitted)
       return 'accepted'
     },
     wake,
@@ -124,7 +128,7 @@ export function createHostLoop(parts: LoopParts): HostLoop {
       wake()
     },
     async settled() {
-      while (running) await running
+      while (running !== undefined) await running
     },
     async stop() {
       isStopped = true
