@@ -27,6 +27,9 @@ export interface CloudEvent {
 export const eventTypePattern = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
 export const systemClient = 'system'
 
+/** The id of any event of ours. */
+export const eventIdPattern = /^evt_[0-9a-hjkmnp-tv-z]{25}$/
+
 const eventIdPrefix = 'evt'
 
 /** Makes the event of a draft. `now` is in milliseconds since the epoch. */

@@ -42,6 +42,8 @@ export interface FollowedMessage {
   readonly subject: string
   readonly data: Uint8Array
   readonly headers: MsgHdrs | undefined
+  /** When the server stored it, in milliseconds since the epoch by the server's clock. */
+  readonly storedAt: number
   /** When it came, on the monotonic clock. */
   readonly receivedAtMilliseconds: number
 }
@@ -220,7 +222,7 @@ function receive(
     if (info.consumerSequence !== delivered + 1) fail('messages were lost on the way')
     if (trouble !== null) return
     delivered = info.consumerSequence
-    push({ kind: 'message', message: toFollowed(message, info.streamSequence), isLastPending: info.pending === 0 })
+    push({ kind: 'message', message: toFollowed(message, info), isLastPending: info.pending === 0 })
   }
 
   function takeHeartbeat(message: Msg): void {
@@ -272,28 +274,33 @@ function receive(
   }
 }
 
-function toFollowed(message: Msg, sequence: number): FollowedMessage {
+function toFollowed(message: Msg, info: DeliveryInfo): FollowedMessage {
   return {
     kind: 'message',
-    sequence,
+    sequence: info.streamSequence,
     subject: message.subject,
     data: message.data,
     headers: message.headers,
+    storedAt: info.storedAt,
     receivedAtMilliseconds: performance.now(),
   }
 }
 
-/** The subject to reply to tells the place: `$JS.ACK.[domain.account.]stream.consumer.tries.stream.consumer.time.pending[.x]`. */
-function parseDelivery(reply: string): {
+interface DeliveryInfo {
   readonly streamSequence: number
   readonly consumerSequence: number
+  readonly storedAt: number
   readonly pending: number
-} {
+}
+
+/** The subject to reply to tells the place: `$JS.ACK.[domain.account.]stream.consumer.tries.stream.consumer.time.pending[.x]`. */
+function parseDelivery(reply: string): DeliveryInfo {
   const tokens = reply.split('.')
   const offset = tokens.length === 9 ? 0 : 2
   return {
     streamSequence: Number(tokens[5 + offset]),
     consumerSequence: Number(tokens[6 + offset]),
+    storedAt: Number(tokens[7 + offset]) / 1e6,
     pending: Number(tokens[8 + offset]),
   }
 }

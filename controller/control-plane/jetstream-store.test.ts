@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
 import type { CloudEvent } from './cloud-event.ts'
+import { type ReadEventsOptions, readEvents } from './events.ts'
 import { openJetStreamStore } from './jetstream-store.ts'
+import { type OutboxRelay, startOutboxRelay } from './outbox-relay.ts'
 import type { Store } from './store.ts'
 import { testStoreContract } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
@@ -25,10 +27,24 @@ afterAll(async () => {
 
 describe('the store on JetStream', () => {
   let store: Store
+  let relay: OutboxRelay
   const events: CloudEvent[] = []
+  const reading = new AbortController()
   beforeAll(async () => {
     store = await openJetStreamStore({ connection, logger })
+    relay = await startOutboxRelay({ connection, logger })
+    const started = Promise.withResolvers<void>()
+    void collectEvents(events, { connection, signal: reading.signal, onStarted: started.resolve })
+    await started.promise
   })
-  afterAll(() => store.close())
+  afterAll(async () => {
+    reading.abort()
+    await relay.stop()
+    await store.close()
+  })
   testStoreContract({ store: () => store, events: () => events })
 })
+
+async function collectEvents(into: CloudEvent[], options: ReadEventsOptions): Promise<void> {
+  for await (const event of readEvents(options)) into.push(event)
+}
