@@ -25,8 +25,10 @@ mount -t sysfs sysfs /sys
 mount --move /run/cgroup /sys/fs/cgroup
 rmdir /run/cgroup
 if [ -n "$2" ]; then
-  mount -t overlay -o "lowerdir=/etc,upperdir=$2/etc,workdir=$2/etc-work" overlay /etc
-  mount -t overlay -o "lowerdir=/var/lib,upperdir=$2/var-lib,workdir=$2/var-lib-work" overlay /var/lib
+  # Volatile: pulling a plug must not wait until the real disk has all. The mark that it leaves would forbid the next boot.
+  rm -rf "$2/etc-work/work/incompat" "$2/var-lib-work/work/incompat"
+  mount -t overlay -o "volatile,lowerdir=/etc,upperdir=$2/etc,workdir=$2/etc-work" overlay /etc
+  mount -t overlay -o "volatile,lowerdir=/var/lib,upperdir=$2/var-lib,workdir=$2/var-lib-work" overlay /var/lib
   mkdir -p /etc/netns
 fi
 hostname "$1"
@@ -66,9 +68,10 @@ export async function startMachine(labName: string, machine: NamespacedMachine):
   return reference
 }
 
-/** The argv that runs a command as if on that machine. */
+/** The argv that runs a command as if on that machine. The command ends with the process that was asked to run it. */
 export function enterMachine(pid: number, argv: readonly string[], workingFolder = '/'): string[] {
-  return ['nsenter', '-t', String(pid), '-n', '-m', '-p', '-u', `--wdns=${workingFolder}`, '--', ...argv]
+  const enter = ['nsenter', '-t', String(pid), '-n', '-m', '-p', '-u', `--wdns=${workingFolder}`, '--']
+  return [...enter, 'setpriv', '--pdeathsig', 'TERM', '--', ...argv]
 }
 
 /** Runs lines of `ip -batch` in that machine's network namespace. */
