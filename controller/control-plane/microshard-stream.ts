@@ -80,6 +80,8 @@ export function openMicroshardStream(options: {
   }
 
   async function read(question: object): Promise<StoredMessage | null> {
+    // What the client is given while it is disconnected can get lost without a word.
+    if (!watch.isConnected()) throw new StoreUnavailableError('there is no connection to NATS')
     const subject = `$JS.API.STREAM.MSG.GET.${stream}`
     let answer: MessageAnswer
     try {

@@ -89,6 +89,10 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
   }
 
   async function write(plan: WritePlan, find: Find): Promise<CertainOutcome> {
+    const [object] = plan.objects
+    if (object === undefined) throw new Error('BUG: a plan without an object')
+    // What it is to replace, as of now: once it is on its way, memory may show its own result.
+    const base = find(object.kind, object.id)
     const transactionId = nuid.next()
     const count = plan.objects.length
     const objects = plan.objects.map((object, index): OutgoingMessage => {
@@ -102,22 +106,26 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     const messages = [...objects, ...events]
     const outcome = await stream.publish(messages)
     if (outcome.kind !== 'unknown') return outcome
-    const [object] = plan.objects
-    if (object === undefined) throw new Error('BUG: a plan without an object')
-    const doubt = { transactionId, object, base: find(object.kind, object.id), messages: messages.length }
-    return settle(doubt, outcome.reason)
+    return settle({ transactionId, object, base, messages: messages.length }, outcome.reason)
   }
 
   /** Finds out whether a transaction is stored, and sees to it that it never will be if it is not. */
   async function settle(doubt: Doubt, reason: string): Promise<CertainOutcome> {
-    const over = AbortSignal.any([closing.signal, AbortSignal.timeout(options.doubtMilliseconds)])
-    while (!over.aborted) {
-      const outcome = await settleOnce(doubt, reason).catch((cause: unknown) => {
-        if (cause instanceof StoreUnavailableError) return null
-        throw cause
-      })
-      if (outcome !== null) return outcome
-      await sleep(doubtDelayMilliseconds, over)
+    const settled = new AbortController()
+    const over = AbortSignal.any([closing.signal, AbortSignal.timeout(options.doubtMilliseconds), settled.signal])
+    try {
+      while (!over.aborted) {
+        const settling = settleOnce(doubt, reason).catch((cause: unknown) => {
+          if (cause instanceof StoreUnavailableError) return null
+          throw cause
+        })
+        // What is left of a turn when the time is over does no harm: a fence changes nothing.
+        const outcome = await Promise.race([settling, sleep(options.doubtMilliseconds, over).then(() => null)])
+        if (outcome !== null) return outcome
+        await sleep(doubtDelayMilliseconds, over)
+      }
+    } finally {
+      settled.abort()
     }
     throw new OutcomeUnknownError(`a write to microshard ${place.id} was not acknowledged: ${reason}`)
   }

@@ -3,7 +3,7 @@
  * is removed by `stop`. Only tests and measurements use it.
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,8 +14,8 @@ export interface TestNatsServer {
   kill(): Promise<void>
   /** Starts it again on the same port and folder. */
   start(): Promise<void>
-  /** Freezes it, so that it neither answers nor hangs up. */
-  pause(): void
+  /** Freezes it, so that it neither answers nor hangs up, and waits until it is frozen. */
+  pause(): Promise<void>
   resume(): void
   /** Ends it and removes its folder. */
   stop(): Promise<void>
@@ -71,13 +71,26 @@ function describeServer(place: {
       child = started
       await waitUntilReady(started)
     },
-    pause: () => child?.kill('SIGSTOP'),
+    async pause() {
+      child?.kill('SIGSTOP')
+      const deadline = performance.now() + 1000 * startSecondsMaximum
+      while (!(await isFrozen(child?.pid))) {
+        if (performance.now() > deadline) throw new Error('nats-server could not be paused')
+      }
+    },
     resume: () => child?.kill('SIGCONT'),
     async stop() {
       await kill()
       await rm(place.folder, { recursive: true, force: true })
     },
   }
+}
+
+/** True when the kernel says so of each of its threads: a signal takes a moment to stop them all. */
+async function isFrozen(pid: number | undefined): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`)
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8')))
+  return stats.every((stat) => stat.slice(stat.lastIndexOf(')') + 2).startsWith('T'))
 }
 
 /** Reads the server's log until it says that it is ready, and on to its end, so that it never blocks on a full pipe. */
