@@ -41,8 +41,10 @@ export type InstanceCondition = Pick<InstanceReport, 'haproxy' | 'keepalived' | 
 /** Tells how the instances fare, by id; called for each report, so it answers from what is known. */
 export type ReportInstances = (desired: HostInstructions) => ReadonlyMap<string, InstanceCondition>
 
+export const objectsFolder = (runFolder: string) => `${runFolder}/objects`
+
 /** Where everything of one object is kept: its configs, sockets and logs. It goes with the object. */
-export const objectFolder = (runFolder: string, id: string) => `${runFolder}/objects/${id}`
+export const objectFolder = (runFolder: string, id: string) => `${objectsFolder(runFolder)}/${id}`
 
 /** One group an object, with what each room wants of it in the rooms' order. */
 export function mergeGroups(groups: readonly OperationGroup[]): OperationGroup[] {

@@ -8,7 +8,13 @@ import type { Daemons } from './daemons.ts'
 import { executeFileOperation } from './files.ts'
 import type { AskHaproxy } from './haproxy-socket.ts'
 import { type Channel, compileKernelOperation } from './kernel-commands.ts'
-import type { KernelOperation, Operation, OperationFailure, OperationGroup } from './operation.ts'
+import {
+  isKernelOperation,
+  type KernelOperation,
+  type Operation,
+  type OperationFailure,
+  type OperationGroup,
+} from './operation.ts'
 import type { RunCommand } from './run-command.ts'
 
 export interface ExecutorParts {
@@ -94,29 +100,4 @@ async function executeSingle(
     default:
       return operation satisfies never
   }
-}
-
-const kernelKinds: ReadonlySet<string> = new Set<KernelOperation['kind']>([
-  'addNamespace',
-  'deleteNamespace',
-  'addBridge',
-  'addVxlan',
-  'addVeth',
-  'addMacvlan',
-  'setLink',
-  'deleteLink',
-  'setBridgePort',
-  'addAddress',
-  'deleteAddress',
-  'addRoute',
-  'deleteRoute',
-  'setNeighbour',
-  'deleteNeighbour',
-  'addForwarding',
-  'deleteForwarding',
-  'setSysctls',
-])
-
-function isKernelOperation(operation: Operation): operation is KernelOperation {
-  return kernelKinds.has(operation.kind)
 }

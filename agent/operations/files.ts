@@ -28,6 +28,10 @@ export function executeFileOperation(operation: FileOperation): string | undefin
   }
 }
 
+export function ensureFolder(path: string): void {
+  mkdirSync(path, { recursive: true })
+}
+
 function writeWhole({ path, content, mode = 0o640, durable = false }: Extract<FileOperation, { kind: 'writeFile' }>) {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = `${path}.new`

@@ -185,3 +185,28 @@ export interface ObservedDaemon extends DaemonReference {
   /** The inode of its network namespace: another than the namespace's own means that it was left behind in an old one. */
   readonly namespaceInode: number
 }
+
+const kernelKinds: ReadonlySet<string> = new Set<KernelOperation['kind']>([
+  'addNamespace',
+  'deleteNamespace',
+  'addBridge',
+  'addVxlan',
+  'addVeth',
+  'addMacvlan',
+  'setLink',
+  'deleteLink',
+  'setBridgePort',
+  'addAddress',
+  'deleteAddress',
+  'addRoute',
+  'deleteRoute',
+  'setNeighbour',
+  'deleteNeighbour',
+  'addForwarding',
+  'deleteForwarding',
+  'setSysctls',
+])
+
+export function isKernelOperation(operation: Operation): operation is KernelOperation {
+  return kernelKinds.has(operation.kind)
+}

@@ -1,0 +1,123 @@
+/**
+ * The agent's line to the controller over NATS: its own instructions in, its own report out, within the few subjects that
+ * an agent may use. It tries for ever; whether anybody is there changes nothing for the host.
+ */
+
+import { jetstream } from '@nats-io/jetstream'
+import { Kvm } from '@nats-io/kv'
+import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import type { BusCredentials } from './configuration.ts'
+import type { HostReport } from './contract/host-report.ts'
+import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
+
+export interface BusOptions {
+  readonly host: string
+  readonly servers: readonly string[]
+  readonly credentials: BusCredentials | undefined
+  /** Called with the text of each statement, the last one first after each connection. */
+  readonly onInstructions: (text: string) => void
+  readonly log: (fields: Record<string, unknown>, message: string) => void
+}
+
+export interface Bus {
+  /** Sends it if anybody is there. A report that finds nobody is dropped: the next one says the same, and newer. */
+  sendReport(report: HostReport): void
+  close(): Promise<void>
+}
+
+const pingIntervalMilliseconds = 2000
+const reconnectMilliseconds = 500
+
+export function startBus(options: BusOptions): Bus {
+  let connection: NatsConnection | undefined
+  let isConnected = false
+  let isClosed = false
+
+  const serve = async () => {
+    while (!isClosed) {
+      try {
+        connection = await connect(connectionOptions(options))
+        isConnected = true
+        options.log({ server: connection.getServer() }, 'connected to NATS')
+        const watching = keepWatching(connection, options)
+        for await (const status of connection.status()) {
+          if (status.type === 'disconnect') isConnected = false
+          if (status.type === 'reconnect') {
+            isConnected = true
+            watching.again()
+          }
+        }
+        watching.stop()
+      } catch (error) {
+        options.log({ error: String(error) }, 'no connection to NATS; trying again')
+      }
+      isConnected = false
+      if (!isClosed) await Bun.sleep(reconnectMilliseconds)
+    }
+  }
+  void serve()
+
+  return {
+    sendReport(report) {
+      if (!isConnected) return
+      try {
+        connection?.publish(`$KV.${statusBucket}.${reportKey(options.host)}`, JSON.stringify(report))
+      } catch (error) {
+        options.log({ error: String(error) }, 'the report could not be sent')
+      }
+    },
+    async close() {
+      isClosed = true
+      await connection?.close()
+    },
+  }
+}
+
+function connectionOptions({ host, servers, credentials }: BusOptions): ConnectionOptions {
+  return {
+    servers: [...servers],
+    name: `sluice-agent ${host}`,
+    inboxPrefix: inboxPrefix(host),
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: reconnectMilliseconds,
+    waitOnFirstConnect: true,
+    pingInterval: pingIntervalMilliseconds,
+    ...(credentials && {
+      authenticator: jwtAuthenticator(credentials.userJwt, new TextEncoder().encode(credentials.seed)),
+    }),
+    ...(credentials?.caCertificate !== undefined && { tls: { ca: credentials.caCertificate } }),
+  }
+}
+
+/**
+ * Watches the host's own key. The watch is made anew after each reconnect rather than resumed: the server may be another
+ * one with another history, and the last statement is all that counts.
+ */
+function keepWatching(connection: NatsConnection, options: BusOptions): { again(): void; stop(): void } {
+  let current: { stop(): void } | undefined
+  let isStopped = false
+
+  const watchOnce = async () => {
+    // The manager's own check asks for rights that an agent doesn't have.
+    const bucket = await new Kvm(jetstream(connection, { checkAPI: false })).open(desiredBucket)
+    const watch = await bucket.watch({ key: instructionsKey(options.host), ignoreDeletes: true })
+    current = watch
+    for await (const entry of watch) options.onInstructions(entry.string())
+  }
+  const watch = async () => {
+    while (!isStopped && !connection.isClosed()) {
+      await watchOnce().catch((error: unknown) => {
+        options.log({ error: String(error) }, 'the instructions can not be watched; trying again')
+      })
+      if (!isStopped) await Bun.sleep(reconnectMilliseconds)
+    }
+  }
+  void watch()
+  return {
+    again: () => current?.stop(),
+    stop() {
+      isStopped = true
+      current?.stop()
+    },
+  }
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env bun
+/** The `sluice-agent` command: runs the agent, joins a host, or is one of the lab's workloads. The only place that exits. */
+
+import { watch } from 'node:fs'
+import { Command, InvalidArgumentError } from 'commander'
+import pino from 'pino'
+import packageJson from '../package.json'
+import { startBus } from './bus.ts'
+import { defaultConfigurationFolder, readCredentials, readSettings } from './configuration.ts'
+import type { HostReport } from './contract/host-report.ts'
+import { parseInstructions, readInstructions, readInstructionsFile } from './instructions-store.ts'
+import { executeFileOperation } from './operations/files.ts'
+import { type Agent, startAgent } from './run-agent.ts'
+import { startEchoWorkload } from './workload/echo-workload.ts'
+import { startWebWorkload } from './workload/web-workload.ts'
+
+interface RunOptions {
+  readonly configuration: string
+  readonly instructions?: string
+  readonly report?: string
+  readonly once: boolean
+}
+
+const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime })
+const log = (fields: Record<string, unknown>, message: string) => {
+  if ('error' in fields || 'failure' in fields) logger.warn(fields, message)
+  else logger.info(fields, message)
+}
+
+/** How this program is started again: the compiled binary by itself, the script by Bun. */
+const agentArgv = Bun.main.startsWith('/$bunfs/') ? [process.execPath] : [process.execPath, Bun.main]
+
+function run({ configuration, instructions: file, report: reportFile, once }: RunOptions): void {
+  const settings = readSettings(configuration)
+  const kept = file === undefined ? readInstructions(settings.stateFolder) : readInstructionsFile(file)
+  if (kept.kind === 'unreadable') log({ error: kept.reason }, 'the instructions can not be used')
+  const bus =
+    file === undefined
+      ? startBus({
+          host: settings.host,
+          servers: settings.natsServers,
+          credentials: readCredentials(configuration),
+          onInstructions: (text) => {
+            instruct(agent, settings.host, text)
+          },
+          log,
+        })
+      : undefined
+  const sendReport = (report: HostReport) => {
+    bus?.sendReport(report)
+    if (reportFile !== undefined) {
+      executeFileOperation({ kind: 'writeFile', path: reportFile, content: JSON.stringify(report) })
+    }
+    if (once && isOver(report)) {
+      process.stdout.write(`${JSON.stringify(report)}\n`)
+      process.exit(everyObject(report).every(({ status }) => status === 'converged') ? 0 : 1)
+    }
+  }
+  const initial = kept.kind === 'kept' ? kept.instructions : undefined
+  const agent = startAgent({ settings, agentArgv, initial, sendReport, log })
+  log({ host: settings.host, generation: initial?.generation ?? 0 }, 'agent runs')
+  if (file !== undefined) followFile(agent, settings.host, file)
+
+  const end = () => {
+    void Promise.all([agent.stop(), bus?.close()]).then(() => process.exit(0))
+  }
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+}
+
+function instruct(agent: Agent, host: string, text: string): void {
+  const parsed = parseInstructions(text)
+  if (typeof parsed === 'string') {
+    log({ error: parsed }, 'instructions refused: they are not as the contract says')
+    return
+  }
+  if (parsed.host !== host) {
+    log({ error: `they are for ${parsed.host}` }, 'instructions refused: this is another host')
+    return
+  }
+  const outcome = agent.loop.instruct(parsed)
+  log({ generation: parsed.generation, outcome }, 'instructions received')
+}
+
+/** For a run without a controller: the file is the controller. */
+function followFile(agent: Agent, host: string, path: string): void {
+  const folder = path.slice(0, Math.max(1, path.lastIndexOf('/')))
+  watch(path.includes('/') ? folder : '.', () => {
+    const read = readInstructionsFile(path)
+    if (read.kind === 'kept') instruct(agent, host, JSON.stringify(read.instructions))
+  })
+}
+
+/** Every object has come to one end or the other. */
+function isOver(report: HostReport): boolean {
+  return report.generation > 0 && everyObject(report).every(({ status }) => status !== 'applying')
+}
+
+const everyObject = ({ networks, machines, instances }: HostReport) => [...networks, ...machines, ...instances]
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 1 && port <= 65535) return port
+  throw new InvalidArgumentError('It must be a whole number from 1 to 65535.')
+}
+
+const program = new Command('sluice-agent')
+  .description('Makes one host match what the controller wants of it, and says what is so')
+  .version(packageJson.version)
+
+program
+  .command('run')
+  .description('run the agent of this host')
+  .option('--configuration <folder>', 'where agent.json lies', defaultConfigurationFolder)
+  .option('--instructions <file>', 'follow this file instead of a controller')
+  .option('--report <file>', 'write each report to this file as well')
+  .option('--once', 'print the first report in which everything has been tried, and end; 0 if all has converged', false)
+  .action(run)
+
+const workload = program.command('workload').description("one of the lab's built-in workloads")
+
+workload
+  .command('web')
+  .description(
+    'say who answers; /healthz, /count and /control?fail=STATUS|none&requests=N&delayMilliseconds=MS&close=true',
+  )
+  .requiredOption('--port <port>', 'TCP port', parsePort)
+  .requiredOption('--name <name>', 'whose answer it is')
+  .requiredOption('--host <host>', 'where it runs')
+  .action((options: { port: number; name: string; host: string }) => {
+    startWebWorkload(options)
+  })
+
+workload
+  .command('echo')
+  .description('give back what comes in by TCP')
+  .requiredOption('--port <port>', 'TCP port', parsePort)
+  .option('--name <name>', 'whose answer it is')
+  .option('--host <host>', 'where it runs')
+  .action((options: { port: number }) => {
+    startEchoWorkload(options)
+  })
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,156 @@
+/**
+ * Puts the agent together for one host and runs it: its rooms, the loop, what wakes it, and where reports go. It decides
+ * nothing itself.
+ */
+
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, watch } from 'node:fs'
+import packageJson from '../package.json'
+import type { AgentSettings } from './contract/enrolment.ts'
+import type { HostInstructions } from './contract/host-instructions.ts'
+import type { HostReport } from './contract/host-report.ts'
+import { reportIntervalSeconds } from './contract/subjects.ts'
+import { createDnsmasqRoom } from './dnsmasq/dnsmasq-room.ts'
+import { saveInstructionsOperation } from './instructions-store.ts'
+import { type KernelEvent, monitorArgv, parseKernelEvent } from './kernel/kernel-event.ts'
+import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
+import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
+import { touchedParts } from './kernel/touched-parts.ts'
+import { createMachineRoom } from './machine/machine-room.ts'
+import { createBatcher } from './operations/batch.ts'
+import { createDaemons } from './operations/daemons.ts'
+import { createExecute } from './operations/execute.ts'
+import { ensureFolder, executeFileOperation } from './operations/files.ts'
+import { followCommand } from './operations/follow-command.ts'
+import { askHaproxy } from './operations/haproxy-socket.ts'
+import { readStat } from './operations/marked-processes.ts'
+import { runCommand } from './operations/run-command.ts'
+import { createHostLoop, type HostLoop } from './reconcile-host.ts'
+import type { AgentIdentity } from './report.ts'
+
+export interface AgentOptions {
+  readonly settings: AgentSettings
+  /** How this program is started again for a workload, up to its subcommand. */
+  readonly agentArgv: readonly string[]
+  /** Applied from the first turn on. */
+  readonly initial: HostInstructions | undefined
+  readonly sendReport: (report: HostReport) => void
+  readonly log: (fields: Record<string, unknown>, message: string) => void
+}
+
+export interface Agent {
+  readonly loop: HostLoop
+  /** Ends the agent; the daemons of the host go on. */
+  stop(): Promise<void>
+}
+
+/** Kernel events come in swarms; this long is waited for the rest of one. */
+const gatherMilliseconds = 10
+/** One part of the kernel is read again, told or untold, after as many ticks. */
+const rereadTicks = 3
+
+export function startAgent(options: AgentOptions): Agent {
+  const { settings, log } = options
+  const observer = createKernelObserver(runCommand)
+  const wake = () => {
+    loop.wake()
+  }
+  const daemons = createDaemons({ run: runCommand, onExit: wake })
+  const loop = createHostLoop({
+    identity: describeAgent(settings.host),
+    rooms: [
+      createKernelRoom({ observer, devices: settings, runFolder: settings.runFolder }),
+      createDnsmasqRoom(settings.runFolder),
+      createMachineRoom({ runFolder: settings.runFolder, host: settings.host, agentArgv: options.agentArgv }),
+      // The rooms of haproxy and keepalived come here: their operations follow the kernel's in an instance's group.
+    ],
+    observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
+    reportInstances: () => new Map(),
+    execute: createExecute({ run: runCommand, runLines: createBatcher(runCommand), daemons, askHaproxy }),
+    onApplied: (groups) => {
+      for (const part of touchedParts(groups)) observer.mark(part)
+    },
+    saveInstructions: (instructions) => {
+      const failure = executeFileOperation(saveInstructionsOperation(settings.stateFolder, instructions))
+      if (failure !== undefined) log({ failure }, 'the instructions could not be saved')
+    },
+    sendReport: options.sendReport,
+    log,
+    now: () => new Date(),
+    initial: options.initial,
+  })
+
+  const stopFollowing = followKernel(observer, wake)
+  let ticks = 0
+  const ticking = setInterval(() => {
+    ticks += 1
+    if (ticks % rereadTicks === 0) observer.markNext()
+    loop.tick()
+  }, reportIntervalSeconds * 1000)
+  wake()
+
+  return {
+    loop,
+    async stop() {
+      clearInterval(ticking)
+      stopFollowing()
+      await loop.stop()
+    },
+  }
+}
+
+/** Marks what events name and wakes the loop once for a swarm of them. */
+function followKernel(observer: KernelObserver, wake: () => void): () => void {
+  let gathering: ReturnType<typeof setTimeout> | undefined
+  const wakeSoon = () => {
+    gathering ??= setTimeout(() => {
+      gathering = undefined
+      wake()
+    }, gatherMilliseconds)
+  }
+  const stopFollowing = followCommand({
+    argv: monitorArgv,
+    onLine: (line) => {
+      const event = parseKernelEvent(line)
+      if (event === undefined) return
+      markEvent(observer, event)
+      wakeSoon()
+    },
+    onStart: () => {
+      observer.markAll()
+      wakeSoon()
+    },
+  })
+  // A namespace that loses its name makes no event in the kernel.
+  ensureFolder(namespaceFolder)
+  const watcher = watch(namespaceFolder, wakeSoon)
+  return () => {
+    stopFollowing()
+    watcher.close()
+    clearTimeout(gathering)
+  }
+}
+
+function markEvent(observer: KernelObserver, { nsid, part }: KernelEvent): void {
+  if (nsid === 'own') {
+    observer.mark(part)
+    return
+  }
+  const namespace = observer.namespaceOfNsid(nsid)
+  // A number that is not known yet is in the list that is read along with the links.
+  observer.mark(namespace === undefined ? 'links' : { namespace })
+}
+
+function describeAgent(host: string): AgentIdentity {
+  return { host, agentVersion: packageJson.version, bootId: readBootId(), startedAt: new Date().toISOString() }
+}
+
+/** The kernel's own, joined with the start of process 1, since a lab host is booted without its kernel. */
+function readBootId(): string {
+  const path = '/proc/sys/kernel/random/boot_id'
+  const kernel = existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
+  return createHash('sha256')
+    .update(`${kernel} ${readStat(1)?.startTimeTicks}`)
+    .digest('hex')
+    .slice(0, 32)
+}
