@@ -11,19 +11,9 @@ export const agentBinary = `${repositoryFolder}/dist/sluice-agent`
 /** Both kept on the host's own disk, by the names that a bare-metal machine has for them. */
 const agentSettingsFile = '/etc/sluice/agent.json'
 const agentLogFile = '/var/lib/sluice-agent.log'
+const supervisor = `${repositoryFolder}/lab/supervise-agent.sh`
 const supervisorPidFile = '/run/sluice-lab-supervisor.pid'
 const agentPidFile = '/run/sluice-lab-agent.pid'
-
-/** Starts the agent again whenever it ends, until the host's plug is pulled or the supervisor itself is ended. */
-const superviseScript = `
-echo $$ > ${supervisorPidFile}
-while :; do
-  "$@" >> ${agentLogFile} 2>&1 < /dev/null &
-  echo $! > ${agentPidFile}
-  wait
-  sleep 0.2
-done
-`
 
 const endFirst = (pidFile: string) => `if read -r pid < ${pidFile}; then kill -9 "$pid" || :; fi`
 
@@ -35,7 +25,7 @@ export async function joinAgent(run: Run, pid: number, controllerUrl: string, to
 
 /** Starts the agent of a host that has joined; its supervisor becomes a child of the host's PID 1. */
 export async function startAgent(run: Run, pid: number): Promise<void> {
-  const supervise = ['sh', '-c', superviseScript, 'supervise', agentBinary, 'run']
+  const supervise = ['sh', supervisor, agentLogFile, agentBinary, 'run']
   const detach = ['sh', '-c', 'setsid "$@" >/dev/null 2>&1 </dev/null &', 'detach', ...supervise]
   await must(run, enterMachine(pid, detach))
 }

@@ -41,9 +41,14 @@ export async function must(run: Run, argv: readonly string[], input?: string): P
 /** What a process of the lab gets to see: as little as a freshly booted machine's services. */
 export function labEnvironment(labName: string): Record<string, string> {
   return {
-    PATH: process.env.PATH ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: searchPath(),
     HOME: '/root',
     LANG: 'C.UTF-8',
     [markVariable]: markOf(labName),
   }
+}
+
+/** Where programs are looked for: a plain user's PATH lacks the folders that haproxy and ip are in. */
+export function searchPath(): string {
+  return [process.env.PATH, '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'].filter(Boolean).join(':')
 }

@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { searchPath } from './commands.ts'
 import { apiPort, controllerAddress, type LabSettings, machineLink } from './settings.ts'
 
 const programsNeeded = ['ip', 'unshare', 'nsenter', 'tini', 'mount', 'sysctl', 'hostname', 'setsid']
@@ -12,7 +13,7 @@ export async function whatForbidsALab(settings: LabSettings): Promise<string[]> 
     return ['a lab needs root, since it makes namespaces and links; run this command as root']
   }
   const programs = settings.bare ? programsNeeded : [...programsNeeded, ...programsOfAgent]
-  const missing = programs.filter((program) => Bun.which(program) === null)
+  const missing = programs.filter((program) => Bun.which(program, { PATH: searchPath() }) === null)
   const reasons = missing.length === 0 ? [] : [`not installed: ${missing.join(', ')}; \`scripts/setup\` installs them`]
   if (settings.bare) return reasons
   const holder = linkWithAddress(controllerAddress)

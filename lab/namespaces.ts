@@ -5,38 +5,12 @@
  */
 
 import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import type { Run } from './commands.ts'
 import { labEnvironment, must } from './commands.ts'
 import { observeProcess, type ProcessReference } from './processes.ts'
 
-/**
- * What the first process does before it becomes tini, which reaps the orphans. The id in /proc/self is read before the
- * new /proc is mounted: it is the one by which the real machine knows this process.
- */
-const bootScript = `
-set -eu
-read -r pid rest < /proc/self/stat
-mount -t proc proc /proc
-mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/netns /run/lock /run/cgroup
-# /sys/class/net must show this machine's links; the control groups stay the real machine's.
-mount --rbind /sys/fs/cgroup /run/cgroup
-mount -t sysfs sysfs /sys
-mount --move /run/cgroup /sys/fs/cgroup
-rmdir /run/cgroup
-if [ -n "$2" ]; then
-  # Volatile: pulling a plug must not wait until the real disk has all. The mark that it leaves would forbid the next boot.
-  rm -rf "$2/etc-work/work/incompat" "$2/var-lib-work/work/incompat"
-  mount -t overlay -o "volatile,lowerdir=/etc,upperdir=$2/etc,workdir=$2/etc-work" overlay /etc
-  mount -t overlay -o "volatile,lowerdir=/var/lib,upperdir=$2/var-lib,workdir=$2/var-lib-work" overlay /var/lib
-  mkdir -p /etc/netns
-fi
-hostname "$1"
-echo "$pid"
-exec </dev/null >/dev/null 2>&1
-exec tini -- sleep infinity
-`
-
+const bootProgram = fileURLToPath(new URL('boot-machine.sh', import.meta.url))
 const bootTimeoutSeconds = 10
 
 export type NamespacedMachine = {
@@ -53,10 +27,14 @@ export async function startMachine(labName: string, machine: NamespacedMachine):
     }
   }
   const isolation = ['--net', '--mount', '--pid', '--uts', '--fork', '--kill-child']
-  const child = Bun.spawn(
-    ['unshare', ...isolation, 'sh', '-c', bootScript, 'boot', machine.hostname, machine.disk ?? ''],
-    { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', env: labEnvironment(labName), cwd: '/', detached: true },
-  )
+  const child = Bun.spawn(['unshare', ...isolation, 'sh', bootProgram, machine.hostname, machine.disk ?? ''], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: labEnvironment(labName),
+    cwd: '/',
+    detached: true,
+  })
   child.unref()
   const timer = setTimeout(() => child.kill('SIGKILL'), bootTimeoutSeconds * 1000)
   const firstLine = await readLine(child.stdout).finally(() => clearTimeout(timer))

@@ -1,0 +1,11 @@
+# Keeps a lab host's agent running, as systemd does on bare metal: starts it again whenever it ends.
+#   supervise-agent.sh LOG COMMAND…
+log=$1
+shift
+echo $$ > /run/sluice-lab-supervisor.pid
+while :; do
+  "$@" >> "$log" 2>&1 < /dev/null &
+  echo $! > /run/sluice-lab-agent.pid
+  wait
+  sleep 0.2
+done
