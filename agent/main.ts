@@ -1,7 +1,8 @@
 #!/usr/bin/env bun
 /** The `sluice-agent` command: runs the agent, joins a host, or is one of the lab's workloads. The only place that exits. */
 
-import { watch } from 'node:fs'
+import { readFileSync, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import pino from 'pino'
 import packageJson from '../package.json'
@@ -84,11 +85,23 @@ function instruct(agent: Agent, host: string, text: string): void {
 
 /** For a run without a controller: the file is the controller. */
 function followFile(agent: Agent, host: string, path: string): void {
-  const folder = path.slice(0, Math.max(1, path.lastIndexOf('/')))
-  watch(path.includes('/') ? folder : '.', () => {
-    const read = readInstructionsFile(path)
-    if (read.kind === 'kept') instruct(agent, host, JSON.stringify(read.instructions))
+  let before = readOr('', path)
+  watch(dirname(path), (_, name) => {
+    if (name !== basename(path)) return
+    const text = readOr('', path)
+    // A file that is being written is empty first.
+    if (text === '' || text === before) return
+    before = text
+    instruct(agent, host, text)
   })
+}
+
+function readOr(fallback: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return fallback
+  }
 }
 
 /** Every object has come to one end or the other. */

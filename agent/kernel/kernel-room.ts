@@ -28,14 +28,26 @@ interface Observed {
 }
 
 export function createKernelRoom({ observer, devices, runFolder }: KernelRoomOptions): Room {
-  const remembered = rememberLast((instructions: HostInstructions) => makeDesiredKernel(instructions, devices))
+  const remembered = rememberLast((instructions: HostInstructions) => {
+    const objects = makeDesiredKernel(instructions, devices)
+    return { objects, sysctlNames: sysctlNames(objects) }
+  })
+  let sound: { kernel: ObservedKernel; desired: HostInstructions } | undefined
   return createRoom<Observed>({
     name: 'kernel',
     observe: async ({ desired }) => ({
-      kernel: await observer.observe(sysctlNames(remembered(desired))),
+      kernel: await observer.observe(remembered(desired).sysctlNames),
       folders: observeFolders(runFolder),
     }),
-    plan: (turn, observed) => planHost(turn, remembered(turn.desired), observed),
+    plan: (turn, observed) => {
+      const { kernel } = observed
+      const isSame = sound?.kernel === kernel && sound.desired === turn.desired
+      // A host at rest costs next to nothing: what was sound and has not changed is not compared again.
+      if (isSame && turn.strayDaemons.length === 0) return planFolders(turn.desired, observed.folders)
+      const groups = planHost(turn, remembered(turn.desired).objects, observed)
+      sound = groups.length === 0 ? { kernel, desired: turn.desired } : undefined
+      return groups
+    },
   })
 }
 
@@ -48,10 +60,19 @@ export function planHost(
     objects.flatMap(({ links }) => links.filter(({ kind }) => kind !== 'macvlan').map(({ device }) => device)),
   )
   return [
-    ...planRemoval({ desiredIds: new Set(ownerIds(desired)), desiredLinks, strayDaemons, folders }, kernel),
+    ...planRemoval({ desiredIds: new Set(ownerIds(desired)), desiredLinks, strayDaemons }, kernel),
+    ...planFolders(desired, folders),
     ...planBridgeRules(desired, kernel.ruleSet),
     ...planKernel(objects, kernel),
   ]
+}
+
+/** Folders of objects that are no more; in an object's group they come after its daemons have ended. */
+function planFolders(desired: HostInstructions, folders: ReadonlyMap<string, string>): OperationGroup[] {
+  const owners = new Set(ownerIds(desired))
+  return [...folders]
+    .filter(([id]) => !owners.has(id))
+    .map(([objectId, path]) => ({ objectId, operations: [{ kind: 'removeFolder', path }] }))
 }
 
 /** The ids that own a namespace: projects, machines and instances. */
@@ -71,7 +92,7 @@ export function sortDaemons(
 ): Pick<Turn, 'daemons' | 'strayDaemons'> {
   const owners = new Set(ownerIds(desired))
   const isRight = ({ objectId, namespaceInode }: ObservedDaemon) =>
-    owners.has(objectId) && namespaceInodes.get(objectId) === namespaceInode
+    owners.has(objectId) && (namespaceInode === 0 || namespaceInodes.get(objectId) === namespaceInode)
   return {
     daemons: daemons.filter(isRight),
     strayDaemons: daemons.filter((daemon) => !isRight(daemon)),

@@ -25,7 +25,7 @@ import {
 export type KernelPart = 'links' | 'forwarding' | 'ruleSet' | { readonly namespace: string }
 
 export interface KernelObserver {
-  /** Reads what has been marked. `sysctlNames`: which parameters matter, by namespace. */
+  /** Reads what has been marked; gives the same object where nothing was. `sysctlNames`: which parameters matter, by namespace. */
   observe(sysctlNames: ReadonlyMap<string, readonly string[]>): Promise<ObservedKernel>
   mark(part: KernelPart): void
   markAll(): void
@@ -50,11 +50,22 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
   const namespaces = new Map<string, ObservedNamespace>()
   const marked = { links: true, forwarding: true, ruleSet: true, namespaces: new Set<string>() }
   let roundPosition = 0
+  let last: ObservedKernel | undefined
 
   const mark = (part: KernelPart) => {
     if (typeof part === 'string') marked[part] = true
     else marked.namespaces.add(part.namespace)
   }
+
+  const isAtRest = ({ brokenNamespaces }: ObservedKernel, inodes: NamespaceInodes) =>
+    !marked.links &&
+    !marked.forwarding &&
+    !marked.ruleSet &&
+    marked.namespaces.size === 0 &&
+    brokenNamespaces.length === 0 &&
+    inodes.broken.length === 0 &&
+    inodes.sound.size === namespaces.size &&
+    [...inodes.sound].every(([name, inode]) => namespaces.get(name)?.inode === inode)
 
   const readHost = async () => {
     if (marked.links) {
@@ -93,6 +104,7 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
   return {
     async observe(sysctlNames) {
       const inodes = readNamespaceInodes()
+      if (last !== undefined && isAtRest(last, inodes)) return last
       try {
         await Promise.all([readHost(), readForwardingTables(), readRules(), readNamespaces(inodes.sound, sysctlNames)])
       } catch (error) {
@@ -100,7 +112,8 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
         markEverything(marked, namespaces.keys())
         throw error
       }
-      return { links, forwarding, ruleSet, namespaces: new Map(namespaces), brokenNamespaces: inodes.broken }
+      last = { links, forwarding, ruleSet, namespaces: new Map(namespaces), brokenNamespaces: inodes.broken }
+      return last
     },
     mark,
     markAll: () => {
@@ -132,8 +145,13 @@ function markEverything(
   for (const name of names) marked.namespaces.add(name)
 }
 
+interface NamespaceInodes {
+  readonly sound: Map<string, number>
+  readonly broken: string[]
+}
+
 /** A name whose namespace is gone, as an unclean end can leave one, is broken. */
-function readNamespaceInodes(): { sound: Map<string, number>; broken: string[] } {
+function readNamespaceInodes(): NamespaceInodes {
   const namespaceDevice = statSync('/proc/self/ns/net').dev
   const sound = new Map<string, number>()
   const broken: string[] = []

@@ -1,5 +1,5 @@
 /**
- * Decides what of ours has to go: daemons, namespaces, links and folders that bear our mark and that no instruction
+ * Decides what of ours has to go: daemons, namespaces and links that bear our mark and that no instruction
  * wants, and daemons left behind in a namespace that is no more. Pure. What does not bear our mark is never named here.
  */
 
@@ -14,15 +14,13 @@ export interface RemovalFacts {
   readonly desiredLinks: ReadonlySet<string>
   /** A project's dnsmasq is left to its own room, since networks must not wait for it. */
   readonly strayDaemons: readonly ObservedDaemon[]
-  /** Folders of objects that exist, by their id. */
-  readonly folders: ReadonlyMap<string, string>
 }
 
 /** Time for a daemon to say goodbye: keepalived hands its VIPs over, haproxy closes. */
 const stopGraceMilliseconds = 1500
 
 export function planRemoval(facts: RemovalFacts, observed: ObservedKernel): OperationGroup[] {
-  const { desiredIds, desiredLinks, strayDaemons, folders } = facts
+  const { desiredIds, desiredLinks, strayDaemons } = facts
   const links = [...observed.links.values()].flatMap((link) => {
     const objectId = idOfAlias(link.alias)
     // The other end of a cable goes with this one.
@@ -31,7 +29,6 @@ export function planRemoval(facts: RemovalFacts, observed: ObservedKernel): Oper
   const namespaces = [...observed.namespaces.keys(), ...observed.brokenNamespaces].filter(
     (name) => !desiredIds.has(name),
   )
-  const goneFolders = [...folders].filter(([id]) => !desiredIds.has(id))
   return [
     ...[...strayDaemons]
       .filter(({ objectId, daemon }) => !(daemon === 'dnsmasq' && desiredIds.has(objectId)))
@@ -40,7 +37,6 @@ export function planRemoval(facts: RemovalFacts, observed: ObservedKernel): Oper
     ...namespaces.map((name) => group(name, { kind: 'deleteNamespace', namespace: name })),
     ...links.map(({ objectId, device }) => group(objectId, { kind: 'deleteLink', device })),
     ...namespaces.map((name) => group(name, { kind: 'removeFolder', path: namespaceSettingsFolder(name) })),
-    ...goneFolders.map(([id, path]) => group(id, { kind: 'removeFolder', path })),
   ]
 }
 

@@ -41,11 +41,15 @@ export interface DaemonsOptions {
 /** A daemon that ends sooner than this waits for the steady tick, so that one that can't start doesn't spin the loop. */
 const shortLifeMilliseconds = 1000
 const pollMilliseconds = 3
+/** All of /proc is looked through this often; in between only whether those that are known are there. */
+const scanMilliseconds = 10_000
 const lastWordsCharactersMaximum = 400
 
 export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: DaemonsOptions): Daemons {
   const finder = createProcessFinder()
   const logFiles = new Map<string, string>()
+  let observed: ObservedDaemon[] = []
+  let scannedAt = Number.NEGATIVE_INFINITY
   const marked = (reference: DaemonReference) =>
     finder.find().filter((process) => daemonKey(process) === daemonKey(reference))
 
@@ -71,8 +75,16 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
   }
 
   return {
-    observe: () => firstProcesses(finder.find()).map(observeMarkedDaemon),
+    observe() {
+      const isScanDue = performance.now() - scannedAt > scanMilliseconds
+      if (isScanDue || !observed.every((daemon) => daemon.namespaceInode !== 0 && isThere(daemon.pid))) {
+        observed = firstProcesses(finder.find()).map(observeMarkedDaemon)
+        scannedAt = performance.now()
+      }
+      return observed
+    },
     async start(operation) {
+      scannedAt = Number.NEGATIVE_INFINITY
       mkdirSync(dirname(operation.logFile), { recursive: true })
       logFiles.set(daemonKey(operation), operation.logFile)
       if (!hasSystemd) return startDetached(operation)
@@ -129,6 +141,16 @@ export function transientUnitArgv(operation: Start): string[] {
     '--',
     ...argv,
   ]
+}
+
+/** Without a look at when it began, which is for the scans: a pid is not used again within seconds. */
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function sendSignal(process: MarkedProcess, signal: NodeJS.Signals): void {

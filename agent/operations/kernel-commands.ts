@@ -93,16 +93,21 @@ function sizeAndMac({ mac, mtu }: LinkSettings): string {
   return [...(mtu === undefined ? [] : [`mtu ${mtu}`]), ...(mac === undefined ? [] : [`address ${mac}`])].join(' ')
 }
 
-/** One line for all of a link's settings: they are ours alone, so no IPv6 address of its own making either. */
+/**
+ * One line for a link's settings. IPv6 addresses of its own making are switched off before it goes up, in a line of its
+ * own: the kernel would make one first where both come together.
+ */
 function settleLink(device: string, settings: LinkSettings): string[] {
   const words = [
     ...(settings.alias === undefined ? [] : [`alias ${settings.alias}`]),
     ...(settings.mtu === undefined ? [] : [`mtu ${settings.mtu}`]),
     ...(settings.mac === undefined ? [] : [`address ${settings.mac}`]),
     ...(settings.master === undefined ? [] : [`master ${settings.master}`]),
-    ...(settings.up === undefined ? [] : ['addrgenmode none', settings.up ? 'up' : 'down']),
+    ...(settings.up === undefined ? [] : [settings.up ? 'up' : 'down']),
   ]
-  return words.length === 0 ? [] : [`link set ${device} ${words.join(' ')}`]
+  if (words.length === 0) return []
+  const quiet = settings.up === true && device !== 'lo' ? [`link set ${device} addrgenmode none`] : []
+  return [...quiet, `link set ${device} ${words.join(' ')}`]
 }
 
 function route({ destination, device, via }: { destination: string; device: string; via?: string | undefined }) {

@@ -88,8 +88,16 @@ export function readStat(pid: number): { state: string; parentPid: number; start
   }
 }
 
-/** The inode of a process's network namespace; 0 when it is gone. */
+/**
+ * The inode of a process's network namespace; 0 where it is gone, and where it is still in the agent's own, since then it
+ * has only just been started and is on its way into its namespace.
+ */
 export function readNamespaceInode(pid: number): number {
+  const inode = readInode(pid)
+  return inode === readInode('self') ? 0 : inode
+}
+
+function readInode(pid: number | 'self'): number {
   try {
     return Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[0] ?? 0)
   } catch {

@@ -182,7 +182,10 @@ export interface ObservedDaemon extends DaemonReference {
   /** With the pid it says which process is meant, even after the pid has been used again. */
   readonly startTimeTicks: number
   readonly fingerprint: string
-  /** The inode of its network namespace: another than the namespace's own means that it was left behind in an old one. */
+  /**
+   * The inode of its network namespace: another than the namespace's own means that it was left behind in an old one.
+   * 0 while it is on its way into it.
+   */
   readonly namespaceInode: number
 }
 
