@@ -4,6 +4,7 @@
  */
 
 import type { WorkloadInstructions } from '../agent/contract/host-instructions.ts'
+import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { Condition } from './contract/common.ts'
 import type { HealthCheck } from './contract/load-balancer.ts'
 import type { Quota } from './contract/project.ts'
@@ -17,7 +18,8 @@ interface Deletable {
   readonly deletingSince?: string
 }
 
-export interface ProjectValue {
+/** Marked as deleted while it is checked that nothing is left in it, so that nothing new begins meanwhile. */
+export interface ProjectValue extends Deletable {
   readonly name: string
   readonly user: string
   readonly slug: string
@@ -172,6 +174,8 @@ export interface LoadBalancerStatusValue {
   readonly status: 'provisioning' | 'active' | 'degraded' | 'failed' | 'deleting'
   readonly conditions: readonly Condition[]
   readonly observedGeneration: number
+  /** By member id, as its instances found them: kept so that each change makes one event. Absent: unknown. */
+  readonly members?: Readonly<Record<string, MemberStatus>>
 }
 export interface InstanceStatusValue {
   readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'
@@ -234,8 +238,10 @@ export const joinTokenKind = defineKind<JoinTokenValue>({ name: 'join-token', pr
 export interface ReservationValue {
   readonly ownerId: string
   readonly ownerKind: string
-  /** What is reserved, in words: `name network web`, `uplink 198.18.32.10`. */
-  readonly what: string
+  /** Whose it is: a project's id, a user, or `system`. Within it the words are unique. */
+  readonly clientId: string
+  /** What is reserved, its sort first: `['name', 'network', 'web']`, `['uplink', '198.18.32.10']`. */
+  readonly words: readonly string[]
   readonly takenAt: string
 }
 export const reservationKind = defineKind<ReservationValue>({
@@ -244,10 +250,11 @@ export const reservationKind = defineKind<ReservationValue>({
   dataType: 'reservation',
 })
 
-/** A request that came with an Idempotency-Key: the object that it makes, and its answer once it has one. */
+/** A request that came with an Idempotency-Key: the seed of what it makes, and its answer once it has one. */
 export interface IdempotencyValue {
   readonly fingerprint: string
-  readonly objectId: string
+  /** What the ids of its objects are made from, so that a repetition carries on with the same. */
+  readonly seed: string
   readonly answer: {
     readonly status: number
     readonly body: unknown

@@ -1,30 +1,223 @@
 /**
  * How every named object comes to be: its name, then a unit of quota, then the object itself with its event; each taken
  * idempotently with the object's id as owner, so that a creation cut off anywhere is carried on by its repetition, or
- * swept. Signature first; the body is this room's.
+ * swept. How it changes is in `change-object.ts`. Touches the store.
  */
 
-import type { Outcome } from '../contract/problem.ts'
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { QuotaNoun } from '../contract/project.ts'
-import type { EventDraft, Kind, StoredObject, Write } from '../control-plane/store.ts'
+import { type ActionOutcome, act, type Decision } from '../control-plane/act.ts'
+import {
+  type EventDraft,
+  type Kind,
+  OutcomeUnknownError,
+  retryAfterSeconds,
+  type StoredObject,
+  StoreUnavailableError,
+  type Write,
+} from '../control-plane/store.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
+import { refuseContended, refuseUnavailable, refuseUnknownOutcome } from './problems.ts'
+import { reserveQuota } from './quota.ts'
+import { type Claim, type Owner, release, reservationGraceMilliseconds, reserve } from './reserve.ts'
 
 export interface Declaration<Value> {
   readonly kind: Kind<Value>
-  /** From createObjectId(request, …): the same for a repetition. */
+  /** From createObjectId(kind, clientId, request.seed): the same for a repetition. */
   readonly id: string
   /** Whose names it shares: a project's id, a user, or `system`. */
   readonly scope: string
   readonly name: string
+  /** Also checks that the project is there. */
   readonly quota?: { readonly noun: QuotaNoun; readonly projectId: string }
   readonly value: Value
   /** Written with it, in the same entity group: status, occupancy. */
   readonly beside?: readonly Write[]
   readonly events: readonly EventDraft[]
+  /**
+   * Where what is written depends on what else is there (which block of a pool is free): asked at each attempt, once
+   * name and quota are taken, and written instead of `value`, `beside` and `events`.
+   */
+  readonly decide?: () => Outcome<DeclaredContent<Value>> | Promise<Outcome<DeclaredContent<Value>>>
 }
+
+export type DeclaredContent<Value> = Pick<Declaration<Value>, 'value' | 'beside' | 'events'>
 
 export type DeclareObject = <Value>(
   context: ControllerContext,
   declaration: Declaration<Value>,
   request: RequestInfo,
 ) => Promise<Outcome<StoredObject<Value>>>
+
+type AccessContext = Pick<ControllerContext, 'store' | 'now'>
+
+/** How often an action whose outcome nobody could tell is looked at again before the caller is told so. */
+const unknownOutcomesMaximum = 3
+
+/**
+ * Writes a new object, all or nothing. Refuses with `name-taken`, `quota-exceeded`, `invalid` (no such project) or
+ * `unavailable`; then nothing of it stays. A repetition (the same id) answers with the object that is there.
+ * @example
+ * const id = createObjectId(networkKind, input.projectId, request.seed)
+ * await declareObject(context, { kind: networkKind, id, scope: input.projectId, name: input.name,
+ *   quota: { noun: 'networks', projectId: input.projectId }, value, events: [created] }, request)
+ */
+export const declareObject: DeclareObject = async (context, declaration, request) => {
+  const { kind, id } = declaration
+  const before = await context.store.getOrTombstone(kind, id)
+  if (isAlive(before)) return succeed(before)
+  if (before !== null) return refuseDeleted(kind, id)
+  const beganAt = context.now()
+  const taken = await takeAll(context, declaration)
+  if (!taken.ok) return taken
+  const written = await writeObject(context, declaration, request)
+  if (!written.ok) {
+    // What may have been written after all keeps what it took, until the sweep can tell.
+    if (written.isCertain) await giveBack(context, declaration, taken.value)
+    return refuse(written.problem)
+  }
+  if (!isAlive(written.value)) return refuseDeleted(kind, id)
+  if (context.now() - beganAt <= reservationGraceMilliseconds / 2) return succeed(written.value)
+  return checkStillTaken(context, declaration, written.value, request)
+}
+
+export const nameClaim = (kind: Kind<unknown>, scope: string, name: string): Claim => ({
+  clientId: scope,
+  words: ['name', kind.name, name],
+})
+
+/** Takes a name, or refuses with `name-taken`, naming who has it. */
+export async function reserveName(
+  context: AccessContext,
+  kind: Kind<unknown>,
+  id: string,
+  scope: string,
+  name: string,
+): Promise<Outcome<Claim>> {
+  const claim = nameClaim(kind, scope, name)
+  const outcome = await reserve(context, claim, { kind, id }, { refresh: true })
+  switch (outcome.outcome) {
+    case 'taken':
+      return succeed(claim)
+    case 'held':
+      return refuse({
+        code: 'name-taken',
+        title: 'The name is taken',
+        detail: `There is a ${kind.name} named '${name}' already: ${outcome.ownerId}.`,
+        remedy: `Choose another name, or change or delete ${outcome.ownerId}.`,
+        errors: [{ field: 'name', message: `is taken by ${outcome.ownerId}` }],
+      })
+    case 'unavailable':
+      return refuseUnavailable(outcome.reason, outcome.retryAfterSeconds)
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Runs an action to its outcome: what an acknowledgement that got lost leaves open is found out by acting again. */
+export async function settle<Value>(
+  attempt: () => Promise<ActionOutcome<Value, Problem>>,
+  noun: string,
+  id: string,
+): Promise<Settled<Value>> {
+  for (let unknown = 0; unknown < unknownOutcomesMaximum; unknown++) {
+    try {
+      const outcome = await attempt()
+      switch (outcome.outcome) {
+        case 'done':
+          return { ok: true, value: outcome.object }
+        case 'refused':
+          return { ok: false, problem: outcome.problem, isCertain: true }
+        case 'contended':
+          return { ...refuseContended(noun, id), isCertain: true }
+        case 'unavailable':
+          return { ...refuseUnavailable(outcome.reason, outcome.retryAfterSeconds), isCertain: unknown === 0 }
+        default:
+          outcome satisfies never
+      }
+    } catch (cause) {
+      if (!(cause instanceof OutcomeUnknownError)) throw cause
+    }
+  }
+  return { ...refuseUnknownOutcome(retryAfterSeconds), isCertain: false }
+}
+
+export const isAlive = <Value>(object: StoredObject<Value | null> | null): object is StoredObject<Value> =>
+  object !== null && object.value !== null
+
+export type Settled<Value> =
+  | { readonly ok: true; readonly value: StoredObject<Value | null> | null }
+  | { readonly ok: false; readonly problem: Problem; readonly isCertain: boolean }
+
+const refuseDeleted = (kind: Kind<unknown>, id: string) =>
+  refuse({
+    code: 'conflict',
+    title: 'It has been deleted',
+    detail: `This request made ${kind.name} ${id}, which has been deleted since.`,
+    remedy: 'Send another Idempotency-Key to make a new one.',
+  })
+
+/** The name, and a unit of quota; what was taken goes back when the rest can't be had. */
+async function takeAll(context: AccessContext, declaration: Declaration<unknown>): Promise<Outcome<readonly Claim[]>> {
+  const { kind, id, scope, name, quota } = declaration
+  const named = await reserveName(context, kind, id, scope, name)
+  if (!named.ok) return named
+  if (quota === undefined) return succeed([named.value])
+  const unit = await reserveQuota(context, { kind, id }, quota)
+  if (unit.ok) return succeed([named.value, unit.value])
+  await release(context, named.value, id)
+  return unit
+}
+
+async function writeObject<Value>(
+  context: AccessContext,
+  declaration: Declaration<Value>,
+  request: RequestInfo,
+): Promise<Settled<Value>> {
+  const { kind, id } = declaration
+  const { actionId, traceparent } = request
+  const decideOnce = async (current: StoredObject<Value> | null): Promise<Decision<Value, Problem>> => {
+    if (current !== null) return { kind: 'keep' }
+    const content = declaration.decide === undefined ? succeed(declaration) : await declaration.decide()
+    if (!content.ok) return { kind: 'refuse', problem: content.problem }
+    const { value, beside, events } = content.value
+    return { kind: 'write', value, writes: beside ?? [], events }
+  }
+  const action = { kind, id, actionId, traceparent, apply: decideOnce }
+  return settle(() => act(context.store, action), kind.name, id)
+}
+
+/** A repetition may have written the object meanwhile: then everything stays as it is. */
+async function giveBack(context: AccessContext, owner: Owner, claims: readonly Claim[]): Promise<void> {
+  try {
+    if ((await context.store.get(owner.kind, owner.id, { latest: true })) !== null) return
+    for (const claim of claims) await release(context, claim, owner.id)
+  } catch (cause) {
+    if (!(cause instanceof StoreUnavailableError)) throw cause
+  }
+}
+
+/** After a long pause what was taken may have been swept and taken by another: then this object goes again. */
+async function checkStillTaken<Value>(
+  context: AccessContext,
+  declaration: Declaration<Value>,
+  object: StoredObject<Value>,
+  request: RequestInfo,
+): Promise<Outcome<StoredObject<Value>>> {
+  const taken = await takeAll(context, declaration)
+  if (taken.ok) return succeed(object)
+  const { kind, id, beside } = declaration
+  const writes = (beside ?? []).map((write): Write => ({ ...write, expect: 1, value: null }))
+  await settle(
+    () =>
+      act<Value, Problem>(context.store, {
+        kind,
+        id,
+        actionId: `${request.actionId}-undo`,
+        apply: () => ({ kind: 'write', value: null, writes }),
+      }),
+    kind.name,
+    id,
+  )
+  return taken
+}
