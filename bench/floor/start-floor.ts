@@ -1,0 +1,60 @@
+/** Drives by-hand.sh: the same work by a bare shell, in namespaces of its own. */
+
+import { startJsonLines } from '../json-lines.ts'
+
+export interface Floor {
+  /** A process of its client's network namespace. */
+  readonly clientPid: number
+  /** The VIPs of a balancer, known before it is built. */
+  vips(balancer: number): Promise<readonly string[]>
+  /** Resolves when the script is done; with when it began, wall-clock milliseconds. */
+  create(balancer: number): Promise<number>
+  delete(balancer: number): Promise<void>
+  /** The links of the host at which the first VIP of balancer 1 is at home; with when the script began. */
+  cut(): Promise<number>
+  heal(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The settings that the measured side has, and must be measured against. */
+export interface FloorSettings {
+  readonly advertSeconds: number
+  readonly homeState: 'MASTER' | 'BACKUP'
+  readonly homePriority: number
+  readonly backupPriority: number
+  readonly realtimePriority: number
+  /** What serves a web machine's port 80; python where it is left out. */
+  readonly webCommand?: string
+}
+
+const script = new URL('by-hand.sh', import.meta.url).pathname
+const buildTimeoutSeconds = 60
+const stepTimeoutSeconds = 30
+
+export async function startFloor(settings: FloorSettings): Promise<Floor> {
+  const lines = startJsonLines(['bash', script, 'serve'], {
+    ADVERT_SECONDS: String(settings.advertSeconds),
+    HOME_STATE: settings.homeState,
+    HOME_PRIORITY: String(settings.homePriority),
+    BACKUP_PRIORITY: String(settings.backupPriority),
+    REALTIME_PRIORITY: String(settings.realtimePriority),
+    ...(settings.webCommand === undefined ? {} : { WEB_COMMAND: settings.webCommand }),
+  })
+  const order = async (line: string): Promise<{ begunAt: number; words: readonly string[] }> => {
+    lines.sendText(line)
+    const [verb, begun, ...words] = (await lines.receiveText(stepTimeoutSeconds)).split(' ')
+    if (verb !== line.split(' ')[0]) throw new Error(`the floor's script answered "${verb}" to "${line}"`)
+    return { begunAt: Number(begun) * 1000, words }
+  }
+  const [ready, clientPid] = (await lines.receiveText(buildTimeoutSeconds)).split(' ')
+  if (ready !== 'ready') throw new Error("the floor's script did not build its hosts")
+  return {
+    clientPid: Number(clientPid),
+    vips: async (balancer) => (await order(`vip ${balancer}`)).words,
+    create: async (balancer) => (await order(`create ${balancer}`)).begunAt,
+    delete: async (balancer) => void (await order(`delete ${balancer}`)),
+    cut: async () => (await order('cut')).begunAt,
+    heal: async () => void (await order('heal')),
+    stop: () => lines.stop(),
+  }
+}
