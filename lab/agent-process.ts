@@ -9,7 +9,7 @@ import { hostDisk, type LabSettings, underlayDevice, uplinkDevice } from './sett
 export const agentBinary = `${repositoryFolder}/dist/sluice-agent`
 
 /** Both kept on the host's own disk, by the names that a bare-metal machine has for them. */
-const agentSettingsFile = '/etc/sluice/agent.json'
+const agentSettingsFile = '/etc/sluice-agent/agent.json'
 const agentLogFile = '/var/lib/sluice-agent.log'
 const supervisor = `${repositoryFolder}/lab/supervise-agent.sh`
 const supervisorPidFile = '/run/sluice-lab-supervisor.pid'
