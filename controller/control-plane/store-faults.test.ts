@@ -7,7 +7,7 @@ import pino from 'pino'
 import { act } from './act.ts'
 import { watchConnection } from './connection-watch.ts'
 import { type JetStreamStoreOptions, openJetStreamStore } from './jetstream-store.ts'
-import { OutcomeUnknownError, type Store, StoreUnavailableError, write } from './store.ts'
+import { OutcomeUnknownError, type Store, StoreUnavailableError, shardKeyOf, write } from './store.ts'
 import { newClient, newShardId, shardKind, waitUntil, writeShard } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 import { startTestTcpProxy, type TestTcpProxy } from './test-tcp-proxy.ts'
@@ -205,6 +205,16 @@ describe('with two stores on one server', () => {
     }
   })
 
+  test('they may open for the first time at the same moment', async () => {
+    const own = await startTestNatsServer()
+    cleanups.push(() => own.stop())
+    const connections = await Promise.all([1, 2, 3, 4].map(() => dial(own.url)))
+    const stores = await Promise.all(connections.map((connection) => open({ connection })))
+    const id = newShardId(newClient())
+    expect((await writeShard(stores[0] as Store, id, 'absent', plain)).outcome).toBe('committed')
+    for (const store of stores) expect(await store.get(shardKind, id, { latest: true })).toMatchObject({ version: 1 })
+  })
+
   test('a store that opens later shows the same', async () => {
     const first = await open()
     const clientId = newClient()
@@ -245,6 +255,43 @@ describe('a microshard whose server takes no more batches', () => {
     expect((await writeShard(store, id, 'absent', plain)).outcome).toBe('committed')
   })
 })
+
+describe('a store is not opened', () => {
+  test.each(['2.9.10', '2.12.2', '2.12.2-beta.1', 'unknown'])(
+    'on nats-server %s, which is too old',
+    async (version) => {
+      const connection = { info: { version } } as NatsConnection
+      await expect(openJetStreamStore({ connection, logger })).rejects.toThrow(
+        `nats-server ${version} is too old: it accepts conditional writes that contradict each other. Run 2.12.3 or newer`,
+      )
+    },
+  )
+
+  test('whose directory a newer program has written', async () => {
+    const own = await startTestNatsServer()
+    cleanups.push(() => own.stop())
+    const connection = await dial(own.url)
+    await open({ connection })
+    await connection.request('$KV.sluice_directory.directory', '{"format": 2}', { timeout: 5000 })
+    await expect(openJetStreamStore({ connection, logger })).rejects.toThrow('run the version of sluice that wrote it')
+  })
+
+  test('whose objects a newer program has written, and one that is open takes no more writes there', async () => {
+    const own = await startTestNatsServer()
+    cleanups.push(() => own.stop())
+    const connection = await dial(own.url)
+    const store = await open({ connection })
+    await connection.request(`ms.1.1.shard.${newIdInFirstMicroshard()}`, '{"format": 2}', { timeout: 5000 })
+    await expect(openJetStreamStore({ connection, logger })).rejects.toThrow('run the version of sluice that wrote it')
+    const write = () => writeShard(store, newIdInFirstMicroshard(), 'absent', plain)
+    await waitUntil(async () => (await write()).outcome === 'unavailable', 'the microshard is given up')
+  })
+})
+
+function newIdInFirstMicroshard(): string {
+  const id = newShardId(newClient())
+  return shardKeyOf(shardKind, id) < '4' ? id : newIdInFirstMicroshard()
+}
 
 describe('a listener that throws', () => {
   test('keeps neither the others nor memory from going on', async () => {

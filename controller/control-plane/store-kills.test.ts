@@ -17,7 +17,7 @@ const logger = pino({ level: 'silent' })
 const reconnecting = { maxReconnectAttempts: -1, reconnectTimeWait: 20 }
 const clients = 8
 const serverKills = 6
-const relayKills = 6
+const relayKills = 10
 const testMilliseconds = 120_000
 
 let server: TestNatsServer

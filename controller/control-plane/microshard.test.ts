@@ -1,0 +1,76 @@
+/** What a microshard does with a replica that lags: the rest of it is tested through the store. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { type Microshard, openMicroshard } from './microshard.ts'
+import type { MicroshardReplica } from './microshard-replica.ts'
+import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
+import { createObjectTable, type ObjectTable } from './object-table.ts'
+import { write } from './store.ts'
+import { newClient, newShardId, shardKind } from './store-contract.ts'
+import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+const place = { id: '1', epoch: 1 }
+const lagging: MicroshardReplica = {
+  loaded: Promise.resolve(),
+  isBroken: () => false,
+  reach: async () => false,
+  close: async () => {},
+}
+
+let server: TestNatsServer
+let connection: NatsConnection
+
+beforeAll(async () => {
+  server = await startTestNatsServer()
+  connection = await connect({ servers: server.url })
+  await ensureMicroshardStream(connection, place, 1)
+})
+afterAll(async () => {
+  await connection.close()
+  await server.stop()
+})
+
+function open(replica = lagging): { readonly microshard: Microshard; readonly table: ObjectTable } {
+  const stream = openMicroshardStream({ connection, place, acknowledgementMilliseconds: 5000 })
+  const table = createObjectTable()
+  return { microshard: openMicroshard({ place, stream, replica, table, now: () => 0, doubtMilliseconds: 5000 }), table }
+}
+
+const writeCount = (microshard: Microshard, id: string, expected: number | 'absent', count: number) =>
+  microshard.transact({ writes: [write({ kind: shardKind, id, expect: expected, value: { cidr: '', count } })] })
+
+describe('a microshard whose replica lags', () => {
+  test('writes at the version that its caller has read elsewhere', async () => {
+    const [first, second] = [open(), open()]
+    const id = newShardId(newClient())
+    await writeCount(first.microshard, id, 'absent', 1)
+    await writeCount(first.microshard, id, 1, 2)
+    expect(await writeCount(second.microshard, id, 2, 3)).toMatchObject({
+      outcome: 'committed',
+      objects: [{ version: 3 }],
+    })
+  })
+
+  test('never shows less afterwards than a conflict or a read of its leader has shown', async () => {
+    const [writer, loser, reader] = [open(), open(), open()]
+    const id = newShardId(newClient())
+    await writeCount(writer.microshard, id, 'absent', 1)
+    await writeCount(writer.microshard, id, 1, 2)
+    expect(await writeCount(loser.microshard, id, 1, 3)).toMatchObject({ conflicts: [{ actualVersion: 2 }] })
+    expect(loser.table.find('shard', id)).toMatchObject({ version: 2, value: { count: 2 } })
+    expect(await reader.microshard.readLatest('shard', id)).toMatchObject({ version: 2 })
+    expect(reader.table.find('shard', id)).toMatchObject({ version: 2 })
+  })
+
+  test('takes no writes once its replica is broken', async () => {
+    const { microshard } = open({ ...lagging, isBroken: () => true })
+    expect((await writeCount(microshard, newShardId(newClient()), 'absent', 1)).outcome).toBe('unavailable')
+  })
+
+  test('takes no writes once it is closed', async () => {
+    const { microshard } = open()
+    await microshard.close()
+    expect((await writeCount(microshard, newShardId(newClient()), 'absent', 1)).outcome).toBe('unavailable')
+  })
+})
