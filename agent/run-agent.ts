@@ -46,6 +46,8 @@ export interface Agent {
 
 /** Kernel events come in swarms; this long is waited for the rest of one. */
 const gatherMilliseconds = 10
+/** However many events there are, they wake the loop no oftener than this. */
+const wakeIntervalMilliseconds = 50
 /** One part of the kernel is read again, told or untold, after as many ticks. */
 const rereadTicks = 3
 
@@ -94,6 +96,7 @@ export function startAgent(options: AgentOptions): Agent {
     async stop() {
       clearInterval(ticking)
       stopFollowing()
+      daemons.close()
       await loop.stop()
     },
   }
@@ -102,19 +105,20 @@ export function startAgent(options: AgentOptions): Agent {
 /** Marks what events name and wakes the loop once for a swarm of them. */
 function followKernel(observer: KernelObserver, wake: () => void): () => void {
   let gathering: ReturnType<typeof setTimeout> | undefined
+  let wokenAt = Number.NEGATIVE_INFINITY
   const wakeSoon = () => {
+    const pauseMilliseconds = Math.max(gatherMilliseconds, wokenAt + wakeIntervalMilliseconds - performance.now())
     gathering ??= setTimeout(() => {
       gathering = undefined
+      wokenAt = performance.now()
       wake()
-    }, gatherMilliseconds)
+    }, pauseMilliseconds)
   }
   const stopFollowing = followCommand({
     argv: monitorArgv,
     onLine: (line) => {
       const event = parseKernelEvent(line)
-      if (event === undefined) return
-      markEvent(observer, event)
-      wakeSoon()
+      if (event !== undefined && markEvent(observer, event)) wakeSoon()
     },
     onStart: () => {
       observer.markAll()
@@ -131,14 +135,16 @@ function followKernel(observer: KernelObserver, wake: () => void): () => void {
   }
 }
 
-function markEvent(observer: KernelObserver, { nsid, part }: KernelEvent): void {
-  if (nsid === 'own') {
-    observer.mark(part)
-    return
+/** False where the event is of no concern. */
+function markEvent(observer: KernelObserver, { nsid, part, onlyIfNeighbour }: KernelEvent): boolean {
+  const namespace = nsid === 'own' ? undefined : observer.namespaceOfNsid(nsid)
+  if (onlyIfNeighbour !== undefined) {
+    if (namespace === undefined || !observer.hasNeighbour(namespace, onlyIfNeighbour)) return false
   }
-  const namespace = observer.namespaceOfNsid(nsid)
+  if (namespace !== undefined) observer.mark({ namespace })
   // A number that is not known yet is in the list that is read along with the links.
-  observer.mark(namespace === undefined ? 'links' : { namespace })
+  else observer.mark(nsid === 'own' ? part : 'links')
+  return true
 }
 
 function describeAgent(host: string): AgentIdentity {

@@ -5,6 +5,8 @@ export interface KernelEvent {
   readonly nsid: 'own' | number
   /** What has to be read again there. */
   readonly part: 'links' | 'forwarding'
+  /** Only if this address was one of ours: anybody can ask for an address that nobody has. */
+  readonly onlyIfNeighbour?: string
 }
 
 export const monitorArgv = [
@@ -35,8 +37,12 @@ export function parseKernelEvent(line: string): KernelEvent | undefined {
       return { nsid, part: 'links' }
     case 'ROUTE':
       return text.includes('table local') || text.includes('proto kernel') ? undefined : { nsid, part: 'links' }
-    case 'NEIGH':
-      return isOfOurMaking(text) ? { nsid, part: 'forwarding' } : undefined
+    case 'NEIGH': {
+      if (isOfOurMaking(text)) return { nsid, part: 'forwarding' }
+      // A permanent entry that somebody deletes is told of as one that has failed.
+      const failed = /^(?:Deleted )?(\d+\.\d+\.\d+\.\d+) dev \S+ .*\bFAILED\b/.exec(text)?.[1]
+      return failed === undefined ? undefined : { nsid, part: 'forwarding', onlyIfNeighbour: failed }
+    }
     default:
       return undefined
   }

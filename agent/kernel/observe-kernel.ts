@@ -33,6 +33,8 @@ export interface KernelObserver {
   markNext(): void
   /** The namespaces of ours and their inodes as they are at this moment. */
   namespaceInodes(): ReadonlyMap<string, number>
+  /** Whether this address was a permanent neighbour there when it was read last. */
+  hasNeighbour(namespace: string, address: string): boolean
   /** The namespace that the kernel's events call by this number. */
   namespaceOfNsid(nsid: number): string | undefined
 }
@@ -131,6 +133,8 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
       if (part !== undefined) mark(part)
     },
     namespaceInodes: () => readNamespaceInodes().sound,
+    hasNeighbour: (namespace, address) =>
+      namespaces.get(namespace)?.neighbours.some((neighbour) => neighbour.address === address) ?? false,
     namespaceOfNsid: (nsid) => nsids.get(nsid),
   }
 }

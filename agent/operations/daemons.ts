@@ -29,6 +29,8 @@ export interface Daemons {
   signal(operation: Signal): string | undefined
   /** What a daemon printed before it ended, for a report's reason. */
   lastWords(reference: DaemonReference): string | undefined
+  /** Stops looking after them; they go on. */
+  close(): void
 }
 
 export interface DaemonsOptions {
@@ -39,7 +41,11 @@ export interface DaemonsOptions {
 }
 
 /** A daemon that ends sooner than this waits for the steady tick, so that one that can't start doesn't spin the loop. */
-const shortLifeMilliseconds = 1000
+const shortLifeMilliseconds = 250
+/** After SIGKILL a process is gone in no time, unless the kernel itself hangs. */
+const killMilliseconds = 1000
+/** How soon the end of a daemon that is nobody's child is seen. */
+const lookMilliseconds = 100
 const pollMilliseconds = 3
 /** All of /proc is looked through this often; in between only whether those that are known are there. */
 const scanMilliseconds = 10_000
@@ -50,6 +56,12 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
   const logFiles = new Map<string, string>()
   let observed: ObservedDaemon[] = []
   let scannedAt = Number.NEGATIVE_INFINITY
+  const children = new Set<number>()
+  // The kernel tells of the end of children alone; those that an earlier agent started are looked after.
+  const lookingAfter = setInterval(() => {
+    for (const daemon of observed) if (!children.has(daemon.pid) && !isThere(daemon.pid)) onExit?.(daemon)
+  }, lookMilliseconds)
+  lookingAfter.unref()
   const marked = (reference: DaemonReference) =>
     finder.find().filter((process) => daemonKey(process) === daemonKey(reference))
 
@@ -61,11 +73,13 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
         detached: true,
         stdio: ['ignore', log, log],
         env: { ...process.env, ...markEnvironment(operation, operation.fingerprint) },
-        onExit: () => {
+        onExit: (ended) => {
+          children.delete(ended.pid)
           if (performance.now() - startedAt >= shortLifeMilliseconds) onExit?.(operation)
         },
       })
       child.unref()
+      children.add(child.pid)
       return undefined
     } catch (error) {
       return `${operation.argv[0]} can't be started: ${String(error)}`
@@ -96,7 +110,7 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
       const deadline = performance.now() + operation.graceMilliseconds
       while (marked(operation).length > 0 && performance.now() < deadline) await Bun.sleep(pollMilliseconds)
       for (const left of marked(operation)) sendSignal(left, 'SIGKILL')
-      const end = performance.now() + shortLifeMilliseconds
+      const end = performance.now() + killMilliseconds
       while (marked(operation).length > 0 && performance.now() < end) await Bun.sleep(pollMilliseconds)
       return marked(operation).length === 0 ? undefined : `${operation.daemon} does not end, not even by SIGKILL`
     },
@@ -104,6 +118,9 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
       const first = firstProcesses(marked(operation))
       for (const process of first) sendSignal(process, operation.signal)
       return first.length > 0 ? undefined : `${operation.daemon} does not run, so it can't be sent ${operation.signal}`
+    },
+    close: () => {
+      clearInterval(lookingAfter)
     },
     lastWords(reference) {
       const logFile = logFiles.get(daemonKey(reference))
