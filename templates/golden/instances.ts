@@ -1,0 +1,84 @@
+/** The instances that the golden files of haproxy and keepalived are rendered from, and that tests vary. */
+
+import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
+
+/** The first of two instances of a balancer for HTTP: home of VIP 1, backup of VIP 2. */
+export const httpInstance: InstanceInstructions = {
+  id: 'lbi_0123456789abcdefghjkmnpqr',
+  generation: 1,
+  loadBalancerId: 'lb_0123456789abcdefghjkmnpqr',
+  projectId: 'prj_0123456789abcdefghjkmnpqr',
+  networkId: 'net_0123456789abcdefghjkmnpqr',
+  driver: 'netns',
+  slot: 1,
+  uplink: { mac: '02:00:00:00:00:01', address: '198.18.1.11', prefixLength: 20, gateway: '198.18.15.254' },
+  network: { mac: '02:00:00:00:00:02', address: '198.18.16.201', onLinkCidrs: ['198.18.16.0/22'] },
+  vips: [
+    {
+      slot: 1,
+      address: '198.18.1.101',
+      prefixLength: 20,
+      virtualRouterId: 1,
+      priority: 200,
+      home: true,
+      peerAddresses: ['198.18.1.12'],
+    },
+    {
+      slot: 2,
+      address: '198.18.1.102',
+      prefixLength: 20,
+      virtualRouterId: 2,
+      priority: 100,
+      home: false,
+      peerAddresses: ['198.18.1.12'],
+    },
+  ],
+  advertIntervalSeconds: 0.05,
+  preemptDelaySeconds: 5,
+  trafficType: 'http',
+  algorithm: 'round-robin',
+  forwardedFor: true,
+  timeouts: { connectSeconds: 2, clientSeconds: 30, serverSeconds: 30, drainSeconds: 10 },
+  healthCheck: {
+    protocol: 'http',
+    method: 'GET',
+    path: "/health?of=it's",
+    hostHeader: 'web.example',
+    expectedStatus: '200-399',
+    intervalSeconds: 5,
+    timeoutSeconds: 5,
+    healthyThreshold: 2,
+    unhealthyThreshold: 2,
+  },
+  listeners: [
+    {
+      port: 80,
+      members: [
+        { id: 'mem_00000000000000000000000a1', address: '198.18.16.11', port: 8080, weight: 1 },
+        { id: 'mem_00000000000000000000000a2', address: '198.18.16.12', port: 8081, weight: 3 },
+      ],
+    },
+    { port: 8443, members: [] },
+  ],
+}
+
+/** One that is alone, for TCP, checked on a port of its own. */
+export const tcpInstance: InstanceInstructions = {
+  ...httpInstance,
+  vips: httpInstance.vips.slice(0, 1).map((vip) => ({ ...vip, peerAddresses: [] })),
+  preemptDelaySeconds: 0,
+  trafficType: 'tcp',
+  algorithm: 'least-connections',
+  forwardedFor: false,
+  healthCheck: {
+    protocol: 'tcp',
+    port: 9000,
+    intervalSeconds: 0.5,
+    timeoutSeconds: 0.5,
+    healthyThreshold: 1,
+    unhealthyThreshold: 3,
+  },
+  listeners: [
+    { port: 5432, members: [{ id: 'mem_00000000000000000000000a1', address: '198.18.16.11', port: 5432, weight: 1 }] },
+  ],
+}
