@@ -1,16 +1,43 @@
 /** The `sluice` command. The one file that exits; each noun is a file beside it. */
 
 import { Command } from 'commander'
+import { connectToController } from './api.ts'
 import { doctorCommand } from './doctor.ts'
 import { labCommand } from './lab.ts'
+import { nounCommand } from './noun.ts'
+import { networkNoun, poolNoun, shardNoun } from './nouns/address-space.ts'
+import { eventCommand } from './nouns/event.ts'
+import { hostNoun } from './nouns/host.ts'
+import { loadBalancerNoun } from './nouns/load-balancer.ts'
+import { machineNoun } from './nouns/machine.ts'
+import { memberCommand } from './nouns/member.ts'
+import { projectNoun } from './nouns/project.ts'
+import { tokenNoun } from './nouns/token.ts'
 import { describeError } from './output.ts'
+
+const connect = () => connectToController()
 
 const program = new Command('sluice')
   .description('Load balancers as a service and movable address space for a rack of plain Linux/KVM hosts')
   .enablePositionalOptions()
   .showHelpAfterError('(--help tells what there is)')
 
-for (const command of [labCommand(), doctorCommand()]) program.addCommand(command)
+for (const command of [
+  nounCommand(projectNoun, connect),
+  nounCommand(tokenNoun, connect),
+  nounCommand(poolNoun, connect),
+  nounCommand(shardNoun, connect),
+  nounCommand(networkNoun, connect),
+  nounCommand(machineNoun, connect),
+  nounCommand(loadBalancerNoun, connect),
+  memberCommand(connect),
+  nounCommand(hostNoun, connect),
+  eventCommand(connect),
+  labCommand(),
+  doctorCommand(),
+]) {
+  program.addCommand(command)
+}
 
 try {
   await program.parseAsync()

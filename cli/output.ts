@@ -33,6 +33,48 @@ function narrow(widths: number[]): void {
 
 const cut = (text: string, width: number) => (text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`)
 
+/** One object as an operator reads it: a field a line, lists of objects as tables below. */
+export function describeObject(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return plain(value)
+  const entries = flatten(value, '')
+  const lines = entries.filter((entry) => !isTable(entry[1]))
+  const width = Math.max(0, ...lines.map(([key]) => key.length))
+  const tables = entries.flatMap(([key, rows]) => (isTable(rows) ? [`${key}:\n${indent(tableOfObjects(rows))}`] : []))
+  return [...lines.map(([key, one]) => `${key.padEnd(width)}${gap}${plain(one)}`.trimEnd()), ...tables].join('\n')
+}
+
+/** The text behind a heading that is read once and kept by the reader: secrets, certificates. */
+export const indent = (text: string) => text.replaceAll(/^(?=.)/gm, gap)
+
+type Row = Readonly<Record<string, unknown>>
+
+const isTable = (value: unknown): value is readonly Row[] =>
+  Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'object' && one !== null)
+
+function flatten(value: object, prefix: string): [string, unknown][] {
+  return Object.entries(value).flatMap(([key, one]: [string, unknown]) =>
+    typeof one === 'object' && one !== null && !Array.isArray(one)
+      ? flatten(one, `${prefix}${key}.`)
+      : [[`${prefix}${key}`, one] satisfies [string, unknown]],
+  )
+}
+
+function tableOfObjects(rows: readonly Row[]): string {
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((key) =>
+    rows.some((row) => row[key] !== null),
+  )
+  return table(
+    keys,
+    rows.map((row) => keys.map((key) => plain(row[key]))),
+  )
+}
+
+function plain(value: unknown): string {
+  if (value === null || value === undefined) return '-'
+  if (Array.isArray(value)) return value.length === 0 ? '-' : value.map(plain).join(', ')
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
 export const json = (value: unknown) => JSON.stringify(value, null, 2)
 
 /** An error with its causes, one a line. */

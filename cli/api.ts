@@ -1,0 +1,123 @@
+/** Calls the controller's API. The one place of the command line that speaks HTTP. */
+
+import * as v from 'valibot'
+import { problemSchema } from '../controller/contract/problem.ts'
+import { labNameDefault, labSettings, loopbackUrl, observeLab, readAdminToken } from '../lab/lab.ts'
+
+export type ApiRequest = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | undefined>>
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type Api = {
+  readonly address: string
+  readonly token: string
+  /** The answer's body; undefined where it has none. Throws a ProblemError for a refusal. */
+  readonly call: (request: ApiRequest) => Promise<unknown>
+  /** The answer as it comes, for what does not end. */
+  readonly open: (request: ApiRequest, signal: AbortSignal) => Promise<Response>
+}
+
+type Problem = v.InferOutput<typeof problemSchema>
+
+/** A refusal of the controller, with all that it says. */
+export class ProblemError extends Error {
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(describeProblem(problem))
+    this.problem = problem
+  }
+}
+
+/** Longer than any wait that may be asked for, and than any answer takes. */
+const requestTimeoutMilliseconds = 10 * 60_000
+
+/** The controller of SLUICE_ADDR and SLUICE_TOKEN, else the one of the lab that runs here. */
+export function connectToController(environment: Readonly<Record<string, string | undefined>> = process.env): Api {
+  const { address, token } = findController(environment)
+  const open = async (request: ApiRequest, signal: AbortSignal) => {
+    const response = await send(address, token, request, signal)
+    if (!response.ok) throw await readRefusal(response, request)
+    return response
+  }
+  const call = async (request: ApiRequest) => {
+    const response = await open(request, AbortSignal.timeout(requestTimeoutMilliseconds))
+    const text = await response.text()
+    return text === '' ? undefined : parseJson(text, request)
+  }
+  return { address, token, call, open }
+}
+
+function findController(environment: Readonly<Record<string, string | undefined>>) {
+  const address = environment.SLUICE_ADDR
+  const token = environment.SLUICE_TOKEN
+  if (address !== undefined && token !== undefined) return { address: address.replace(/\/+$/, ''), token }
+  if (address !== undefined) throw new Error('SLUICE_ADDR is set and SLUICE_TOKEN is not; set both')
+  const settings = labSettings({ name: environment.SLUICE_LAB ?? labNameDefault })
+  const lab = observeLab(settings)
+  if (lab.controller?.status === 'on') return { address: loopbackUrl, token: token ?? readAdminToken(settings) }
+  throw new Error(
+    'no controller is known: set SLUICE_ADDR and SLUICE_TOKEN, or start a lab here with `sluice lab up`' +
+      (lab.controller === null ? '' : '; the controller of the lab is off: `sluice lab boot controller`'),
+  )
+}
+
+async function send(address: string, token: string, request: ApiRequest, signal: AbortSignal): Promise<Response> {
+  const query = Object.entries(request.query ?? {}).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, value] as [string, string]],
+  )
+  const url = `${address}${request.path}${query.length === 0 ? '' : `?${new URLSearchParams(query)}`}`
+  try {
+    return await fetch(url, {
+      method: request.method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...request.headers,
+      },
+      signal,
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+    })
+  } catch (error) {
+    if (signal.aborted) throw error
+    throw new Error(`no controller answers at ${address}; is it running, and is SLUICE_ADDR right?`, { cause: error })
+  }
+}
+
+async function readRefusal(response: Response, request: ApiRequest): Promise<Error> {
+  const text = await response.text()
+  const parsed = v.safeParse(problemSchema, parseOrNull(text))
+  if (parsed.success) return new ProblemError(parsed.output)
+  return new Error(`${request.method} ${request.path} was answered ${response.status}: ${text.slice(0, 500)}`)
+}
+
+function parseJson(text: string, request: ApiRequest): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Error(`${request.method} ${request.path} was answered something that is no JSON`, { cause: error })
+  }
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** Title and detail, each field at fault, the remedy, and the trace to look for in the logs. */
+export function describeProblem(problem: Problem): string {
+  const isSaidTwice = problem.detail.startsWith(problem.title)
+  return [
+    isSaidTwice ? problem.detail : `${problem.title}: ${problem.detail}`,
+    ...(problem.errors ?? []).map(({ field, message }) => `  ${field}: ${message}`),
+    ...(problem.remedy === undefined ? [] : [`  remedy: ${problem.remedy}`]),
+    ...(problem.traceId === undefined ? [] : [`  trace: ${problem.traceId}`]),
+  ].join('\n')
+}

@@ -1,0 +1,114 @@
+/** `sluice load-balancer`, and the fields of a member. */
+
+import { isIP } from 'node:net'
+import { type LoadBalancer, loadBalancerSchema, type MemberCreate } from '../../controller/contract/load-balancer.ts'
+import {
+  type BodyField,
+  number,
+  type ParseContext,
+  projectField,
+  reference,
+  text,
+  trueOrFalse,
+} from '../body-fields.ts'
+import type { Noun } from '../noun.ts'
+import { references, resolveId } from '../resolve.ts'
+
+/** `80`, or `80:8080` where members that name no port listen on another. */
+function listener(value: string, context: ParseContext): { port: number; memberPort?: number } {
+  const [port = '', memberPort] = value.split(':')
+  return {
+    port: number(port, context),
+    ...(memberPort === undefined ? {} : { memberPort: number(memberPort, context) }),
+  }
+}
+
+/** An address, with or without a port; a URL; or the name or id of a machine, with or without a port. */
+export async function member(value: string, context: ParseContext): Promise<Omit<MemberCreate, 'weight'>> {
+  if (value.includes('://')) return { url: value }
+  const [place = '', port] = value.split(':')
+  const withPort = port === undefined ? {} : { port: number(port, context) }
+  if (isIP(place) === 4) return { address: place, ...withPort }
+  return { machineId: await resolveId(context.api, 'machine', place, context.projectId), ...withPort }
+}
+
+const shared: readonly BodyField[] = [
+  {
+    flags: '--listener <port[:member-port]>',
+    description: 'where it listens',
+    field: 'listeners',
+    parse: listener,
+    isList: true,
+  },
+  {
+    flags: '--member <member>',
+    description: 'ADDRESS[:PORT], URL, or MACHINE[:PORT]',
+    field: 'members',
+    parse: member,
+    isList: true,
+  },
+  { flags: '--algorithm <name>', description: 'round-robin or least-connections', field: 'algorithm', parse: text },
+  {
+    flags: '--check <http|tcp>',
+    description: 'the health check’s protocol',
+    field: 'healthCheck.protocol',
+    parse: text,
+  },
+  { flags: '--check-path <path>', description: 'of an http check', field: 'healthCheck.path', parse: text },
+  { flags: '--check-port <port>', description: "the member's own else", field: 'healthCheck.port', parse: number },
+  {
+    flags: '--check-interval <seconds>',
+    description: 'between two checks',
+    field: 'healthCheck.intervalSeconds',
+    parse: number,
+  },
+  {
+    flags: '--check-timeout <seconds>',
+    description: 'of one check',
+    field: 'healthCheck.timeoutSeconds',
+    parse: number,
+  },
+  { flags: '--instances <number>', description: '1 to 8, each with a VIP', field: 'instanceCount', parse: number },
+  {
+    flags: '--auto-scaling <true|false>',
+    description: 'scale it by its load',
+    field: 'autoScaling',
+    parse: trueOrFalse,
+  },
+]
+
+export const loadBalancerNoun: Noun<LoadBalancer> = {
+  ...references['load-balancer'],
+  aliases: ['lb'],
+  description: 'HTTP and TCP load balancers',
+  schema: loadBalancerSchema,
+  columns: [
+    { heading: 'name', of: ({ name }) => name },
+    { heading: 'status', of: ({ status }) => status },
+    { heading: 'type', of: ({ trafficType }) => trafficType },
+    { heading: 'vips', of: ({ vips }) => vips.join(', ') },
+    { heading: 'members', of: ({ members }) => healthyOfAll(members) },
+    { heading: 'id', of: ({ id }) => id },
+  ],
+  create: {
+    fields: [
+      projectField,
+      {
+        flags: '--network <name|id>',
+        description: 'the network of its members',
+        field: 'networkId',
+        parse: reference('network'),
+        isRequired: true,
+      },
+      { flags: '--type <http|tcp>', description: 'its traffic', field: 'trafficType', parse: text, isRequired: true },
+      ...shared,
+    ],
+  },
+  update: {
+    fields: [{ flags: '--new-name <name>', description: 'its new name', field: 'name', parse: text }, ...shared],
+  },
+}
+
+export function healthyOfAll(members: readonly { readonly status: string }[]): string {
+  return `${members.filter(({ status }) => status === 'healthy').length}/${members.length}`
+}
