@@ -1,6 +1,6 @@
 /** Events on their way out: relayed once whatever dies, read from any point without a gap. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
@@ -13,6 +13,9 @@ import { createId } from './shard-key.ts'
 import type { Store } from './store.ts'
 import { newClient, newShardId, waitUntil, writeShard } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 const logger = pino({ level: 'silent' })
 const reconnecting = { maxReconnectAttempts: -1, reconnectTimeWait: 20 }

@@ -1,10 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { watchConnection } from './connection-watch.ts'
 import { type FollowedItem, type FollowStart, followStream, StreamRolledBackError } from './follow-stream.ts'
 import { waitUntil } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 let server: TestNatsServer
 let connection: NatsConnection

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe } from 'bun:test'
+import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
 import type { CloudEvent } from './cloud-event.ts'
@@ -8,6 +8,9 @@ import { type OutboxRelay, startOutboxRelay } from './outbox-relay.ts'
 import type { Store } from './store.ts'
 import { testStoreContract } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 const logger = pino({ level: 'silent' })
 let server: TestNatsServer

@@ -14,6 +14,7 @@ import { openMicroshardReplica } from './microshard-replica.ts'
 import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable } from './object-table.ts'
 import { checkObjectName, checkTransaction, type KnownObject } from './plan-transaction.ts'
+import { refuseOldServerVersion } from './server-version.ts'
 import {
   type Change,
   type Kind,
@@ -23,6 +24,8 @@ import {
   shardKeyOf,
   type TransactionOutcome,
 } from './store.ts'
+
+export { serverVersionMinimum } from './server-version.ts'
 
 export interface JetStreamStoreOptions {
   readonly connection: NatsConnection
@@ -41,14 +44,11 @@ const acknowledgementSecondsDefault = 5
 const doubtSecondsDefault = 30
 const loadSecondsMaximum = 60
 
-/** Older servers accept several writers on one expectation: Debian's 2.9 did in nearly every race. */
-export const serverVersionMinimum = '2.12.3'
-
 /** @example const store = await openJetStreamStore({ connection: await connect({ servers }), logger: pino() }) */
 export async function openJetStreamStore(options: JetStreamStoreOptions): Promise<Store> {
   const { connection, logger } = options
   const replicas = options.replicas ?? 1
-  refuseOldServer(connection)
+  refuseOldServerVersion(connection.info?.version ?? 'unknown')
   const watch = watchConnection(connection)
   const directory = await openDirectory(connection, replicas)
   const table = createObjectTable()
@@ -215,16 +215,4 @@ async function measureMicroshards(
   } catch {
     return null
   }
-}
-
-function refuseOldServer(connection: NatsConnection): void {
-  const version = connection.info?.version ?? 'unknown'
-  const numbers = (text: string) => text.split(/[.-]/).slice(0, 3).map(Number)
-  const [actual, needed] = [numbers(version), numbers(serverVersionMinimum)]
-  const difference = needed.map((number, i) => (actual[i] ?? Number.NaN) - number).find((step) => step !== 0) ?? 0
-  if (difference >= 0) return
-  throw new Error(
-    `nats-server ${version} is too old: it accepts conditional writes that contradict each other. ` +
-      `Run ${serverVersionMinimum} or newer (scripts/setup installs one)`,
-  )
 }

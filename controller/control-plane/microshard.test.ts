@@ -1,6 +1,6 @@
 /** What a microshard does with a replica that lags: the rest of it is tested through the store. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type Microshard, openMicroshard } from './microshard.ts'
 import type { MicroshardReplica } from './microshard-replica.ts'
@@ -9,6 +9,9 @@ import { createObjectTable, type ObjectTable } from './object-table.ts'
 import { write } from './store.ts'
 import { newClient, newShardId, shardKind } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 const place = { id: '1', epoch: 1 }
 const lagging: MicroshardReplica = {

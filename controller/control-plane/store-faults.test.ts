@@ -1,6 +1,6 @@
 /** What the store on JetStream does when acknowledgements are lost, writes are late, and its server dies. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
@@ -11,6 +11,9 @@ import { OutcomeUnknownError, type Store, StoreUnavailableError, shardKeyOf, wri
 import { newClient, newShardId, shardKind, waitUntil, writeShard } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 import { startTestTcpProxy, type TestTcpProxy } from './test-tcp-proxy.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 const logger = pino({ level: 'silent' })
 const reconnecting = { maxReconnectAttempts: -1, reconnectTimeWait: 20 }

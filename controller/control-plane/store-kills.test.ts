@@ -1,6 +1,6 @@
 /** The store, its watchers and the relay while nats-server and the relay are killed again and again. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
 import type { CloudEvent } from './cloud-event.ts'
@@ -12,6 +12,9 @@ import type { Change, Store, TransactionOutcome } from './store.ts'
 import { write } from './store.ts'
 import { addressKind, newAddressId, newClient, newShardId, shardKind, waitUntil } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 const logger = pino({ level: 'silent' })
 const reconnecting = { maxReconnectAttempts: -1, reconnectTimeWait: 20 }

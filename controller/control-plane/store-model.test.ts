@@ -1,6 +1,6 @@
 /** Random histories, done on both stores: what one answers, the other answers too. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import fc from 'fast-check'
 import pino from 'pino'
@@ -10,6 +10,9 @@ import type { KnownObject } from './plan-transaction.ts'
 import type { Store, StoredObject, Transaction, Write } from './store.ts'
 import { addressKind, newAddressId, newClient, newShardId, shardKind } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
+
+// Generous, since bun ends every child process, also the server, once a test is late.
+setDefaultTimeout(60_000)
 
 const runs = 150
 const testMilliseconds = 120_000
