@@ -6,7 +6,7 @@
 import type { RunLines } from './batch.ts'
 import type { Daemons } from './daemons.ts'
 import { executeFileOperation } from './files.ts'
-import type { AskHaproxy } from './haproxy-socket.ts'
+import { type AskHaproxy, reloadHaproxy } from './haproxy-socket.ts'
 import { type Channel, compileKernelOperation } from './kernel-commands.ts'
 import {
   isKernelOperation,
@@ -97,6 +97,8 @@ async function executeSingle(
       const accepted = answer === '' || (operation.accepted ?? []).some((words) => answer.startsWith(words))
       return accepted ? undefined : `haproxy refused '${operation.command}': ${answer}`
     }
+    case 'reloadHaproxy':
+      return reloadHaproxy(askHaproxy, operation)
     default:
       return operation satisfies never
   }

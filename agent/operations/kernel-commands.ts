@@ -55,6 +55,8 @@ export function compileKernelOperation(operation: KernelOperation): KernelComman
       return inNamespace(operation.namespace, `address add ${operation.address} dev ${operation.device}`)
     case 'deleteAddress':
       return inNamespace(operation.namespace, `address delete ${operation.address} dev ${operation.device}`)
+    case 'withdrawAddress':
+      return inNamespace(operation.namespace, `address flush dev ${operation.device} to ${operation.address}/32`)
     case 'addRoute':
       return inNamespace(operation.namespace, `route replace ${route(operation)}`)
     case 'deleteRoute':

@@ -49,6 +49,8 @@ export type KernelOperation =
   | { readonly kind: 'setBridgePort'; readonly device: string; readonly learning: boolean }
   | ({ readonly kind: 'addAddress'; readonly device: string; readonly address: string } & InNamespace)
   | ({ readonly kind: 'deleteAddress'; readonly device: string; readonly address: string } & InNamespace)
+  /** Takes an address off a device, whether it is there or not: how a VIP is fenced. */
+  | ({ readonly kind: 'withdrawAddress'; readonly device: string; readonly address: string } & InNamespace)
   | ({ readonly kind: 'addRoute' } & Route & InNamespace)
   | ({ readonly kind: 'deleteRoute' } & Route & InNamespace)
   | ({
@@ -156,6 +158,16 @@ export type Operation =
       readonly command: string
       readonly accepted?: readonly string[]
     }
+  /**
+   * Has haproxy's master start a worker with the config as it is now, and waits until the worker that answers says the
+   * description of that config; the old worker ends what it has begun.
+   */
+  | {
+      readonly kind: 'reloadHaproxy'
+      readonly masterSocket: string
+      readonly statsSocket: string
+      readonly description: string
+    }
 
 /**
  * What is done for one object, in order; the first failure ends the group. Groups of different objects run in parallel,
@@ -201,6 +213,7 @@ const kernelKinds: ReadonlySet<string> = new Set<KernelOperation['kind']>([
   'setBridgePort',
   'addAddress',
   'deleteAddress',
+  'withdrawAddress',
   'addRoute',
   'deleteRoute',
   'setNeighbour',
