@@ -50,7 +50,7 @@ export const tokenSchema = v.object({
 export const tokenCreatedSchema = v.object({
   ...tokenSchema.entries,
   token: v.string(),
-  /** A NATS credentials file, the servers and the consumer to pull the events from. */
+  /** A NATS credentials file, the servers and the consumer to pull the events from; it gives those of `subject`. */
   natsCredentials: v.nullable(
     v.object({
       credentials: v.string(),
@@ -59,6 +59,10 @@ export const tokenCreatedSchema = v.object({
       stream: v.string(),
       consumer: v.string(),
       subject: v.string(),
+      /** The only prefix under which answers may be received: the client library's option of that name. */
+      inboxPrefix: v.string(),
+      /** The JetStream domain to name to the client library, as the stream is not in the reader's own account. */
+      domain: v.string(),
     }),
   ),
 })

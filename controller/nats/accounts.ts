@@ -14,8 +14,8 @@ import {
   type OperatorLimits,
   type UserPermissionsLimits,
 } from '@nats-io/jwt'
-import { desiredBucket, statusBucket } from '../../agent/contract/subjects.ts'
-import { eventStream, eventSubjects } from '../control-plane/event-stream.ts'
+import { desiredBucket, inboxPrefix, reportKey, statusBucket } from '../../agent/contract/subjects.ts'
+import { eventStream } from '../control-plane/event-stream.ts'
 import { type AccountName, accountNames, type BusIdentity } from './identity.ts'
 
 /** Revoked users by public key: whatever was signed for one up to that second since the epoch is void. */
@@ -29,13 +29,13 @@ const agentAnswerNanoseconds = 60e9
 
 const desiredStream = `KV_${desiredBucket}`
 
-/** In templates, nats-server puts the user's own name, tag or public key where the braces are. */
-const ownHost = 'host.{{name()}}'
-const ownKey = '{{subject()}}'
+/** How a stream of the account `hosts` names what it mirrors of `control`. */
+export const mirrorSource = { name: desiredStream, external: { api: 'JS.control.API', deliver: 'mirror.desired' } }
 
-/** Events of the project in the user's tag. */
-export const projectTag = (projectId: string) => `project:${projectId}`
-const ownEvents = eventSubjects('{{tag(project)}}')
+/** In templates, nats-server puts the user's own name, tag or public key where the braces are. */
+const ownName = '{{name()}}'
+const ownHost = `host.${ownName}`
+const ownKey = '{{subject()}}'
 
 /**
  * What an agent may do, everything else being refused. It watches its own key, reads it directly, writes its own report
@@ -49,32 +49,59 @@ export const agentRights: Partial<UserPermissionsLimits> = {
       `$JS.API.CONSUMER.CREATE.${desiredStream}.*.$KV.${desiredBucket}.${ownHost}.>`,
       `$JS.API.DIRECT.GET.${desiredStream}.$KV.${desiredBucket}.${ownHost}.>`,
       `$JS.FC.${desiredStream}.>`,
-      `$KV.${statusBucket}.${ownHost}.>`,
+      `$KV.${statusBucket}.${reportKey(ownName)}`,
     ],
     deny: [],
   },
-  sub: { allow: [`_INBOX.${ownHost.slice('host.'.length)}.>`, `cmd.${ownHost}.>`], deny: [] },
+  sub: { allow: [`${inboxPrefix(ownName)}.>`, `cmd.${ownHost}.>`], deny: [] },
   resp: { max: 1, ttl: agentAnswerNanoseconds },
 }
 
-/** A reader of events: its project's as they happen, and all since it was made by the consumer that bears its key. */
+/** How `readers` call the JetStream of `control`; by the plain name they would ask for their own, which they have not. */
+export const readersDomain = 'events'
+const readersApi = `$JS.${readersDomain}.API`
+
+/**
+ * A reader of events pulls them from the consumer that bears its key, and that is all. It may not listen to its project's
+ * subject: another reader could aim an event of its own there, by naming the subject as the place for an answer.
+ */
 export const readerRights: Partial<UserPermissionsLimits> = {
   pub: {
     allow: [
-      `$JS.API.CONSUMER.MSG.NEXT.${eventStream}.${ownKey}`,
-      `$JS.API.CONSUMER.INFO.${eventStream}.${ownKey}`,
+      `${readersApi}.CONSUMER.MSG.NEXT.${eventStream}.${ownKey}`,
+      `${readersApi}.CONSUMER.INFO.${eventStream}.${ownKey}`,
       `$JS.ACK.${eventStream}.${ownKey}.>`,
     ],
     deny: [],
   },
-  sub: { allow: [`_INBOX.${ownKey}.>`, ownEvents], deny: [] },
+  sub: { allow: [`_INBOX.${ownKey}.>`], deny: [] },
 }
 
+/**
+ * What `control` lets `hosts` reach: as much as a mirror of the stream of instructions takes. `local` is how `hosts`
+ * calls it.
+ */
+const mirrorServices = [
+  {
+    subject: `$JS.API.CONSUMER.CREATE.${desiredStream}`,
+    local: `${mirrorSource.external.api}.CONSUMER.CREATE.${desiredStream}`,
+  },
+  { subject: `$JS.FC.${desiredStream}.>`, local: `$JS.FC.${desiredStream}.>` },
+]
+
 /** What `control` lets `readers` reach. Their answers come back through a wall: no reader can aim them into a stream. */
-const sharedServices = [
-  { subject: `$JS.API.CONSUMER.MSG.NEXT.${eventStream}.*`, isStreamed: true },
-  { subject: `$JS.API.CONSUMER.INFO.${eventStream}.*`, isStreamed: false },
-  { subject: `$JS.ACK.${eventStream}.>`, isStreamed: false },
+const readerServices = [
+  {
+    subject: `$JS.API.CONSUMER.MSG.NEXT.${eventStream}.*`,
+    local: `${readersApi}.CONSUMER.MSG.NEXT.${eventStream}.*`,
+    isStreamed: true,
+  },
+  {
+    subject: `$JS.API.CONSUMER.INFO.${eventStream}.*`,
+    local: `${readersApi}.CONSUMER.INFO.${eventStream}.*`,
+    isStreamed: false,
+  },
+  { subject: `$JS.ACK.${eventStream}.>`, local: `$JS.ACK.${eventStream}.>`, isStreamed: false },
 ]
 
 export async function encodeOperatorToken(identity: BusIdentity): Promise<string> {
@@ -109,6 +136,7 @@ function describeAccount(name: AccountName, identity: BusIdentity, revocations: 
       return { limits: limits({ mem_storage: unlimited, disk_storage: unlimited }), exports: controlExports() }
     case 'hosts':
       return {
+        imports: hostsImports(control),
         limits: limits({
           mem_storage: hostsMemoryBytesMaximum,
           disk_storage: hostsDiskBytesMaximum,
@@ -147,8 +175,9 @@ function limits(storage: Partial<OperatorLimits>): OperatorLimits {
 
 function controlExports(): Export[] {
   return [
-    { name: 'events', subject: eventSubjects(), type: 'stream' },
-    ...sharedServices.map(
+    { name: 'mirror', subject: `${mirrorSource.external.deliver}.>`, type: 'stream' },
+    ...mirrorServices.map(({ subject }): Export => ({ name: subject, subject, type: 'service' })),
+    ...readerServices.map(
       ({ subject, isStreamed }): Export => ({
         name: subject,
         subject,
@@ -159,11 +188,19 @@ function controlExports(): Export[] {
   ]
 }
 
-function readerImports(account: string): Import[] {
+function hostsImports(account: string): Import[] {
   return [
-    { name: 'events', subject: eventSubjects(), account, type: 'stream' },
-    ...sharedServices.map(({ subject }): Import => ({ name: subject, subject, account, type: 'service' })),
+    { name: 'mirror', subject: `${mirrorSource.external.deliver}.>`, account, type: 'stream' },
+    ...mirrorServices.map(
+      ({ subject, local }): Import => ({ name: subject, subject, local_subject: local, account, type: 'service' }),
+    ),
   ]
+}
+
+function readerImports(account: string): Import[] {
+  return readerServices.map(
+    ({ subject, local }): Import => ({ name: subject, subject, local_subject: local, account, type: 'service' }),
+  )
 }
 
 /** A user of the controller's own, who may do everything within one account. */
@@ -193,7 +230,6 @@ export async function encodeReaderToken(
   identity: BusIdentity,
   reader: {
     readonly tokenId: string
-    readonly projectId: string
     readonly publicKey: string
     /** Seconds since the epoch; null: until it is revoked. */
     readonly expiresAtSeconds: number | null
@@ -203,7 +239,7 @@ export async function encodeReaderToken(
     reader.tokenId,
     reader.publicKey,
     identity.accounts.readers.getPublicKey(),
-    { tags: [projectTag(reader.projectId)] },
+    {},
     {
       scopedUser: true,
       signer: identity.roles.reader,

@@ -137,7 +137,7 @@ async function connectBus(settings: BusSettings, ground: Ground, server: NatsSer
   const connection = await connectController(address, identity, 'control')
   const hostsConnection = await connectController(address, identity, 'hosts')
   const closeConnections = () => Promise.all([connection.close(), hostsConnection.close()])
-  const buckets = await ensureBuckets(hostsConnection).catch(async (cause: unknown) => {
+  const buckets = await ensureBuckets({ control: connection, hosts: hostsConnection }).catch(async (cause: unknown) => {
     await closeConnections()
     throw cause
   })

@@ -8,7 +8,7 @@ import { fmtCreds } from '@nats-io/jwt'
 import { createUser } from '@nats-io/nkeys'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
 import { ensureEventStream, eventStream, eventSubjects } from '../control-plane/event-stream.ts'
-import { encodeReaderToken } from './accounts.ts'
+import { encodeReaderToken, readersDomain } from './accounts.ts'
 import type { BusIdentity } from './identity.ts'
 
 export interface EventReader {
@@ -25,10 +25,12 @@ export interface EventCredentials {
   readonly publicKey: string
   readonly stream: string
   readonly consumer: string
-  /** All events of the project, for a program that wants them live and without acknowledging. */
+  /** What the consumer gives: all events of the project. */
   readonly subject: string
   /** The only prefix under which the reader may receive answers; every client library has an option for it. */
   readonly inboxPrefix: string
+  /** The JetStream domain to name to the client library: `jetstream(connection, { domain })`. */
+  readonly domain: string
 }
 
 const acknowledgementMilliseconds = 30_000
@@ -56,7 +58,6 @@ export async function issueEventCredentials(
   })
   const token = await encodeReaderToken(identity, {
     tokenId: reader.tokenId,
-    projectId: reader.projectId,
     publicKey,
     expiresAtSeconds: reader.expiresAt === null ? null : Math.floor(Date.parse(reader.expiresAt) / 1000),
   })
@@ -67,6 +68,7 @@ export async function issueEventCredentials(
     consumer: publicKey,
     subject,
     inboxPrefix: `_INBOX.${publicKey}`,
+    domain: readersDomain,
   }
 }
 

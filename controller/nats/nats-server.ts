@@ -66,7 +66,7 @@ const readyMillisecondsMaximum = 120_000
 const adoptedReadyMillisecondsMaximum = 5_000
 const endGraceMilliseconds = 15_000
 const pauseMillisecondsMinimum = 100
-const pauseMillisecondsMaximum = 10_000
+const pauseMillisecondsMaximum = 2_000
 /** A server that lived this long was well: the next pause is the shortest again. */
 const wellMilliseconds = 30_000
 const lockAttemptsMaximum = 3
