@@ -34,8 +34,9 @@ export function planRemoval(facts: RemovalFacts, observed: ObservedKernel): Oper
       .filter(({ objectId, daemon }) => !(daemon === 'dnsmasq' && desiredIds.has(objectId)))
       .sort(byOrderOfStopping)
       .map((daemon) => group(daemon.objectId, stop(daemon))),
-    ...namespaces.map((name) => group(name, { kind: 'deleteNamespace', namespace: name })),
+    // Cables go before the namespaces that they end in, which would take them along at a time of their own.
     ...links.map(({ objectId, device }) => group(objectId, { kind: 'deleteLink', device })),
+    ...namespaces.map((name) => group(name, { kind: 'deleteNamespace', namespace: name })),
     ...namespaces.map((name) => group(name, { kind: 'removeFolder', path: namespaceSettingsFolder(name) })),
   ]
 }
