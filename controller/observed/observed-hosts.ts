@@ -1,6 +1,7 @@
 /** What hosts reported last, in memory: fed by the bus, read by plans and views. */
 
-import type { HostReport } from '../../agent/contract/host-report.ts'
+import * as v from 'valibot'
+import { type HostReport, hostReportSchema } from '../../agent/contract/host-report.ts'
 
 export interface ObservedHost {
   readonly report: HostReport
@@ -14,5 +15,81 @@ export interface ObservedHosts {
   all(): ReadonlyMap<string, ObservedHost>
   /** Since when reports can have been received: nothing is called silent before a full period has passed. */
   readonly listeningSince: number
+  /** Calls back when what a host says has changed; a report that says the same again is not told. */
   subscribe(listener: (host: string) => void): () => void
+}
+
+export interface ReportInbox extends ObservedHosts {
+  /** Takes in a report as it came. Returns what was wrong with it, if anything. */
+  accept(host: string, payload: Uint8Array | string): string | null
+  /** Whether reports can come in at all: while they can't, no host counts as silent. */
+  setListening(isListening: boolean): void
+}
+
+/** @param options.now milliseconds since the epoch */
+export function createObservedHosts(options: { readonly now: () => number }): ReportInbox {
+  const { now } = options
+  const hosts = new Map<string, ObservedHost>()
+  const raws = new Map<string, RawReport>()
+  const listeners = new Set<(host: string) => void>()
+  let isListening = true
+  let listeningSince = now()
+
+  return {
+    get: (host) => hosts.get(host),
+    all: () => hosts,
+    get listeningSince() {
+      return isListening ? listeningSince : now()
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    setListening(next) {
+      if (next && !isListening) listeningSince = now()
+      isListening = next
+    },
+    accept(host, payload) {
+      const raw = parseJson(payload)
+      if (raw === null) return 'it is not a JSON object'
+      const before = hosts.get(host)
+      const rawBefore = raws.get(host)
+      const isSame = rawBefore !== undefined && before !== undefined && saysTheSame(raw, rawBefore)
+      const parsed = v.safeParse(hostReportSchema, isSame ? { ...raw, ...emptyLists } : raw)
+      if (!parsed.success) return describeIssues(parsed.issues)
+      if (parsed.output.host !== host) return `it says that it is of ${parsed.output.host}`
+      const report = isSame ? { ...parsed.output, ...listsOf(before.report) } : parsed.output
+      hosts.set(host, { report, receivedAt: now() })
+      raws.set(host, raw)
+      if (!isSame) for (const listener of [...listeners]) listener(host)
+      return null
+    },
+  }
+}
+
+type RawReport = Readonly<Record<string, unknown>>
+
+/** What is new with every report, and means nothing to plans. */
+const volatileFields = ['sequence', 'reportedAt'] as const
+/** The long part of a report: what was parsed once is not parsed again while it stays the same. */
+const emptyLists = { networks: [], machines: [], instances: [] }
+const listsOf = ({ networks, machines, instances }: HostReport) => ({ networks, machines, instances })
+
+function saysTheSame(a: RawReport, b: RawReport): boolean {
+  const blank = Object.fromEntries(volatileFields.map((field) => [field, null]))
+  return Bun.deepEquals({ ...a, ...blank }, { ...b, ...blank })
+}
+
+function parseJson(payload: Uint8Array | string): RawReport | null {
+  try {
+    const text = typeof payload === 'string' ? payload : new TextDecoder().decode(payload)
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as RawReport) : null
+  } catch {
+    return null
+  }
+}
+
+function describeIssues(issues: readonly v.BaseIssue<unknown>[]): string {
+  return issues.map((issue) => `${v.getDotPath(issue) ?? 'report'}: ${issue.message}`).join('; ')
 }

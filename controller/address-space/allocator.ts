@@ -1,0 +1,159 @@
+/**
+ * Takes addresses from shards and gives them back: the one way in which machines and instances come by an address.
+ *
+ * Each batch is one transaction, the address objects (which must be absent) and the shards' occupancy (at the version
+ * read), so an address is never held twice however many controllers race. Requests that come while a batch is being
+ * written wait and make up the next, so that the more there are, the fewer writes each costs.
+ */
+
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
+import { OutcomeUnknownError, type Store, shardKeyOf } from '../control-plane/store.ts'
+import { addressKind, shardKind, shardOccupancyKind } from '../objects.ts'
+import { createAddressIndex } from './address-index.ts'
+import { describeAllocationRefusal } from './describe-refusal.ts'
+import { nameHolder } from './holder-names.ts'
+import { type AllocationPlan, type AllocationRequest, type HeldAddress, planAllocations } from './plan-allocations.ts'
+
+export interface AddressAllocator {
+  /** An owner that holds an address of the network already is given the same again. */
+  allocateAddress(request: {
+    readonly networkId: string
+    readonly ownerId: string
+    readonly address?: string
+  }): Promise<Outcome<HeldAddress>>
+  /** Everything that the owner holds, or only those named; nothing held is no error. */
+  releaseAddresses(ownerId: string, addresses?: readonly string[]): Promise<Outcome<null>>
+  /** What the owner holds, as far as this controller knows. */
+  heldBy(ownerId: string): readonly HeldAddress[]
+  close(): void
+}
+
+/** A transaction takes 500 writes; an owner holds at most two addresses, each with its shard's occupancy. */
+const batchRequestsMaximum = 120
+const attemptsMaximum = 32
+
+interface Waiting {
+  readonly request: AllocationRequest
+  readonly settle: (outcome: Outcome<HeldAddress | null>) => void
+}
+
+/** @example const allocator = createAddressAllocator({ store, now: Date.now }) */
+export function createAddressAllocator(options: {
+  readonly store: Store
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}): AddressAllocator {
+  const { store, now } = options
+  const index = createAddressIndex(store)
+  /** By the shard key of the project's address space, which is one entity group. */
+  const queues = new Map<string, Waiting[]>()
+
+  function ask(request: AllocationRequest, memberId: string): Promise<Outcome<HeldAddress | null>> {
+    const group = shardKeyOf(addressKind, memberId)
+    return new Promise((settle) => {
+      const queue = queues.get(group)
+      if (queue !== undefined) {
+        queue.push({ request, settle })
+        return
+      }
+      queues.set(group, [{ request, settle }])
+      void work(group, memberId)
+    })
+  }
+
+  async function work(group: string, memberId: string): Promise<void> {
+    const queue = queues.get(group) ?? []
+    // Whoever asks in this same turn belongs to the first batch.
+    await Promise.resolve()
+    while (queue.length > 0) {
+      const batch = queue.splice(0, batchRequestsMaximum)
+      try {
+        await settleBatch(batch, memberId)
+      } catch (error) {
+        const problem = describeFailure(error)
+        for (const { settle } of batch) settle(refuse(problem))
+      }
+    }
+    queues.delete(group)
+  }
+
+  async function settleBatch(batch: readonly Waiting[], memberId: string): Promise<void> {
+    const outcome = await writeBatch(batch, memberId)
+    if (!outcome.ok) {
+      for (const { settle } of batch) settle(outcome)
+      return
+    }
+    for (const [i, { settle }] of batch.entries()) {
+      const result = outcome.value.results[i]
+      if (result === undefined) throw new Error('BUG: an allocation plan without a result for each request')
+      if (result.kind === 'held') settle(succeed(result.held))
+      else if (result.kind === 'released') settle(succeed(null))
+      else settle(refuse(describeAllocationRefusal(result.refusal, await holderNameOf(result.refusal))))
+    }
+  }
+
+  async function holderNameOf(refusal: { readonly kind: string; readonly holderId?: string | null }) {
+    return refusal.holderId ? await nameHolder(store, refusal.holderId) : null
+  }
+
+  async function writeBatch(batch: readonly Waiting[], memberId: string): Promise<Outcome<AllocationPlan>> {
+    for (let attempt = 1; attempt <= attemptsMaximum; attempt++) {
+      const plan = planAllocations(
+        batch.map(({ request }) => request),
+        readSpace(memberId),
+        now(),
+      )
+      if (plan.writes.length === 0) return succeed(plan)
+      try {
+        const outcome = await store.transact({ writes: plan.writes })
+        if (outcome.outcome === 'committed') {
+          index.take(outcome.objects)
+          return succeed(plan)
+        }
+        if (outcome.outcome === 'unavailable') return refuse(unavailable(outcome.reason, outcome.retryAfterSeconds))
+      } catch (error) {
+        // Whether it was stored shows at the next attempt: the owners then hold what they asked for.
+        if (!(error instanceof OutcomeUnknownError)) throw error
+      }
+    }
+    return refuse(unavailable('others kept changing the same shards', 1))
+  }
+
+  function readSpace(memberId: string) {
+    const occupancies = new Map(store.snapshot(shardOccupancyKind, memberId).map((object) => [object.id, object]))
+    return {
+      shards: store.snapshot(shardKind, memberId),
+      occupancyOf: (shardId: string) => occupancies.get(shardId),
+      heldBy: index.heldBy,
+      holderOf: index.holderOf,
+    }
+  }
+
+  return {
+    async allocateAddress(request) {
+      const outcome = await ask({ kind: 'allocate', ...request }, request.networkId)
+      if (!outcome.ok) return outcome
+      if (outcome.value === null) throw new Error('BUG: an allocation that gave nothing')
+      return succeed(outcome.value)
+    },
+    async releaseAddresses(ownerId, addresses) {
+      if (index.heldBy(ownerId).length === 0 && !queues.has(shardKeyOf(addressKind, ownerId))) return succeed(null)
+      const outcome = await ask({ kind: 'release', ownerId, ...(addresses && { addresses }) }, ownerId)
+      return outcome.ok ? succeed(null) : outcome
+    },
+    heldBy: (ownerId) => index.heldBy(ownerId).map(({ value }) => ({ address: value.address, shardId: value.shardId })),
+    close: index.close,
+  }
+}
+
+const unavailable = (reason: string, retryAfterSeconds: number): Problem => ({
+  code: 'unavailable',
+  title: 'Address space can not be changed now',
+  detail: `No address was taken or given back: ${reason}.`,
+  remedy: `Ask again after ${retryAfterSeconds} s.`,
+  retryAfterSeconds,
+})
+
+function describeFailure(error: unknown): Problem {
+  return unavailable(error instanceof Error ? error.message : String(error), 1)
+}

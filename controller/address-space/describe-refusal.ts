@@ -1,0 +1,72 @@
+/** Why an address was not given, in words: what is wrong, with what, and the remedy. Pure. */
+
+import type { Problem } from '../contract/problem.ts'
+import type { StoredObject } from '../control-plane/store.ts'
+import type { ShardValue } from '../objects.ts'
+import type { AllocationRefusal } from './plan-allocations.ts'
+
+const title = 'No address'
+
+export function describeAllocationRefusal(refusal: AllocationRefusal, holderName: string | null): Problem {
+  switch (refusal.kind) {
+    case 'noShards':
+      return {
+        code: 'no-space',
+        title,
+        detail: 'The network has no shard.',
+        remedy: 'Allocate a shard to the network first.',
+      }
+    case 'noSpace':
+      return {
+        code: 'no-space',
+        title,
+        detail: `All addresses of the network's shards are held: ${listShards(refusal.shards)}.`,
+        remedy: 'Allocate another shard to the network, or delete machines or load balancers that hold an address.',
+      }
+    case 'outside':
+      return {
+        code: 'invalid',
+        title,
+        detail: `${refusal.address} is in no shard of the network, which has ${listShards(refusal.shards)}.`,
+        remedy: 'Choose an address of these, or leave the address out.',
+        errors: [{ field: 'address', message: 'is in no shard of the network' }],
+      }
+    case 'neverGiven':
+      return {
+        code: 'invalid',
+        title,
+        detail: `${refusal.address} is the shard's ${refusal.role} address, which is never given.`,
+        remedy: 'Choose another address, or leave it out.',
+        errors: [{ field: 'address', message: `is the shard's ${refusal.role} address` }],
+      }
+    case 'held':
+      return {
+        code: 'in-use',
+        title,
+        detail: `${refusal.address} is held by ${holderName ?? 'another'}.`,
+        remedy: 'Choose another address, or leave it out.',
+        errors: [{ field: 'address', message: 'is held already' }],
+      }
+    case 'reserved':
+      return {
+        code: 'conflict',
+        title,
+        detail: `${refusal.address} is of the shard ${refusal.shard.value.name}, which is reserved.`,
+        remedy: 'Release the shard from being reserved, or choose an address of another.',
+        errors: [{ field: 'address', message: 'is of a reserved shard' }],
+      }
+    case 'holdsAnother':
+      return {
+        code: 'conflict',
+        title,
+        detail: `${refusal.address} is asked for by one that holds ${refusal.heldAddress} of this network.`,
+        remedy: 'Give that back first.',
+      }
+    default:
+      return refusal satisfies never
+  }
+}
+
+function listShards(shards: readonly StoredObject<ShardValue>[]): string {
+  return shards.map(({ value }) => `${value.cidr}${value.reserved ? ' (reserved)' : ''}`).join(', ')
+}

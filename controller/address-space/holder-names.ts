@@ -1,0 +1,25 @@
+/** What the operator calls those who hold addresses and reservations: `machine web-1`, `load balancer shop, slot 2`. */
+
+import type { Store } from '../control-plane/store.ts'
+import { instanceKind, loadBalancerKind, machineKind } from '../objects.ts'
+
+/** The holder by name, or by its id when it is not known. */
+export async function nameHolder(store: Store, ownerId: string): Promise<string> {
+  const prefix = ownerId.slice(0, ownerId.indexOf('_'))
+  if (prefix === machineKind.prefix) {
+    const machine = await store.get(machineKind, ownerId)
+    if (machine !== null) return `machine ${machine.value.name}`
+  }
+  if (prefix === instanceKind.prefix) {
+    const instance = await store.get(instanceKind, ownerId)
+    const loadBalancer = instance === null ? null : await store.get(loadBalancerKind, instance.value.loadBalancerId)
+    if (instance !== null) return `load balancer ${loadBalancer?.value.name ?? '?'}, slot ${instance.value.slot}`
+  }
+  return ownerId
+}
+
+/** Many holders in one line: the first few by name, the others counted. */
+export function joinNames(names: readonly string[], shownMaximum = 10): string {
+  const shown = names.slice(0, shownMaximum).join('; ')
+  return names.length > shownMaximum ? `${shown}; and ${names.length - shownMaximum} more` : shown
+}

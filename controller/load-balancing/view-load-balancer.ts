@@ -1,0 +1,111 @@
+/** Load balancers as callers see them: what is wanted, and live what their instances and members are. Reads. */
+
+import type { MemberStatus } from '../../agent/contract/host-report.ts'
+import { viewObject } from '../access/view.ts'
+import type { LoadBalancer, Member } from '../contract/load-balancer.ts'
+import type { StoredObject } from '../control-plane/store.ts'
+import {
+  hostKind,
+  type InstanceValue,
+  instanceKind,
+  instanceStatusKind,
+  type LoadBalancerValue,
+  loadBalancerSlotsKind,
+  loadBalancerStatusKind,
+  type MemberValue,
+  machineKind,
+} from '../objects.ts'
+import { mergeMembers } from '../observed/merge-members.ts'
+import type { ControllerContext } from '../services.ts'
+import { endpointOf } from './members.ts'
+
+type ViewContext = Pick<ControllerContext, 'store' | 'observed'>
+
+/** One reading of what all balancers of a client are shown with, so that a list costs one reading as well. */
+export type LoadBalancerViewer = ReturnType<typeof createLoadBalancerViewer>
+
+/** @param clientId whose: a project's id, or undefined for all */
+export function createLoadBalancerViewer(context: ViewContext, clientId: string | undefined) {
+  const { store, observed } = context
+  const statuses = byId(store.snapshot(loadBalancerStatusKind, clientId))
+  const slots = byId(store.snapshot(loadBalancerSlotsKind, clientId))
+  const machines = byId(store.snapshot(machineKind, clientId))
+  const instanceStatuses = byId(store.snapshot(instanceStatusKind, clientId))
+  const hosts = byId(store.snapshot(hostKind))
+  const instances = Map.groupBy(store.snapshot(instanceKind, clientId), ({ value }) => value.loadBalancerId)
+
+  const addressOfMachine = (id: string) => machines.get(id)?.value.addresses[0]?.address
+
+  function reportOf({ id, value }: StoredObject<InstanceValue>) {
+    const host = hosts.get(value.hostId)?.value.name
+    return host === undefined ? undefined : observed.get(host)?.report.instances.find((report) => report.id === id)
+  }
+
+  function viewInstance(instance: StoredObject<InstanceValue>): LoadBalancer['instances'][number] {
+    const { slot, hostId, driver, uplinkAddress, networkAddress } = instance.value
+    return {
+      id: instance.id,
+      slot,
+      host: hosts.get(hostId)?.value.name ?? null,
+      driver,
+      status: instanceStatuses.get(instance.id)?.value.status ?? 'provisioning',
+      uplinkAddress,
+      networkAddress,
+      heldVips: [...(reportOf(instance)?.heldVips ?? [])],
+    }
+  }
+
+  function viewMembers({ id, value }: StoredObject<LoadBalancerValue>): readonly Member[] {
+    const reports = (instances.get(id) ?? []).flatMap((instance) => reportOf(instance) ?? [])
+    const ids = value.members.map((member) => member.id)
+    const live = reports.length > 0 ? mergeMembers(ids, reports) : (statuses.get(id)?.value.members ?? {})
+    return value.members.map((member) => viewMember(value, member, live[member.id] ?? 'unknown'))
+  }
+
+  function viewMember(value: LoadBalancerValue, member: MemberValue, status: MemberStatus): Member {
+    const endpoint = endpointOf(member, value.trafficType, addressOfMachine)
+    const { id, url, machineId, weight } = member
+    const [listener] = value.listeners
+    const port = endpoint?.port ?? (value.listeners.length === 1 ? (listener?.memberPort ?? listener?.port) : undefined)
+    return { id, address: endpoint?.address ?? null, port: port ?? null, url, machineId, weight, status }
+  }
+
+  return {
+    viewMembers,
+
+    view(object: StoredObject<LoadBalancerValue>): LoadBalancer {
+      const { id, value } = object
+      const status = statuses.get(id)?.value
+      const vips = (slots.get(id)?.value.slots ?? []).map(({ vip }) => vip)
+      const { name, projectId, networkId, trafficType, algorithm, healthCheck, timeouts } = value
+      return {
+        ...viewObject(object, { name, projectId, conditions: status?.conditions ?? [] }),
+        status: value.deletingSince === undefined ? (status?.status ?? 'provisioning') : 'deleting',
+        networkId,
+        trafficType,
+        algorithm,
+        listeners: value.listeners.map((listener) => ({ ...listener })),
+        members: [...viewMembers(object)],
+        healthCheck,
+        timeouts: { ...timeouts },
+        forwardedFor: value.forwardedFor,
+        instanceCount: value.instanceCount,
+        autoScaling: value.autoScaling,
+        url: urlOf(value, vips),
+        vips,
+        instances: (instances.get(id) ?? []).map(viewInstance).toSorted((a, b) => a.slot - b.slot),
+      }
+    },
+  }
+}
+
+/** Where clients reach it: by its first VIP, until names exist. */
+export function urlOf({ trafficType, listeners }: LoadBalancerValue, vips: readonly string[]): string | null {
+  const [vip] = vips
+  const port = listeners[0]?.port
+  if (vip === undefined || port === undefined) return null
+  if (trafficType === 'tcp') return `tcp://${vip}:${port}`
+  return port === 80 ? `http://${vip}` : `http://${vip}:${port}`
+}
+
+const byId = <Value>(objects: readonly StoredObject<Value>[]) => new Map(objects.map((object) => [object.id, object]))

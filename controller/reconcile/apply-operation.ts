@@ -1,0 +1,240 @@
+/**
+ * Does what a plan says, and says how it went. Each step may be done again: what it takes carries its owner, what it
+ * writes is written at the version that the plan saw. A step that fails is a value; the next turn plans it anew.
+ */
+
+import { releaseAll } from '../access/change-object.ts'
+import {
+  type EventDraft,
+  type Kind,
+  OutcomeUnknownError,
+  type StoredObject,
+  shardKeyOf,
+  type Transaction,
+  type Write,
+  write,
+} from '../control-plane/store.ts'
+import {
+  giveBackInstances,
+  type InstanceMeans,
+  type InstanceRequest,
+  prepareInstances,
+} from '../load-balancing/prepare-instances.ts'
+import {
+  type InstanceValue,
+  instanceKind,
+  instanceStatusKind,
+  loadBalancerKind,
+  loadBalancerSlotsKind,
+  loadBalancerStatusKind,
+  machineKind,
+  machineStatusKind,
+  systemClient,
+} from '../objects.ts'
+import type { ControllerContext } from '../services.ts'
+import type { ReconcileOperation } from './operation.ts'
+import type { Publisher } from './publisher.ts'
+
+export interface ApplyContext extends InstanceMeans, Pick<ControllerContext, 'store' | 'now'> {
+  readonly publisher: Publisher
+}
+
+/** `overtaken`: another was faster, which the next turn sees. `failed`: why, in words. */
+export type ApplyOutcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'overtaken' }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+type OperationOf<KindName extends ReconcileOperation['kind']> = Extract<ReconcileOperation, { kind: KindName }>
+
+export async function applyOperation(context: ApplyContext, operation: ReconcileOperation): Promise<ApplyOutcome> {
+  switch (operation.kind) {
+    case 'publishInstructions':
+      return (await context.publisher.publish(operation.statement)) ? done : overtaken
+    case 'recordStatus':
+      return recordStatuses(context, [operation])
+    case 'addInstances':
+      return addInstances(context, operation)
+    case 'retireInstances':
+      return retireInstances(context, operation)
+    case 'finishInstance':
+      return finishInstance(context, operation)
+    case 'finishMachine':
+      return finishMachine(context, operation)
+    case 'finishLoadBalancer':
+      return finishLoadBalancer(context, operation)
+    default:
+      return operation satisfies never
+  }
+}
+
+/** Statuses of one entity group, in one transaction. */
+export async function recordStatuses(
+  context: ApplyContext,
+  operations: readonly OperationOf<'recordStatus'>[],
+): Promise<ApplyOutcome> {
+  const traceparent = operations[0]?.traceparent
+  return transact(context, {
+    writes: operations.map((operation) => operation.write),
+    events: operations.flatMap(({ events }) => events),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  })
+}
+
+/** Operations that can be recorded together: of one entity group and one trace, and few enough for a transaction. */
+export function groupStatuses(
+  operations: readonly OperationOf<'recordStatus'>[],
+): readonly (readonly OperationOf<'recordStatus'>[])[] {
+  const groups = new Map<string, { operations: OperationOf<'recordStatus'>[]; messages: number }[]>()
+  for (const operation of operations) {
+    const { kind, id } = operation.write
+    const key = `${shardKeyOf(kind, id)} ${operation.traceparent ?? ''}`
+    const batches = groups.get(key) ?? []
+    groups.set(key, batches)
+    const messages = 1 + operation.events.length
+    const open = batches.at(-1)
+    if (open !== undefined && open.messages + messages <= recordMessagesMaximum) {
+      open.operations.push(operation)
+      open.messages += messages
+    } else batches.push({ operations: [operation], messages })
+  }
+  return [...groups.values()].flat().map((batch) => batch.operations)
+}
+
+const recordMessagesMaximum = 400
+
+async function addInstances(context: ApplyContext, operation: OperationOf<'addInstances'>): Promise<ApplyOutcome> {
+  const { loadBalancer, slots, additions } = operation
+  const request: InstanceRequest = {
+    loadBalancerId: loadBalancer.id,
+    loadBalancer: loadBalancer.value,
+    slots,
+    additions,
+  }
+  const prepared = await prepareInstances(context, request)
+  if (!prepared.ok) {
+    await giveBackInstances(context, request)
+    return failed(prepared.problem.detail)
+  }
+  // The balancer's own version is not held to: whether it is being deleted shows in its instances' next turn.
+  const { writes, events } = prepared.value
+  return transact(context, { writes, events, ...traceOf(loadBalancer) })
+}
+
+async function retireInstances(
+  context: ApplyContext,
+  { slots, kept, instances, deletingSince }: OperationOf<'retireInstances'>,
+): Promise<ApplyOutcome> {
+  const leaving = instances.map(({ id, version, value }) =>
+    write({ kind: instanceKind, id, expect: version, value: { ...value, deletingSince } }),
+  )
+  const slotsWrite = write({ kind: loadBalancerSlotsKind, id: slots.id, expect: slots.version, value: kept })
+  return transact(context, { writes: [slotsWrite, ...leaving] })
+}
+
+async function finishInstance(
+  context: ApplyContext,
+  { instance, statusVersion }: OperationOf<'finishInstance'>,
+): Promise<ApplyOutcome> {
+  const given = await giveBackLegs(context, instance.id)
+  if (given.kind !== 'done') return given
+  return transact(context, {
+    writes: tombstonesOf(instance, statusVersion),
+    events: [describeInstanceDeleted(instance)],
+    ...traceOf(instance),
+  })
+}
+
+async function finishMachine(
+  context: ApplyContext,
+  { machine, statusVersion }: OperationOf<'finishMachine'>,
+): Promise<ApplyOutcome> {
+  const { id, version, value } = machine
+  const released = await context.allocator.releaseAddresses(id)
+  if (!released.ok) return failed(released.problem.detail)
+  const { name, networkId, projectId } = value
+  const outcome = await transact(context, {
+    writes: [tombstone(machineKind, id, version), ...tombstoneIf(machineStatusKind, id, statusVersion)],
+    events: [{ type: 'machine.deleted', projectId, subject: id, data: { name, networkId } }],
+    ...traceOf(machine),
+  })
+  if (outcome.kind === 'done') await releaseAll(context, id, [projectId])
+  return outcome
+}
+
+async function finishLoadBalancer(
+  context: ApplyContext,
+  { loadBalancer, status, slots, instances }: OperationOf<'finishLoadBalancer'>,
+): Promise<ApplyOutcome> {
+  const { id, version, value } = loadBalancer
+  const legs = await Promise.all(instances.map(({ instance }) => giveBackLegs(context, instance.id)))
+  const stuck = legs.find(({ kind }) => kind !== 'done')
+  if (stuck !== undefined) return stuck
+  const outcome = await transact(context, {
+    writes: [
+      tombstone(loadBalancerKind, id, version),
+      ...tombstoneIf(loadBalancerStatusKind, id, status?.version ?? null),
+      ...tombstoneIf(loadBalancerSlotsKind, id, slots?.version ?? null),
+      ...instances.flatMap(({ instance, statusVersion }) => tombstonesOf(instance, statusVersion)),
+    ],
+    events: [
+      ...instances.map(({ instance }) => describeInstanceDeleted(instance)),
+      { type: 'load-balancer.deleted', projectId: value.projectId, subject: id, data: { name: value.name } },
+    ],
+    ...traceOf(loadBalancer),
+  })
+  // Its name, its unit of quota and its VIPs; the sweep does it when this process dies here.
+  if (outcome.kind === 'done') await releaseAll(context, id, [value.projectId, systemClient])
+  return outcome
+}
+
+async function giveBackLegs(context: ApplyContext, instanceId: string): Promise<ApplyOutcome> {
+  const [released] = await Promise.all([
+    context.allocator.releaseAddresses(instanceId),
+    context.uplink.giveBack(instanceId),
+  ])
+  return released.ok ? done : failed(released.problem.detail)
+}
+
+async function transact(context: ApplyContext, transaction: Transaction): Promise<ApplyOutcome> {
+  try {
+    const outcome = await context.store.transact(transaction)
+    switch (outcome.outcome) {
+      case 'committed':
+        return done
+      case 'conflict':
+        return overtaken
+      case 'unavailable':
+        return failed(outcome.reason)
+      default:
+        return outcome satisfies never
+    }
+  } catch (error) {
+    if (error instanceof OutcomeUnknownError) return failed(error.message)
+    throw error
+  }
+}
+
+const tombstone = <Value>(kind: Kind<Value>, id: string, version: number): Write =>
+  write<Value>({ kind, id, expect: version, value: null })
+
+const tombstoneIf = <Value>(kind: Kind<Value>, id: string, version: number | null): Write[] =>
+  version === null ? [] : [tombstone(kind, id, version)]
+
+const tombstonesOf = ({ id, version }: StoredObject<InstanceValue>, statusVersion: number | null): Write[] => [
+  tombstone(instanceKind, id, version),
+  ...tombstoneIf(instanceStatusKind, id, statusVersion),
+]
+
+const describeInstanceDeleted = ({ id, value }: StoredObject<InstanceValue>): EventDraft => ({
+  type: 'load-balancer.instance.deleted',
+  projectId: value.projectId,
+  subject: id,
+  data: { loadBalancerId: value.loadBalancerId, slot: value.slot },
+})
+
+const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })
+
+const done: ApplyOutcome = { kind: 'done' }
+const overtaken: ApplyOutcome = { kind: 'overtaken' }
+const failed = (reason: string): ApplyOutcome => ({ kind: 'failed', reason })

@@ -1,0 +1,110 @@
+/** A balancer's status, as it follows from its instances. Pure. */
+
+import type { MemberStatus } from '../../agent/contract/host-report.ts'
+import type { StoredObject } from '../control-plane/store.ts'
+import type { LoadBalancerSlotsValue, LoadBalancerStatusValue, LoadBalancerValue } from '../objects.ts'
+import { mergeMembers } from '../observed/merge-members.ts'
+import { type ConditionDraft, stampConditions } from './conditions.ts'
+import type { JudgedInstance } from './judge-instance.ts'
+
+export interface LoadBalancerEvidence {
+  readonly loadBalancer: StoredObject<LoadBalancerValue>
+  readonly before: LoadBalancerStatusValue | null
+  readonly slots: LoadBalancerSlotsValue['slots']
+  /** By instance id. */
+  readonly instances: ReadonlyMap<string, JudgedInstance>
+  /** Of the instances that are still to go when it is being deleted, why. */
+  readonly leaving: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+export function judgeLoadBalancer(evidence: LoadBalancerEvidence): LoadBalancerStatusValue {
+  const { loadBalancer, slots, instances, now } = evidence
+  const before = evidence.before ?? { status: 'provisioning', conditions: [], observedGeneration: 0 }
+  const judged = slots.map(({ vip, instanceId }) => ({ vip, instance: instances.get(instanceId ?? '') }))
+  if (loadBalancer.value.deletingSince === undefined && judged.some(({ instance }) => instance?.unknown === true)) {
+    return before
+  }
+  const verdict = decide(evidence, before, judged)
+  const memberIds = loadBalancer.value.members.map(({ id }) => id)
+  const reports = judged.flatMap(({ instance }) => (instance?.report === undefined ? [] : [instance.report]))
+  const members = mergeMembers(memberIds, reports)
+  return {
+    status: verdict.status,
+    conditions: stampConditions([verdict.condition, describeMembers(members)], before.conditions, now),
+    observedGeneration: verdict.settled ? loadBalancer.version : before.observedGeneration,
+    members,
+  }
+}
+
+interface Judged {
+  readonly vip: string
+  readonly instance: JudgedInstance | undefined
+}
+
+interface Verdict {
+  readonly status: LoadBalancerStatusValue['status']
+  readonly condition: ConditionDraft
+  /** Every instance serves what is wanted now. */
+  readonly settled: boolean
+}
+
+function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue, judged: readonly Judged[]): Verdict {
+  const { loadBalancer, leaving } = evidence
+  const { value, version } = loadBalancer
+  if (value.deletingSince !== undefined) {
+    return verdict('deleting', 'false', 'deleting', leaving.join(' ') || 'What it holds is being given back.')
+  }
+  const serving = judged.filter(({ instance }) => instance?.serving === true)
+  const troubles = listTroubles(judged, value.instanceCount)
+  const away = serving.filter(({ vip, instance }) => instance?.report?.heldVips.includes(vip) !== true)
+  const isWhole = judged.length >= value.instanceCount && serving.length === judged.length
+  if (isWhole && troubles.length === 0 && away.length === 0) {
+    if (judged.every(({ instance }) => instance?.current === true)) {
+      return { ...verdict('active', 'true', 'serving', 'Every instance serves.'), settled: true }
+    }
+    // What serves is not called into question by a change around it; only its own change begins anew.
+    if (before.status === 'active' && before.observedGeneration === version) {
+      return verdict('active', 'true', 'serving', 'Every instance serves.')
+    }
+  }
+  const hasSettled = before.observedGeneration === version
+  if (troubles.length === 0 && !hasSettled) {
+    return verdict('provisioning', 'false', 'applying', 'Its hosts are making what is wanted.')
+  }
+  const reason = [
+    ...troubles,
+    ...away.map(({ vip }) => `${vip} is not served by its own instance.`),
+    ...(troubles.length === 0 && away.length === 0 ? ['An instance does not serve yet.'] : []),
+  ].join(' ')
+  return serving.length > 0
+    ? verdict('degraded', 'false', 'instancesMissing', reason)
+    : verdict('failed', 'false', 'noInstance', reason)
+}
+
+function listTroubles(judged: readonly Judged[], instanceCount: number): readonly string[] {
+  const missing = instanceCount - judged.filter(({ instance }) => instance !== undefined).length
+  return [
+    ...judged.flatMap(({ instance }) => (instance?.trouble === undefined ? [] : [instance.trouble])),
+    ...(missing > 0 ? [`${missing} of ${instanceCount} instances have no host.`] : []),
+  ]
+}
+
+function describeMembers(members: Readonly<Record<string, MemberStatus>>): ConditionDraft {
+  const statuses = Object.values(members)
+  const count = (status: MemberStatus) => statuses.filter((candidate) => candidate === status).length
+  const healthy = count('healthy')
+  const type = 'members-healthy'
+  if (healthy === statuses.length) return { type, status: 'true', reason: 'all', message: 'All members are healthy.' }
+  const message = `${healthy} of ${statuses.length} members are healthy, ${count('unhealthy')} unhealthy, ${count('draining')} draining.`
+  if (count('unknown') === statuses.length) return { type, status: 'unknown', reason: 'notChecked', message }
+  return { type, status: 'false', reason: healthy === 0 ? 'none' : 'some', message }
+}
+
+const verdict = (
+  status: LoadBalancerStatusValue['status'],
+  ready: ConditionDraft['status'],
+  reason: string,
+  message: string,
+): Verdict => ({ status, condition: { type: 'ready', status: ready, reason, message }, settled: false })

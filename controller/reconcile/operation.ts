@@ -1,0 +1,83 @@
+/** Everything that a turn may decide to do, as data. The executor in apply-operation.ts has no choice left. */
+
+import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import type { EventDraft, StoredObject, Write } from '../control-plane/store.ts'
+import type { Addition } from '../load-balancing/prepare-instances.ts'
+import type {
+  InstanceValue,
+  LoadBalancerSlotsValue,
+  LoadBalancerStatusValue,
+  LoadBalancerValue,
+  MachineValue,
+} from '../objects.ts'
+
+export type ReconcileOperation =
+  /** The host's statement from now on. */
+  | { readonly kind: 'publishInstructions'; readonly statement: HostInstructions }
+  /** What was found out of an object, with the events of the change. */
+  | {
+      readonly kind: 'recordStatus'
+      readonly write: Write
+      readonly events: readonly EventDraft[]
+      /** Of the request that wanted what was found. */
+      readonly traceparent?: string
+    }
+  /** Takes addresses for instances that a balancer lacks, and writes them. */
+  | {
+      readonly kind: 'addInstances'
+      readonly loadBalancer: StoredObject<LoadBalancerValue>
+      readonly slots: StoredObject<LoadBalancerSlotsValue> | null
+      readonly additions: readonly Addition[]
+    }
+  /** Takes the balancer's last slots away; their instances are to go. */
+  | {
+      readonly kind: 'retireInstances'
+      readonly slots: StoredObject<LoadBalancerSlotsValue>
+      readonly kept: LoadBalancerSlotsValue
+      readonly instances: readonly StoredObject<InstanceValue>[]
+      /** RFC 3339. */
+      readonly deletingSince: string
+    }
+  /** Its host has given it up: its addresses are free, and it is no more. */
+  | {
+      readonly kind: 'finishInstance'
+      readonly instance: StoredObject<InstanceValue>
+      readonly statusVersion: number | null
+    }
+  | {
+      readonly kind: 'finishMachine'
+      readonly machine: StoredObject<MachineValue>
+      readonly statusVersion: number | null
+    }
+  /** With its last instances: every host has given them up. */
+  | {
+      readonly kind: 'finishLoadBalancer'
+      readonly loadBalancer: StoredObject<LoadBalancerValue>
+      readonly status: StoredObject<LoadBalancerStatusValue> | null
+      readonly slots: StoredObject<LoadBalancerSlotsValue> | null
+      readonly instances: readonly {
+        readonly instance: StoredObject<InstanceValue>
+        readonly statusVersion: number | null
+      }[]
+    }
+
+export const describeOperation = (operation: ReconcileOperation): string => {
+  switch (operation.kind) {
+    case 'publishInstructions':
+      return `publish generation ${operation.statement.generation} for ${operation.statement.host}`
+    case 'recordStatus':
+      return `record ${operation.write.kind.name} ${operation.write.id}`
+    case 'addInstances':
+      return `add ${operation.additions.length} instances to ${operation.loadBalancer.id}`
+    case 'retireInstances':
+      return `retire ${operation.instances.length} instances of ${operation.slots.id}`
+    case 'finishInstance':
+      return `finish ${operation.instance.id}`
+    case 'finishMachine':
+      return `finish ${operation.machine.id}`
+    case 'finishLoadBalancer':
+      return `finish ${operation.loadBalancer.id}`
+    default:
+      return operation satisfies never
+  }
+}

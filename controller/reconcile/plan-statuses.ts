@@ -1,0 +1,233 @@
+/** What is to be recorded of what hosts report: each object's status, with the events of its change. Pure. */
+
+import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import { type EventDraft, type Kind, type StoredObject, write } from '../control-plane/store.ts'
+import { endpointOf } from '../load-balancing/members.ts'
+import {
+  hostStatusKind,
+  type InstanceStatusValue,
+  type InstanceValue,
+  instanceStatusKind,
+  type LoadBalancerStatusValue,
+  type LoadBalancerValue,
+  loadBalancerStatusKind,
+  type MachineStatusValue,
+  type MachineValue,
+  machineStatusKind,
+} from '../objects.ts'
+import type { Hearing, JudgedHost } from './judge-hosts.ts'
+import { type JudgedInstance, judgeInstance } from './judge-instance.ts'
+import { judgeLoadBalancer } from './judge-load-balancer.ts'
+import { describeLeaving, judgeMachine } from './judge-machine.ts'
+import type { ReconcileOperation } from './operation.ts'
+import type { TurnView } from './plan-reconcile.ts'
+import { isLeaving, type Snapshot } from './snapshot.ts'
+
+type RecordStatus = Extract<ReconcileOperation, { kind: 'recordStatus' }>
+
+export function planStatuses(view: TurnView): readonly RecordStatus[] {
+  const generations = indexGenerations(view.statements)
+  const instances = judgeInstances(view, generations)
+  return [
+    ...[...view.hosts.values()].flatMap((host) => recordHost(view, host)),
+    ...[...view.snapshot.machines.values()].flatMap((machine) => recordMachine(view, machine, generations)),
+    ...[...view.snapshot.instances.values()].flatMap((instance) => recordInstance(view, instance, instances)),
+    ...recordLoadBalancers(view, instances),
+  ]
+}
+
+/** By object id, the generation that its host must answer. Ids are unique in the rack. */
+type Generations = ReadonlyMap<string, number>
+
+function indexGenerations(statements: ReadonlyMap<string, HostInstructions>): Generations {
+  const generations = new Map<string, number>()
+  for (const { machines, instances } of statements.values()) {
+    for (const { id, generation } of machines) generations.set(id, generation)
+    for (const { id, generation } of instances) generations.set(id, generation)
+  }
+  return generations
+}
+
+const gone: Hearing = { kind: 'gone' }
+
+function recordHost(view: TurnView, host: JudgedHost): RecordStatus[] {
+  const before = view.snapshot.hostStatuses.get(host.id)
+  if (before?.value.status === host.status) return []
+  const since = new Date(view.now).toISOString()
+  const name = host.name
+  const events: EventDraft[] = []
+  const tell = (type: string, data: unknown) => events.push({ type, projectId: null, subject: host.id, data })
+  if (host.status === 'silent' && host.hearing.kind === 'silent') {
+    tell('host.silenced', { name, lastReportAt: host.hearing.since })
+  }
+  if (host.status === 'active' && before?.value.status === 'silent') tell('host.recovered', { name })
+  return [record(hostStatusKind, host, before, { status: host.status, since }, events)]
+}
+
+function recordMachine(view: TurnView, machine: StoredObject<MachineValue>, generations: Generations): RecordStatus[] {
+  const { snapshot, now } = view
+  const before = snapshot.machineStatuses.get(machine.id)
+  const host = view.hosts.get(machine.value.hostId)
+  const status = judgeMachine({
+    machine,
+    before: before?.value ?? null,
+    host: host?.name ?? machine.value.hostId,
+    hearing: host?.hearing ?? gone,
+    generation: generations.get(machine.id),
+    now,
+  })
+  if (isSame(status, before)) return []
+  const { name, projectId, addresses, hostId } = machine.value
+  const events: EventDraft[] = []
+  const tell = (type: string, data: unknown) => events.push({ type, projectId, subject: machine.id, data })
+  if (status.status !== before?.value.status) {
+    if (status.status === 'active') {
+      tell('machine.activated', { name, hostId, addresses: addresses.map(({ address }) => address) })
+    }
+    if (status.status === 'failed') tell('machine.failed', { name, reason: reasonOf(status) })
+  }
+  return [record(machineStatusKind, machine, before, status, events)]
+}
+
+function judgeInstances(view: TurnView, generations: Generations): ReadonlyMap<string, JudgedInstance> {
+  const { snapshot, now } = view
+  return new Map(
+    [...snapshot.instances.values()].map((instance) => {
+      const host = view.hosts.get(instance.value.hostId)
+      const judged = judgeInstance({
+        instance,
+        before: snapshot.instanceStatuses.get(instance.id)?.value ?? null,
+        isLeaving: isLeaving(snapshot, instance),
+        host: host?.name ?? instance.value.hostId,
+        hearing: host?.hearing ?? gone,
+        generation: generations.get(instance.id),
+        now,
+      })
+      return [instance.id, judged] as const
+    }),
+  )
+}
+
+function recordInstance(
+  view: TurnView,
+  instance: StoredObject<InstanceValue>,
+  instances: ReadonlyMap<string, JudgedInstance>,
+): RecordStatus[] {
+  const before = view.snapshot.instanceStatuses.get(instance.id)
+  const status = instances.get(instance.id)?.status
+  if (status === undefined || isSame(status, before)) return []
+  const { loadBalancerId, slot, hostId, projectId } = instance.value
+  const events: EventDraft[] = []
+  const tell = (type: string, data: unknown) => events.push({ type, projectId, subject: instance.id, data })
+  if (status.status !== before?.value.status) {
+    if (status.status === 'active') tell('load-balancer.instance.activated', { loadBalancerId, slot, hostId })
+    if (status.status === 'suspect') {
+      tell('load-balancer.instance.suspected', { loadBalancerId, slot, reason: reasonOf(status) })
+    }
+  }
+  return [record(instanceStatusKind, instance, before, status, events)]
+}
+
+function recordLoadBalancers(view: TurnView, instances: ReadonlyMap<string, JudgedInstance>): RecordStatus[] {
+  const { snapshot, now } = view
+  const leaving = describeAllLeaving(view)
+  return [...snapshot.loadBalancers.values()].flatMap((loadBalancer) => {
+    const before = snapshot.loadBalancerStatuses.get(loadBalancer.id)
+    const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
+    const status = judgeLoadBalancer({
+      loadBalancer,
+      before: before?.value ?? null,
+      slots,
+      instances,
+      leaving: leaving.get(loadBalancer.id) ?? [],
+      now,
+    })
+    if (isSame(status, before)) return []
+    const events = [
+      ...describeLoadBalancerChange(
+        loadBalancer,
+        before?.value,
+        status,
+        slots.map(({ vip }) => vip),
+      ),
+      ...describeMemberChanges(snapshot, loadBalancer, before?.value, status),
+    ]
+    return [record(loadBalancerStatusKind, loadBalancer, before, status, events)]
+  })
+}
+
+/** By balancer that is being deleted, what its remaining instances wait for. */
+function describeAllLeaving({ snapshot, hosts }: TurnView): ReadonlyMap<string, readonly string[]> {
+  const leaving = new Map<string, string[]>()
+  for (const { value } of snapshot.instances.values()) {
+    if (snapshot.loadBalancers.get(value.loadBalancerId)?.value.deletingSince === undefined) continue
+    const host = hosts.get(value.hostId)
+    if (host === undefined) continue
+    const { message } = describeLeaving(host.name, host.hearing)
+    leaving.set(value.loadBalancerId, [...(leaving.get(value.loadBalancerId) ?? []), message])
+  }
+  return leaving
+}
+
+function describeLoadBalancerChange(
+  { id, value }: StoredObject<LoadBalancerValue>,
+  before: LoadBalancerStatusValue | undefined,
+  status: LoadBalancerStatusValue,
+  vips: readonly string[],
+): readonly EventDraft[] {
+  if (status.status === before?.status) return []
+  const { name, projectId } = value
+  switch (status.status) {
+    case 'active':
+      return [{ type: 'load-balancer.activated', projectId, subject: id, data: { name, vips } }]
+    case 'degraded':
+    case 'failed':
+      return [
+        { type: `load-balancer.${status.status}`, projectId, subject: id, data: { name, reason: reasonOf(status) } },
+      ]
+    case 'provisioning':
+    case 'deleting':
+      return []
+    default:
+      return status.status satisfies never
+  }
+}
+
+function describeMemberChanges(
+  snapshot: Snapshot,
+  { id, value }: StoredObject<LoadBalancerValue>,
+  before: LoadBalancerStatusValue | undefined,
+  status: LoadBalancerStatusValue,
+): readonly EventDraft[] {
+  const addressOfMachine = (machineId: string) => snapshot.machines.get(machineId)?.value.addresses[0]?.address
+  return value.members.flatMap((member): EventDraft[] => {
+    const now = status.members?.[member.id] ?? 'unknown'
+    if (now === (before?.members?.[member.id] ?? 'unknown')) return []
+    const address = endpointOf(member, value.trafficType, addressOfMachine)?.address ?? ''
+    const data = { loadBalancerId: id, memberId: member.id, address, status: now }
+    return [{ type: 'load-balancer.member.changed', projectId: value.projectId, subject: id, data }]
+  })
+}
+
+function record<Value>(
+  kind: Kind<Value>,
+  object: { readonly id: string; readonly traceparent?: string | undefined },
+  before: StoredObject<Value> | undefined,
+  value: Value,
+  events: readonly EventDraft[],
+): RecordStatus {
+  const { id, traceparent } = object
+  return {
+    kind: 'recordStatus',
+    write: write({ kind, id, expect: before?.version ?? 'absent', value }),
+    events,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
+}
+
+const isSame = <Value>(status: Value, before: StoredObject<Value> | undefined) =>
+  before !== undefined && Bun.deepEquals(status, before.value)
+
+function reasonOf(status: MachineStatusValue | InstanceStatusValue | LoadBalancerStatusValue): string {
+  return status.conditions[0]?.message ?? status.status
+}

@@ -1,0 +1,52 @@
+/**
+ * Knows what is published for each host, and publishes what differs: on the condition that nobody else did meanwhile, so
+ * that a generation never goes back, whichever controller writes and however often it starts. Touches the bus alone.
+ */
+
+import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import type { InstructionsBus, PublishedInstructions } from './instructions-bus.ts'
+
+export interface Publisher {
+  /** By host name; complete for the hosts that `load` was asked for. */
+  readonly published: ReadonlyMap<string, HostInstructions>
+  /** Reads what is not known yet of these hosts, and at the first call of all others that have a statement. */
+  load(hosts: Iterable<string>): Promise<void>
+  /** False: another controller published meanwhile; what it wrote is read before the next plan. */
+  publish(statement: HostInstructions): Promise<boolean>
+}
+
+export function createPublisher(bus: InstructionsBus): Publisher {
+  const published = new Map<string, HostInstructions>()
+  const revisions = new Map<string, number | null>()
+  let hasListed = false
+
+  function remember(host: string, known: PublishedInstructions | null): void {
+    revisions.set(host, known?.revision ?? null)
+    if (known === null) published.delete(host)
+    else published.set(host, known.statement)
+  }
+
+  return {
+    published,
+
+    async load(hosts) {
+      const wanted = new Set(hosts)
+      if (!hasListed) for (const host of await bus.listHosts()) wanted.add(host)
+      const unknown = [...wanted].filter((host) => !revisions.has(host))
+      await Promise.all(unknown.map(async (host) => remember(host, await bus.read(host))))
+      hasListed = true
+    },
+
+    async publish(statement) {
+      const { host } = statement
+      const revision = revisions.get(host)
+      if (revision === undefined) throw new Error(`BUG: publishing for ${host} before it was read what is published`)
+      // Unknown until it is acknowledged: whatever goes wrong, it is read again before it is next written.
+      revisions.delete(host)
+      const written = await bus.write(statement, revision)
+      if (written === null) return false
+      remember(host, { statement, revision: written })
+      return true
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Turns the reconciler: woken by the store's changes, by what hosts say anew, by whoever asks, and by a steady tick. One
+ * turn at a time; what wakes it meanwhile makes it turn again.
+ */
+
+import type { Logger } from 'pino'
+import type { Store } from '../control-plane/store.ts'
+import type { ObservedHosts } from '../observed/observed-hosts.ts'
+import type { Reconciler } from './reconciler.ts'
+
+export interface ReconcileLoop {
+  wake(): void
+  /** Ends it; resolves when the turn under way is over. */
+  close(): Promise<void>
+}
+
+export interface ReconcileLoopOptions {
+  readonly reconciler: Reconciler
+  readonly store: Pick<Store, 'subscribe'>
+  readonly observed: Pick<ObservedHosts, 'subscribe'>
+  readonly logger: Pick<Logger, 'warn'>
+  /** Gives back what has no owner; called every `sweepSeconds`. It never fails. */
+  readonly sweep: () => Promise<unknown>
+  readonly tickSeconds?: number
+  readonly sweepSeconds?: number
+}
+
+/** Also how soon a failed step is tried again, and a silent host is noticed. */
+const tickSecondsDefault = 1
+const sweepSecondsDefault = 15
+
+export function startReconcileLoop(options: ReconcileLoopOptions): ReconcileLoop {
+  const { reconciler, store, observed, logger } = options
+  let isAsked = true
+  let isClosed = false
+  let running: Promise<void> | null = null
+  let lastFailures = ''
+
+  async function run(): Promise<void> {
+    while (isAsked && !isClosed) {
+      isAsked = false
+      const { failures } = await reconciler.turn()
+      // What fails again for the same reasons is said once.
+      const text = failures.map(({ operation, reason }) => `${operation}: ${reason}`).join('\n')
+      if (text !== lastFailures && text !== '') logger.warn({ failures }, 'a turn left something undone')
+      lastFailures = text
+    }
+    running = null
+  }
+
+  function wake(): void {
+    isAsked = true
+    if (running === null && !isClosed) running = run()
+  }
+
+  const forget = [store.subscribe(wake), observed.subscribe(wake)]
+  const tick = setInterval(wake, (options.tickSeconds ?? tickSecondsDefault) * 1000)
+  let sweeping: Promise<unknown> = Promise.resolve()
+  const sweep = setInterval(
+    () => {
+      sweeping = sweeping.then(() => (isClosed ? undefined : options.sweep()))
+    },
+    (options.sweepSeconds ?? sweepSecondsDefault) * 1000,
+  )
+  wake()
+  return {
+    wake,
+    async close() {
+      isClosed = true
+      clearInterval(tick)
+      clearInterval(sweep)
+      for (const end of forget) end()
+      await running
+      await sweeping
+    },
+  }
+}

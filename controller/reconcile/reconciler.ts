@@ -1,0 +1,100 @@
+/**
+ * One turn: read what is desired and what was observed, plan, apply, report. It takes no input and never fails: what
+ * went wrong is in its report, and the next turn is the retry.
+ */
+
+import { hostKind } from '../objects.ts'
+import type { ControllerContext } from '../services.ts'
+import {
+  type ApplyContext,
+  type ApplyOutcome,
+  applyOperation,
+  groupStatuses,
+  recordStatuses,
+} from './apply-operation.ts'
+import { describeOperation, type ReconcileOperation } from './operation.ts'
+import { planReconcile } from './plan-reconcile.ts'
+import { type HostContent, renderAllHosts } from './render-host-instructions.ts'
+import { readSnapshot, rendersTheSame, type Snapshot } from './snapshot.ts'
+
+export interface TurnReport {
+  readonly operations: number
+  readonly failures: readonly { readonly operation: string; readonly reason: string }[]
+}
+
+export interface Reconciler {
+  turn(): Promise<TurnReport>
+}
+
+type ReconcilerContext = ApplyContext & Pick<ControllerContext, 'observed' | 'settings'>
+
+/** Statuses are many when everything changes at once; the store takes so many transactions at a time. */
+const parallelMaximum = 24
+
+export function createReconciler(context: ReconcilerContext): Reconciler {
+  let rendered: { readonly snapshot: Snapshot; readonly contents: ReadonlyMap<string, HostContent> } | null = null
+
+  /** Reports wake a turn far more often than the desired state changes: what says the same is not rendered again. */
+  function render(snapshot: Snapshot): ReadonlyMap<string, HostContent> {
+    if (rendered === null || !rendersTheSame(rendered.snapshot, snapshot)) {
+      rendered = { snapshot, contents: renderAllHosts(snapshot, context.settings) }
+    }
+    return rendered.contents
+  }
+
+  async function plan(): Promise<readonly ReconcileOperation[]> {
+    const { store, publisher, observed } = context
+    await publisher.load(store.snapshot(hostKind).map(({ value }) => value.name))
+    const snapshot = readSnapshot(store)
+    const { published } = publisher
+    return planReconcile({ snapshot, contents: render(snapshot), published, observed, now: context.now() })
+  }
+
+  async function apply(operations: readonly ReconcileOperation[]): Promise<TurnReport> {
+    const statuses = operations.filter((operation) => operation.kind === 'recordStatus')
+    const steps = [
+      ...operations
+        .filter((operation) => operation.kind !== 'recordStatus')
+        .map((operation) => ({ name: describeOperation(operation), run: () => applyOperation(context, operation) })),
+      ...groupStatuses(statuses).map((group) => ({
+        name: `record ${group.length} statuses`,
+        run: () => recordStatuses(context, group),
+      })),
+    ]
+    const outcomes = await runAll(steps.map(({ run }) => run))
+    const failures = steps.flatMap(({ name }, i) => {
+      const outcome = outcomes[i]
+      return outcome?.kind === 'failed' ? [{ operation: name, reason: outcome.reason }] : []
+    })
+    return { operations: operations.length, failures }
+  }
+
+  return {
+    async turn() {
+      try {
+        return await apply(await plan())
+      } catch (error) {
+        return { operations: 0, failures: [{ operation: 'plan', reason: describeError(error) }] }
+      }
+    },
+  }
+}
+
+/** In their order, so many at a time; one that throws has failed, and keeps no other from being done. */
+async function runAll(runs: readonly (() => Promise<ApplyOutcome>)[]): Promise<readonly ApplyOutcome[]> {
+  const outcomes: ApplyOutcome[] = []
+  let next = 0
+  const work = async () => {
+    for (let i = next++; i < runs.length; i = next++) {
+      const run = runs[i]
+      if (run === undefined) return
+      outcomes[i] = await run().catch((error: unknown) => ({ kind: 'failed', reason: describeError(error) }) as const)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(parallelMaximum, runs.length) }, work))
+  return outcomes
+}
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

@@ -1,0 +1,288 @@
+/**
+ * What each host must have, as a full statement without generations. Pure: the same snapshot always renders the same
+ * text, in the order of ids and names, so that an unchanged statement is seen to be unchanged.
+ */
+
+import type {
+  HostInstructions,
+  InstanceInstructions,
+  MachineInstructions,
+  NetworkInstructions,
+} from '../../agent/contract/host-instructions.ts'
+import { addressOf, blockOf, formatAddress } from '../address-space/cidr.ts'
+import { networkDomain } from '../address-space/networks.ts'
+import type { StoredObject } from '../control-plane/store.ts'
+import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
+import { advertIntervalSeconds, listVipDuties } from '../load-balancing/vip-priorities.ts'
+import { macAddressOf } from '../machines/mac-address.ts'
+import type { HostValue, InstanceValue, LoadBalancerValue, MachineValue, NetworkValue, ShardValue } from '../objects.ts'
+import type { ControllerSettings } from '../services.ts'
+import { isLeaving, type Snapshot } from './snapshot.ts'
+
+type Ungenerated<Instructions> = Omit<Instructions, 'generation'>
+
+export interface HostContent {
+  readonly host: string
+  readonly networks: readonly Ungenerated<NetworkInstructions>[]
+  readonly machines: readonly Ungenerated<MachineInstructions>[]
+  readonly instances: readonly Ungenerated<InstanceInstructions>[]
+}
+
+export type Statement = HostInstructions
+
+/** What every host of the snapshot must have, by the host's name. */
+export function renderAllHosts(snapshot: Snapshot, settings: ControllerSettings): ReadonlyMap<string, HostContent> {
+  const rack = surveyRack(snapshot, settings)
+  return new Map([...snapshot.hosts.values()].map((host) => [host.value.name, renderHost(rack, host)]))
+}
+
+/** What one host must have. */
+export function renderHostInstructions(
+  snapshot: Snapshot,
+  settings: ControllerSettings,
+  host: StoredObject<HostValue>,
+): HostContent {
+  return renderHost(surveyRack(snapshot, settings), host)
+}
+
+type Neighbour = NetworkInstructions['neighbours'][number]
+
+/** What all hosts' statements have in common, found once for all of them. */
+interface Rack {
+  readonly snapshot: Snapshot
+  readonly settings: ControllerSettings
+  readonly shardsOf: ReadonlyMap<string, readonly StoredObject<ShardValue>[]>
+  readonly neighboursOf: ReadonlyMap<string, readonly Neighbour[]>
+  /** By network, the hosts that have a member. */
+  readonly hostsOf: ReadonlyMap<string, ReadonlySet<string>>
+  readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
+  readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
+  readonly uplinkPrefixLength: number
+}
+
+function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
+  const machines = [...snapshot.machines.values()].filter(
+    ({ value }) => value.deletingSince === undefined && snapshot.networks.has(value.networkId),
+  )
+  const instances = [...snapshot.instances.values()].filter(
+    (instance) => !isLeaving(snapshot, instance) && snapshot.networks.has(instance.value.networkId),
+  )
+  const neighboursOf = new Map<string, Neighbour[]>()
+  const hostsOf = new Map<string, Set<string>>()
+  const settle = (networkId: string, neighbour: Neighbour) => {
+    append(neighboursOf, networkId, neighbour)
+    hostsOf.set(networkId, (hostsOf.get(networkId) ?? new Set()).add(neighbour.host))
+  }
+  for (const { id, value } of machines) {
+    const host = snapshot.hosts.get(value.hostId)?.value.name
+    const [first] = value.addresses
+    if (host === undefined || first === undefined) continue
+    settle(value.networkId, { id, name: value.name, mac: value.mac, address: first.address, host })
+  }
+  for (const { id, value } of instances) {
+    const host = snapshot.hosts.get(value.hostId)?.value.name
+    if (host === undefined) continue
+    settle(value.networkId, { id, mac: macAddressOf(id, 'network'), address: value.networkAddress, host })
+  }
+  const shardsOf = new Map<string, StoredObject<ShardValue>[]>()
+  for (const shard of snapshot.shards.values()) {
+    if (shard.value.networkId !== null) append(shardsOf, shard.value.networkId, shard)
+  }
+  return {
+    snapshot,
+    settings,
+    shardsOf,
+    neighboursOf,
+    hostsOf,
+    machinesOn: groupBy(machines, ({ value }) => value.hostId),
+    instancesOn: groupBy(instances, ({ value }) => value.hostId),
+    uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
+  }
+}
+
+function renderHost(rack: Rack, host: StoredObject<HostValue>): HostContent {
+  const machines = rack.machinesOn.get(host.id) ?? []
+  const instances = rack.instancesOn.get(host.id) ?? []
+  const networkIds = new Set([...machines, ...instances].map(({ value }) => value.networkId))
+  return {
+    host: host.value.name,
+    networks: [...networkIds].toSorted().flatMap((id) => {
+      const network = rack.snapshot.networks.get(id)
+      return network === undefined ? [] : [renderNetwork(rack, network, host.value.name)]
+    }),
+    machines: machines.map((machine) => renderMachine(rack, machine)),
+    instances: instances.flatMap((instance) => {
+      const loadBalancer = rack.snapshot.loadBalancers.get(instance.value.loadBalancerId)
+      return loadBalancer === undefined ? [] : [renderInstance(rack, instance, loadBalancer)]
+    }),
+  }
+}
+
+function renderNetwork(
+  rack: Rack,
+  network: StoredObject<NetworkValue>,
+  host: string,
+): Ungenerated<NetworkInstructions> {
+  const { id, value } = network
+  const slug = rack.snapshot.projects.get(value.projectId)?.value.slug ?? 'project'
+  return {
+    id,
+    ...traceOf(network),
+    projectId: value.projectId,
+    name: value.name,
+    vni: value.vni,
+    mtu: value.mtu,
+    gatewayMac: macAddressOf(id, 'gateway'),
+    domain: networkDomain(slug),
+    shards: (rack.shardsOf.get(id) ?? []).map((shard) => ({
+      id: shard.id,
+      cidr: shard.value.cidr,
+      gateway: gatewayOf(shard.value.cidr),
+    })),
+    peers: listPeers(rack, id, host),
+    neighbours: [...(rack.neighboursOf.get(id) ?? [])],
+  }
+}
+
+/** The first address of a shard is its gateway's. */
+export const gatewayOf = (cidr: string) => formatAddress(blockOf(cidr).first + 1)
+
+function listPeers(rack: Rack, networkId: string, host: string): NetworkInstructions['peers'] {
+  const members = rack.hostsOf.get(networkId) ?? new Set()
+  return [...rack.snapshot.hosts.values()]
+    .flatMap(({ value }) =>
+      value.name !== host && members.has(value.name) && value.underlayAddress !== null
+        ? [{ host: value.name, underlayAddress: value.underlayAddress }]
+        : [],
+    )
+    .toSorted((a, b) => (a.host < b.host ? -1 : 1))
+}
+
+function renderMachine(rack: Rack, machine: StoredObject<MachineValue>): Ungenerated<MachineInstructions> {
+  const { id, value } = machine
+  return {
+    id,
+    ...traceOf(machine),
+    projectId: value.projectId,
+    networkId: value.networkId,
+    name: value.name,
+    driver: value.driver,
+    mac: value.mac,
+    addresses: value.addresses.flatMap(({ address, shardId }) => {
+      const cidr = rack.snapshot.shards.get(shardId)?.value.cidr
+      if (cidr === undefined) return []
+      return [{ address, prefixLength: blockOf(cidr).prefixLength, gateway: gatewayOf(cidr) }]
+    }),
+    workloads: [...value.workloads],
+  }
+}
+
+function renderInstance(
+  rack: Rack,
+  instance: StoredObject<InstanceValue>,
+  loadBalancer: StoredObject<LoadBalancerValue>,
+): Ungenerated<InstanceInstructions> {
+  const { id, value } = instance
+  const spec = loadBalancer.value
+  return {
+    id,
+    ...traceOf(loadBalancer),
+    loadBalancerId: loadBalancer.id,
+    projectId: value.projectId,
+    networkId: value.networkId,
+    driver: value.driver,
+    slot: value.slot,
+    uplink: {
+      mac: macAddressOf(id, 'uplink'),
+      address: value.uplinkAddress,
+      prefixLength: rack.uplinkPrefixLength,
+      gateway: rack.settings.uplinkGateway,
+    },
+    network: {
+      mac: macAddressOf(id, 'network'),
+      address: value.networkAddress,
+      onLinkCidrs: (rack.shardsOf.get(value.networkId) ?? []).map((shard) => shard.value.cidr),
+    },
+    vips: renderVips(rack, instance),
+    advertIntervalSeconds: advertIntervalSeconds(
+      rack.settings.advertIntervalSeconds,
+      largestInstanceCount(rack, loadBalancer.id),
+    ),
+    preemptDelaySeconds: rack.settings.preemptDelaySeconds,
+    trafficType: spec.trafficType,
+    algorithm: spec.algorithm,
+    forwardedFor: spec.forwardedFor,
+    timeouts: { ...spec.timeouts },
+    healthCheck: { ...spec.healthCheck },
+    listeners: renderListeners(rack.snapshot, spec),
+  }
+}
+
+function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): InstanceInstructions['vips'] {
+  const ring = rack.snapshot.slots.get(instance.value.loadBalancerId)?.value.slots ?? []
+  const duties = new Map(
+    ring.flatMap(({ instanceId }) =>
+      instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const],
+    ),
+  )
+  return (duties.get(instance.id) ?? []).flatMap(({ slot, priority, home }) => {
+    const vip = ring.find((candidate) => candidate.slot === slot)?.vip
+    if (vip === undefined) return []
+    const peerAddresses = [...duties].flatMap(([peerId, peerDuties]) => {
+      const peer = rack.snapshot.instances.get(peerId)
+      const serves = peerDuties.some((duty) => duty.slot === slot)
+      return peer === undefined || peerId === instance.id || !serves ? [] : [peer.value.uplinkAddress]
+    })
+    return [
+      {
+        slot,
+        address: vip,
+        prefixLength: rack.uplinkPrefixLength,
+        virtualRouterId: slot,
+        priority,
+        home,
+        peerAddresses: peerAddresses.toSorted((a, b) => addressOf(a) - addressOf(b)),
+      },
+    ]
+  })
+}
+
+/** The count of the fullest host of a balancer: all its instances must keep one interval. */
+function largestInstanceCount(rack: Rack, loadBalancerId: string): number {
+  const slots = rack.snapshot.slots.get(loadBalancerId)?.value.slots ?? []
+  const counts = slots.map(({ instanceId }) => {
+    const hostId = instanceId === null ? undefined : rack.snapshot.instances.get(instanceId)?.value.hostId
+    return hostId === undefined ? 0 : (rack.instancesOn.get(hostId)?.length ?? 0)
+  })
+  return Math.max(1, ...counts)
+}
+
+function renderListeners(snapshot: Snapshot, spec: LoadBalancerValue): InstanceInstructions['listeners'] {
+  const addressOfMachine = (machineId: string) => {
+    const machine = snapshot.machines.get(machineId)?.value
+    return machine === undefined || machine.deletingSince !== undefined ? undefined : machine.addresses[0]?.address
+  }
+  return spec.listeners.map((listener) => ({
+    port: listener.port,
+    members: spec.members.flatMap((member) => {
+      const endpoint = endpointOf(member, spec.trafficType, addressOfMachine)
+      if (endpoint === null) return []
+      const port = memberPortOf(endpoint, listener)
+      return [{ id: member.id, address: endpoint.address, port, weight: member.weight }]
+    }),
+  }))
+}
+
+const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })
+
+function append<Value>(groups: Map<string, Value[]>, key: string, value: Value): void {
+  const group = groups.get(key)
+  if (group === undefined) groups.set(key, [value])
+  else group.push(value)
+}
+
+function groupBy<Value>(values: readonly Value[], keyOf: (value: Value) => string): Map<string, Value[]> {
+  const groups = new Map<string, Value[]>()
+  for (const value of values) append(groups, keyOf(value), value)
+  return groups
+}

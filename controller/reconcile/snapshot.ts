@@ -1,0 +1,99 @@
+/** Everything desired, as it is in the store's memory at one moment: what a turn's plans are made of. Reads the store. */
+
+import type { Store, StoredObject } from '../control-plane/store.ts'
+import {
+  type HostStatusValue,
+  type HostValue,
+  hostKind,
+  hostStatusKind,
+  type InstanceStatusValue,
+  type InstanceValue,
+  instanceKind,
+  instanceStatusKind,
+  type LoadBalancerSlotsValue,
+  type LoadBalancerStatusValue,
+  type LoadBalancerValue,
+  loadBalancerKind,
+  loadBalancerSlotsKind,
+  loadBalancerStatusKind,
+  type MachineStatusValue,
+  type MachineValue,
+  machineKind,
+  machineStatusKind,
+  type NetworkValue,
+  networkKind,
+  type ProjectValue,
+  projectKind,
+  type ShardValue,
+  shardKind,
+} from '../objects.ts'
+
+type ById<Value> = ReadonlyMap<string, StoredObject<Value>>
+
+/** Maps keep the order of ids. */
+export interface Snapshot {
+  readonly projects: ById<ProjectValue>
+  readonly hosts: ById<HostValue>
+  readonly hostStatuses: ById<HostStatusValue>
+  readonly networks: ById<NetworkValue>
+  readonly shards: ById<ShardValue>
+  readonly machines: ById<MachineValue>
+  readonly machineStatuses: ById<MachineStatusValue>
+  readonly loadBalancers: ById<LoadBalancerValue>
+  readonly loadBalancerStatuses: ById<LoadBalancerStatusValue>
+  readonly slots: ById<LoadBalancerSlotsValue>
+  readonly instances: ById<InstanceValue>
+  readonly instanceStatuses: ById<InstanceStatusValue>
+}
+
+export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
+  return {
+    projects: byId(store.snapshot(projectKind)),
+    hosts: byId(store.snapshot(hostKind)),
+    hostStatuses: byId(store.snapshot(hostStatusKind)),
+    networks: byId(store.snapshot(networkKind)),
+    shards: byId(store.snapshot(shardKind)),
+    machines: byId(store.snapshot(machineKind)),
+    machineStatuses: byId(store.snapshot(machineStatusKind)),
+    loadBalancers: byId(store.snapshot(loadBalancerKind)),
+    loadBalancerStatuses: byId(store.snapshot(loadBalancerStatusKind)),
+    slots: byId(store.snapshot(loadBalancerSlotsKind)),
+    instances: byId(store.snapshot(instanceKind)),
+    instanceStatuses: byId(store.snapshot(instanceStatusKind)),
+  }
+}
+
+/** True when host instructions made of either are the same: every object that they are made of is the very same. */
+export function rendersTheSame(a: Snapshot, b: Snapshot): boolean {
+  return renderedParts.every((part) => {
+    const before: ById<unknown> = a[part]
+    const after: ById<unknown> = b[part]
+    if (before.size !== after.size) return false
+    for (const [id, object] of before) if (after.get(id) !== object) return false
+    return true
+  })
+}
+
+const renderedParts = [
+  'projects',
+  'hosts',
+  'networks',
+  'shards',
+  'machines',
+  'loadBalancers',
+  'slots',
+  'instances',
+] as const satisfies readonly (keyof Snapshot)[]
+
+/** An instance goes when it is deleted itself, or its balancer is, or its balancer is gone. */
+export function isLeaving(snapshot: Snapshot, instance: StoredObject<InstanceValue>): boolean {
+  const loadBalancer = snapshot.loadBalancers.get(instance.value.loadBalancerId)
+  return (
+    instance.value.deletingSince !== undefined ||
+    loadBalancer === undefined ||
+    loadBalancer.value.deletingSince !== undefined
+  )
+}
+
+const byId = <Value>(objects: readonly StoredObject<Value>[]): ById<Value> =>
+  new Map(objects.map((object) => [object.id, object]))
