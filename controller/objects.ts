@@ -97,7 +97,8 @@ export const shardOccupancyKind = defineKind<ShardOccupancyValue>({
 /** Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. */
 export const addressKind = defineKind<AddressValue>({ name: 'address', prefix: 'adr', dataType: addressSpace })
 
-export interface NetworkValue {
+/** Marked as deleted while it is checked that nothing is left on it, so that no shard is allocated to it meanwhile. */
+export interface NetworkValue extends Deletable {
   readonly name: string
   readonly projectId: string
   readonly vni: number
