@@ -50,8 +50,6 @@ export const projectField: BodyField = {
   isRequired: true,
 }
 
-const wholeBodyFlags = '--from <file>'
-
 export function declareFields(command: Command, fields: readonly BodyField[]): void {
   for (const { flags, description, isList, isRequired } of fields) {
     const suffix = isList === true ? '; may be given again' : ''
@@ -59,14 +57,17 @@ export function declareFields(command: Command, fields: readonly BodyField[]): v
     if (isList === true) option.argParser((value: string, before: string[] = []) => [...before, value])
     command.addOption(option)
   }
-  if (fields.length > 0) command.option(wholeBodyFlags, 'fields as JSON, - for standard input; options win over it')
 }
+
+export const wholeBodyOption = (command: Command) =>
+  command.option('--from <file>', 'fields as JSON, - for standard input; options win over it')
 
 /** The body: what `--from` has, then each option in the order of the table, so that names are looked up in the project. */
 export async function buildBody(
   api: Api,
   fields: readonly BodyField[],
   options: Options,
+  projectIdKnown?: string,
 ): Promise<Record<string, unknown>> {
   const body = typeof options.from === 'string' ? readBody(options.from) : {}
   for (const field of fields) {
@@ -77,7 +78,7 @@ export async function buildBody(
       if (field.isRequired === true && !(isThere in body)) throw new Error(`${flag} is needed; ${field.description}`)
       continue
     }
-    const projectId = typeof body.projectId === 'string' ? body.projectId : undefined
+    const projectId = typeof body.projectId === 'string' ? body.projectId : projectIdKnown
     const parse = (one: unknown) => field.parse(String(one), { api, flag, projectId })
     const value = Array.isArray(given) ? await Promise.all(given.map(parse)) : await parse(given)
     put(body, field.field.split('.'), value)

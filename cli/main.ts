@@ -5,13 +5,14 @@ import { connectToController } from './api.ts'
 import { doctorCommand } from './doctor.ts'
 import { labCommand } from './lab.ts'
 import { nounCommand } from './noun.ts'
-import { networkNoun, poolNoun, shardNoun } from './nouns/address-space.ts'
+import { attachmentCommands, networkNoun, poolNoun, shardNoun } from './nouns/address-space.ts'
 import { eventCommand } from './nouns/event.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
 import { projectNoun } from './nouns/project.ts'
+import { statusCommand } from './nouns/status.ts'
 import { tokenNoun } from './nouns/token.ts'
 import { describeError } from './output.ts'
 
@@ -23,10 +24,11 @@ const program = new Command('sluice')
   .showHelpAfterError('(--help tells what there is)')
 
 for (const command of [
+  statusCommand(connect),
   nounCommand(projectNoun, connect),
   nounCommand(tokenNoun, connect),
   nounCommand(poolNoun, connect),
-  nounCommand(shardNoun, connect),
+  nounCommand(shardNoun, connect, attachmentCommands(connect)),
   nounCommand(networkNoun, connect),
   nounCommand(machineNoun, connect),
   nounCommand(loadBalancerNoun, connect),

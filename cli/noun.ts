@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import * as v from 'valibot'
 import { pageSchema } from '../controller/contract/common.ts'
 import type { Api } from './api.ts'
-import { type BodyField, buildBody, declareFields, type Options } from './body-fields.ts'
+import { type BodyField, buildBody, declareFields, type Options, wholeBodyOption } from './body-fields.ts'
 import { describeObject, json, table } from './output.ts'
 import { type Reference, resolveId } from './resolve.ts'
 
@@ -92,8 +92,8 @@ function listVerb<View>(noun: Noun<View>, connect: Connect): Command {
   declareFields(command, noun.filters ?? [])
   return command.action(async (options: Options) => {
     const api = connect()
-    const query = await buildBody(api, noun.filters ?? [], options)
     const project = typeof options.project === 'string' ? await resolveId(api, 'project', options.project) : undefined
+    const query = await buildBody(api, noun.filters ?? [], options, project)
     const items = await listAll(api, noun.path, noun.schema, { ...stringValues(query), projectId: project })
     if (options.json === true) console.log(json({ items }))
     else console.log(items.length === 0 ? `no ${noun.noun}` : tableOf(noun.columns, items))
@@ -131,7 +131,7 @@ function createVerb<View>(noun: Noun<View>, connect: Connect): Command[] {
   const command = new Command('create').description('make one').argument(isNameRequired ? '<name>' : '[name]')
   for (const alias of create.aliases ?? []) command.alias(alias)
   declareFields(waitOption(jsonOption(command)), create.fields)
-  command.option('--idempotency-key <key>', 'the same for every repetition of this request')
+  wholeBodyOption(command).option('--idempotency-key <key>', 'the same for every repetition of this request')
   command.action(async (name: string | undefined, options: Options) => {
     const api = connect()
     const body = await buildBody(api, create.fields, options)
@@ -153,7 +153,7 @@ function updateVerb<View>(noun: Noun<View>, connect: Connect): Command[] {
   const { update } = noun
   if (update === undefined) return []
   const command = new Command('update').description('change what is given, leave the rest').argument('<name|id>')
-  declareFields(projectOption(writeOptions(command), noun), update.fields)
+  declareFields(wholeBodyOption(projectOption(writeOptions(command), noun)), update.fields)
   command.action(async (nameOrId: string, options: Options) => {
     const api = connect()
     const body = await buildBody(api, update.fields, options)

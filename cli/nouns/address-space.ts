@@ -1,5 +1,6 @@
 /** `sluice pool`, `sluice shard` and `sluice network`: address space, and the segments that it serves. */
 
+import { Command } from 'commander'
 import {
   type Network,
   networkSchema,
@@ -8,8 +9,9 @@ import {
   type Shard,
   shardSchema,
 } from '../../controller/contract/address-space.ts'
-import { type BodyField, number, projectField, reference, text, trueOrFalse } from '../body-fields.ts'
-import type { Noun } from '../noun.ts'
+import type { Api } from '../api.ts'
+import { type BodyField, number, type Options, projectField, reference, text, trueOrFalse } from '../body-fields.ts'
+import { idOf, type Noun, printObject } from '../noun.ts'
 import { references } from '../resolve.ts'
 
 const newName: BodyField = { flags: '--new-name <name>', description: 'its new name', field: 'name', parse: text }
@@ -79,6 +81,29 @@ export const shardNoun: Noun<Shard> = {
       { flags: '--reserved <true|false>', description: 'keep it from use', field: 'reserved', parse: trueOrFalse },
     ],
   },
+}
+
+/** `sluice shard allocate|deallocate SHARD --network NETWORK`: a network takes it and gives it back. */
+export function attachmentCommands(connect: () => Api): Command[] {
+  const verbs = [
+    { verb: 'allocate', method: 'POST', description: 'let a network take its addresses from it' },
+    { verb: 'deallocate', method: 'DELETE', description: 'take it from its network; nothing may hold its addresses' },
+  ] as const
+  return verbs.map(({ verb, method, description }) =>
+    new Command(verb)
+      .description(description)
+      .argument('<name|id>')
+      .requiredOption('--network <name|id>', 'the network')
+      .option('--project <name|id>', 'whose both are')
+      .option('--json', 'the answer of the API, for programs', false)
+      .action(async (shard: string, options: Options) => {
+        const api = connect()
+        const shardId = await idOf(api, references.shard, shard, options)
+        const networkId = await idOf(api, references.network, String(options.network), options)
+        const path = `${references.network.path}/${networkId}/shards/${shardId}`
+        printObject(options, await api.call({ method, path }))
+      }),
+  )
 }
 
 export const networkNoun: Noun<Network> = {
