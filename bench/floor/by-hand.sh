@@ -10,14 +10,20 @@ set -eu
 
 # The settings of keepalived and haproxy that the measured side has, too.
 advert_seconds=${ADVERT_SECONDS:-0.05}
-home_state=${HOME_STATE:-BACKUP}
-home_priority=${HOME_PRIORITY:-200}
-backup_priority=${BACKUP_PRIORITY:-100}
-realtime_priority=${REALTIME_PRIORITY:-50}
+# An interval for the start alone, in which each instance knows no VIP but its own; empty: it starts as it stays.
+start_advert_seconds=${START_ADVERT_SECONDS:-}
+home_priority=${HOME_PRIORITY:-250}
+backup_priority=${BACKUP_PRIORITY:-200}
+preempt_delay_seconds=${PREEMPT_DELAY_SECONDS:-5}
+realtime_priority=${REALTIME_PRIORITY:-0}
+threads=${THREADS:-2}
 # How a web machine serves on port 80; it runs with the machine's name as its first argument.
 web_command=${WEB_COMMAND:-}
 # Processes outlive nothing: the hosts' first processes end by themselves after this time, whatever becomes of this script.
 lifetime_seconds=${LIFETIME_SECONDS:-14400}
+
+as_realtime=()
+if [ "$realtime_priority" -gt 0 ]; then as_realtime=(chrt --rr "$realtime_priority"); fi
 
 work=$(mktemp -d)
 hosts="1 2 3"
@@ -137,56 +143,81 @@ write_haproxy_config() {
   local balancer=$1 slot=$2 host
   cat <<C
 global
-  stats socket $work/haproxy-$balancer-$slot.sock mode 600 level admin
+  user haproxy
+  group haproxy
+  stats socket /run/haproxy-$balancer.sock mode 600 level admin expose-fd listeners
+  stats timeout 20d
   hard-stop-after 60s
+  fd-hard-limit 20000
+  nbthread $threads
+  log ring@events local0 notice
+ring events
+  format rfc5424
+  maxlen 1200
+  size 65536
 defaults
   mode http
-  timeout connect 2s
-  timeout client 30s
-  timeout server 30s
-  option idle-close-on-response
-  option forwardfor
-  option redispatch 1
+  timeout connect 2000ms
+  timeout client 30000ms
+  timeout server 30000ms
+  timeout check 5000ms
   retries 3
+  option redispatch 1
+  timeout http-request 10s
+  timeout http-keep-alive 30000ms
+  timeout tunnel 1h
+  option idle-close-on-response
   retry-on conn-failure empty-response response-timeout
 frontend web
   bind $(vip "$balancer" 1):80
   bind $(vip "$balancer" 2):80
-  http-request disable-l7-retry if METH_POST
   default_backend machines
 backend machines
+  log global
   balance roundrobin
+  option forwardfor
+  http-request disable-l7-retry unless { method GET HEAD OPTIONS TRACE PUT DELETE }
   option httpchk
   http-check send meth GET uri / ver HTTP/1.1 hdr Host sluice
   http-check expect status 200-399
-  default-server inter 5s fall 2 rise 2 check observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
+  default-server inter 5000ms fastinter 1250ms downinter 5000ms fall 2 rise 2 weight 1 check observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
 $(for host in $hosts; do echo "  server machine-$host $(machine_address "$host"):80"; done)
 C
 }
 
+# For the slots that are named after the interval.
 write_keepalived_config() {
-  local balancer=$1 slot=$2 other=$((3 - $2)) vip_slot
+  local balancer=$1 slot=$2 interval=$3 other=$((3 - $2)) vip_slot
+  shift 3
   cat <<C
 global_defs {
-  router_id lb$balancer
+  router_id by-hand-$balancer-$slot
   enable_script_security
-  script_user root
+  max_auto_priority -1
+  vrrp_version 3
   vrrp_garp_master_delay 1
   vrrp_garp_master_repeat 5
   vrrp_garp_master_refresh 10
   vrrp_higher_prio_send_advert true
-  vrrp_rt_priority $realtime_priority
+  vrrp_no_swap
+}
+track_file haproxy {
+  file /run/haproxy-$balancer.fault
+  weight 0
 }
 C
-  for vip_slot in 1 2; do
+  for vip_slot in "$@"; do
     cat <<C
-vrrp_instance vip$vip_slot {
-  state $([ "$vip_slot" = "$slot" ] && echo "$home_state" || echo BACKUP)
-  version 3
+vrrp_instance vip_$vip_slot {
+  state BACKUP
   interface uplink
   virtual_router_id $vip_slot
   priority $([ "$vip_slot" = "$slot" ] && echo "$home_priority" || echo "$backup_priority")
-  advert_int $advert_seconds
+  advert_int $interval
+  preempt_delay $preempt_delay_seconds
+  track_file {
+    haproxy
+  }
   unicast_src_ip $(uplink_address "$balancer" "$slot")
   unicast_peer {
     $(uplink_address "$balancer" "$other")
@@ -220,11 +251,26 @@ route add default via 198.18.32.1
 B
     on "host-$host" nsenter "--net=/run/netns/lb$balancer" sysctl -qw net.ipv4.ip_nonlocal_bind=1
     write_haproxy_config "$balancer" "$slot" > "$work/haproxy-$balancer-$slot.cfg"
-    write_keepalived_config "$balancer" "$slot" > "$work/keepalived-$balancer-$slot.conf"
+    if [ -n "$start_advert_seconds" ]; then
+      write_keepalived_config "$balancer" "$slot" "$start_advert_seconds" "$slot"
+    else
+      write_keepalived_config "$balancer" "$slot" "$advert_seconds" 1 2
+    fi > "$work/keepalived-$balancer-$slot.conf"
     on "host-$host" nsenter "--net=/run/netns/lb$balancer" haproxy -W -D -f "$work/haproxy-$balancer-$slot.cfg" \
       -p "/run/haproxy-$balancer.pid" < /dev/null > /dev/null 2>&1
-    on "host-$host" nsenter "--net=/run/netns/lb$balancer" keepalived -P -f "$work/keepalived-$balancer-$slot.conf" \
+    on "host-$host" sh -c 'echo 0 > "/run/haproxy-$1.fault"' fault "$balancer"
+    on "host-$host" nsenter "--net=/run/netns/lb$balancer" "${as_realtime[@]}" keepalived -P -f "$work/keepalived-$balancer-$slot.conf" \
       -p "/run/keepalived-$balancer.pid" -r "/run/vrrp-$balancer.pid" < /dev/null > /dev/null 2>&1
+  done
+}
+
+# From the settings of the start to those that stay.
+settle() {
+  local balancer=$1 slot
+  [ -n "$start_advert_seconds" ] || return 0
+  for slot in 1 2; do
+    write_keepalived_config "$balancer" "$slot" "$advert_seconds" 1 2 > "$work/keepalived-$balancer-$slot.conf"
+    on "host-$(host_of "$balancer" "$slot")" sh -c 'kill -HUP "$(cat "/run/keepalived-$1.pid")"' settle "$balancer"
   done
 }
 
@@ -256,6 +302,9 @@ serve() {
     begun=$EPOCHREALTIME
     case $verb in
       create) create "$argument" ;;
+      settle) settle "$argument" ;;
+      # Whether the next balancers have a start of their own.
+      start) start_advert_seconds=$argument ;;
       delete) delete "$argument" ;;
       vip) echo "vip $begun $(vip "$argument" 1) $(vip "$argument" 2)"; continue ;;
       cut) uplink_of_home down ;;

@@ -1,5 +1,6 @@
 /** Drives by-hand.sh: the same work by a bare shell, in namespaces of its own. */
 
+import { tmpdir } from 'node:os'
 import { startJsonLines } from '../json-lines.ts'
 
 export interface Floor {
@@ -9,6 +10,12 @@ export interface Floor {
   vips(balancer: number): Promise<readonly string[]>
   /** Resolves when the script is done; with when it began, wall-clock milliseconds. */
   create(balancer: number): Promise<number>
+  /**
+   * Gives the balancers that are made from now on an interval for their start alone, or none; `settle` then gives them
+   * the one that stays.
+   */
+  startWith(advertSeconds: number | undefined): Promise<void>
+  settle(balancer: number): Promise<void>
   delete(balancer: number): Promise<void>
   /** The links of the host at which the first VIP of balancer 1 is at home; with when the script began. */
   cut(): Promise<number>
@@ -19,10 +26,13 @@ export interface Floor {
 /** The settings that the measured side has, and must be measured against. */
 export interface FloorSettings {
   readonly advertSeconds: number
-  readonly homeState: 'MASTER' | 'BACKUP'
   readonly homePriority: number
   readonly backupPriority: number
+  readonly preemptDelaySeconds: number
+  /** 0: an ordinary process. */
   readonly realtimePriority: number
+  /** Of haproxy. */
+  readonly threads: number
   /** What serves a web machine's port 80; python where it is left out. */
   readonly webCommand?: string
 }
@@ -34,10 +44,13 @@ const stepTimeoutSeconds = 30
 export async function startFloor(settings: FloorSettings): Promise<Floor> {
   const lines = startJsonLines(['bash', script, 'serve'], {
     ADVERT_SECONDS: String(settings.advertSeconds),
-    HOME_STATE: settings.homeState,
     HOME_PRIORITY: String(settings.homePriority),
     BACKUP_PRIORITY: String(settings.backupPriority),
+    PREEMPT_DELAY_SECONDS: String(settings.preemptDelaySeconds),
     REALTIME_PRIORITY: String(settings.realtimePriority),
+    THREADS: String(settings.threads),
+    // In a sandbox its files go with the sandbox, however it ends.
+    TMPDIR: process.env.SLUICE_LAB_DISKS ?? tmpdir(),
     ...(settings.webCommand === undefined ? {} : { WEB_COMMAND: settings.webCommand }),
   })
   const order = async (line: string): Promise<{ begunAt: number; words: readonly string[] }> => {
@@ -52,6 +65,8 @@ export async function startFloor(settings: FloorSettings): Promise<Floor> {
     clientPid: Number(clientPid),
     vips: async (balancer) => (await order(`vip ${balancer}`)).words,
     create: async (balancer) => (await order(`create ${balancer}`)).begunAt,
+    startWith: async (advertSeconds) => void (await order(`start ${advertSeconds ?? ''}`.trimEnd())),
+    settle: async (balancer) => void (await order(`settle ${balancer}`)),
     delete: async (balancer) => void (await order(`delete ${balancer}`)),
     cut: async () => (await order('cut')).begunAt,
     heal: async () => void (await order('heal')),

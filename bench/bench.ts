@@ -1,0 +1,30 @@
+/** What every bench is given and gives back. Types, and what several of them share. */
+
+import type { Findings, Result } from './result.ts'
+import type { Cleanup } from './system/cleanup.ts'
+
+export interface BenchOptions {
+  /** How often the measured thing is done; each bench has its own default. */
+  readonly times?: number
+  /** Minutes of full CPU load in `gap`; 0: none. */
+  readonly stressMinutes: number
+  /** The least number of requests in `failed-requests`. */
+  readonly requests: number
+}
+
+export interface BenchContext {
+  readonly options: BenchOptions
+  readonly cleanup: Cleanup
+  readonly tell: (text: string) => void
+}
+
+export interface Bench {
+  /** One sentence on what it measures, for the command's help. */
+  readonly summary: string
+  run(context: BenchContext): Promise<Findings>
+  plot(result: Result): string
+}
+
+/** The samples of one series, to be drawn. */
+export const samplesOf = (result: Result, name: string): readonly number[] =>
+  result.series.find((series) => series.name === name)?.samples ?? []

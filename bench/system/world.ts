@@ -1,0 +1,130 @@
+/**
+ * What is really so, read from the kernels of the hosts and from /proc and not only from the API, which may not have heard
+ * of a fault yet when it is asked.
+ */
+
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import * as v from 'valibot'
+import type { LoadBalancer } from '../../controller/contract/load-balancer.ts'
+import { hostSchema } from '../../controller/contract/machine.ts'
+import { agentBinary } from '../../lab/agent-process.ts'
+import { enterArgv, openLab } from '../../lab/lab.ts'
+import { waitUntil } from '../../lab/wait.ts'
+import { readElectionSettings } from '../floor/keepalived-settings.ts'
+import type { FloorSettings } from '../floor/start-floor.ts'
+import { findDaemonProcesses } from './processes.ts'
+import { type System, showBalancer } from './system.ts'
+
+const wholeTimeoutSeconds = 120
+const wholePollMilliseconds = 100
+
+/**
+ * Resolves when nothing is amiss: every host reports, every instance is active with both daemons and holds exactly its own
+ * VIP in the kernel, every member is healthy. Rejects with what was amiss last.
+ */
+export async function awaitWhole(system: System, balancerId: string): Promise<LoadBalancer> {
+  let amiss: readonly string[] = ['nothing was looked at']
+  let balancer: LoadBalancer | undefined
+  await waitUntil(
+    async () => {
+      try {
+        balancer = await showBalancer(system, balancerId)
+        amiss = [...(await findAmissHosts(system)), ...(await findAmissBalancer(system, balancer))]
+      } catch (error) {
+        amiss = [String(error)]
+      }
+      return amiss.length === 0
+    },
+    {
+      what: () => `the world to be whole: ${amiss.join('; ')}`,
+      timeoutSeconds: wholeTimeoutSeconds,
+      intervalMilliseconds: wholePollMilliseconds,
+    },
+  )
+  if (balancer === undefined) throw new Error('BUG: the world is whole without the balancer')
+  return balancer
+}
+
+async function findAmissHosts(system: System): Promise<readonly string[]> {
+  const hosts = await system.api.call(v.object({ items: v.array(hostSchema) }), 'GET', '/v1/hosts')
+  return hosts.items.flatMap(({ name, status }) => (status === 'active' ? [] : [`${name} is ${status}`]))
+}
+
+async function findAmissBalancer(system: System, balancer: LoadBalancer): Promise<readonly string[]> {
+  const amiss = balancer.status === 'active' ? [] : [`the balancer is ${balancer.status}`]
+  for (const member of balancer.members) {
+    if (member.status !== 'healthy') amiss.push(`member ${member.address} is ${member.status}`)
+  }
+  for (const instance of balancer.instances) {
+    if (instance.status !== 'active') amiss.push(`instance ${instance.slot} is ${instance.status}`)
+    for (const daemon of ['haproxy', 'keepalived']) {
+      const count = findDaemonProcesses(instance.id, daemon).length
+      // Parent and child of each.
+      if (count !== 2) amiss.push(`instance ${instance.slot} has ${count} processes of ${daemon}`)
+    }
+    const held = instance.host === null ? [] : await listHeldVips(system, instance.host, instance.id, balancer.vips)
+    const home = balancer.vips[instance.slot - 1]
+    if (held.length !== 1 || held[0] !== home) {
+      amiss.push(`instance ${instance.slot} holds ${held.join(' and ') || 'no VIP'} and not ${home}`)
+    }
+  }
+  return amiss
+}
+
+const linkSchema = v.array(v.object({ addr_info: v.optional(v.array(v.object({ local: v.optional(v.string()) }))) }))
+
+/** Which of these addresses are on a device in the instance's namespace now. */
+export async function listHeldVips(
+  system: System,
+  host: string,
+  instanceId: string,
+  vips: readonly string[],
+): Promise<readonly string[]> {
+  const lab = openLab(system.settings)
+  const { exitCode, stdout } = await lab.run(enterArgv(lab, host, ['ip', '-n', instanceId, '-json', 'address', 'show']))
+  if (exitCode !== 0) return []
+  const addresses = v.parse(linkSchema, JSON.parse(stdout)).flatMap(({ addr_info }) => addr_info ?? [])
+  return vips.filter((vip) => addresses.some(({ local }) => local === vip))
+}
+
+/** Where the VIP is served now. */
+export async function findHolder(system: System, balancer: LoadBalancer, vip: string) {
+  for (const instance of balancer.instances) {
+    if (instance.host === null) continue
+    const held = await listHeldVips(system, instance.host, instance.id, [vip])
+    if (held.length > 0) return { instanceId: instance.id, host: instance.host }
+  }
+  throw new Error(`${vip} is on no instance`)
+}
+
+/** What the floor must have as well, from the configs and the processes of an instance that runs. */
+export function observeFloorSettings(instanceId: string): FloorSettings {
+  const keepalived = findDaemonProcesses(instanceId, 'keepalived')
+  const haproxy = findDaemonProcesses(instanceId, 'haproxy')
+  const election = readElectionSettings(readConfigOf(keepalived, ['-f', '--use-file']))
+  const threads = /^\s*nbthread (\d+)/m.exec(readConfigOf(haproxy, ['-f']))?.[1]
+  return {
+    ...election,
+    realtimePriority: Math.max(...keepalived.map(readRealtimePriority)),
+    threads: Number(threads ?? availableParallelism()),
+    webCommand: `${agentBinary} workload web --port 80 --host by-hand --name`,
+  }
+}
+
+function readConfigOf(pids: readonly number[], options: readonly string[]): string {
+  for (const pid of pids) {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      .split('\0')
+      .flatMap((word) => word.split('='))
+    const path = words[words.findIndex((word) => options.includes(word)) + 1]
+    if (path?.startsWith('/')) return readFileSync(`/proc/${pid}/root${path}`, 'utf8')
+  }
+  throw new Error(`none of the processes ${pids.join(', ')} tells which config it has`)
+}
+
+/** Field 40 of /proc/<pid>/stat. */
+function readRealtimePriority(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[37])
+}
