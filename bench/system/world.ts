@@ -60,9 +60,11 @@ async function findAmissBalancer(system: System, balancer: LoadBalancer): Promis
     if (instance.status !== 'active') amiss.push(`instance ${instance.slot} is ${instance.status}`)
     for (const daemon of ['haproxy', 'keepalived']) {
       const count = findDaemonProcesses(instance.id, daemon).length
-      // Parent and child of each.
-      if (count !== 2) amiss.push(`instance ${instance.slot} has ${count} processes of ${daemon}`)
+      // Parent and child of each; a worker of haproxy that was replaced may still end what it has begun.
+      if (count < 2) amiss.push(`instance ${instance.slot} has ${count} processes of ${daemon}`)
     }
+    const backedUp = countBackedUp(instance.id)
+    if (backedUp !== balancer.vips.length) amiss.push(`keepalived of instance ${instance.slot} knows ${backedUp} VIPs`)
     const held = instance.host === null ? [] : await listHeldVips(system, instance.host, instance.id, balancer.vips)
     const home = balancer.vips[instance.slot - 1]
     if (held.length !== 1 || held[0] !== home) {
@@ -98,7 +100,19 @@ export async function findHolder(system: System, balancer: LoadBalancer, vip: st
   throw new Error(`${vip} is on no instance`)
 }
 
-/** What the floor must have as well, from the configs and the processes of an instance that runs. */
+/** How many VIPs the instance's keepalived may serve by its config: its own alone while it starts. */
+function countBackedUp(instanceId: string): number {
+  try {
+    return (
+      readConfigOf(findDaemonProcesses(instanceId, 'keepalived'), ['-f', '--use-file']).split(/^vrrp_instance/m)
+        .length - 1
+    )
+  } catch {
+    return 0
+  }
+}
+
+/** What the floor must have as well, from the configs and the processes of an instance that is whole. */
 export function observeFloorSettings(instanceId: string): FloorSettings {
   const keepalived = findDaemonProcesses(instanceId, 'keepalived')
   const haproxy = findDaemonProcesses(instanceId, 'haproxy')
