@@ -1,8 +1,9 @@
 /** Calls the controller's API. The one place of the command line that speaks HTTP. */
 
+import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { problemSchema } from '../controller/contract/problem.ts'
-import { labNameDefault, labSettings, loopbackUrl, observeLab, readAdminToken } from '../lab/lab.ts'
+import { labNameDefault, labSettings, loopbackUrl, observeLab } from '../lab/lab.ts'
 
 export type ApiRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -59,7 +60,9 @@ function findController(environment: Readonly<Record<string, string | undefined>
   if (address !== undefined) throw new Error('SLUICE_ADDR is set and SLUICE_TOKEN is not; set both')
   const settings = labSettings({ name: environment.SLUICE_LAB ?? labNameDefault })
   const lab = observeLab(settings)
-  if (lab.controller?.status === 'on') return { address: loopbackUrl, token: token ?? readAdminToken(settings) }
+  if (lab.controller?.status === 'on') {
+    return { address: loopbackUrl, token: token ?? readFileSync(lab.controller.tokenFile, 'utf8').trim() }
+  }
   throw new Error(
     'no controller is known: set SLUICE_ADDR and SLUICE_TOKEN, or start a lab here with `sluice lab up`' +
       (lab.controller === null ? '' : '; the controller of the lab is off: `sluice lab boot controller`'),

@@ -8,7 +8,8 @@ export async function* parseServerSentEvents(stream: AsyncIterable<Uint8Array>):
   // The last id holds until another one is given.
   let id = ''
   for await (const chunk of stream) {
-    rest += decoder.decode(chunk, { stream: true }).replaceAll('\r\n', '\n')
+    // The whole rest again, since a chunk may end between the two.
+    rest = (rest + decoder.decode(chunk, { stream: true })).replaceAll('\r\n', '\n')
     const blocks = rest.split('\n\n')
     rest = blocks.pop() ?? ''
     for (const block of blocks) {

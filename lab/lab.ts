@@ -54,7 +54,8 @@ export function openLab(settings: LabSettings): OpenLab {
       `lab "${settings.name}" is half made or half dead; \`sluice lab up\` starts it anew, \`sluice lab down\` removes it`,
     )
   }
-  return { run: commandRunner(settings.name), settings, state }
+  // The lab knows best where its own disks are.
+  return { run: commandRunner(settings.name), settings: { ...settings, diskFolder: state.diskFolder }, state }
 }
 
 /** Holds the lock while it changes the lab that runs. */

@@ -2,6 +2,7 @@
 
 import { labCondition, livingProcess, readLabState } from './lab-state.ts'
 import {
+  adminTokenFile,
   clientAddress,
   controllerUrl,
   hostUnderlayAddress,
@@ -14,7 +15,12 @@ import {
 export type LabStatus = {
   readonly name: string
   readonly status: 'absent' | 'running' | 'broken'
-  readonly controller: { readonly status: 'on' | 'off'; readonly url: string; readonly underlayUrl: string } | null
+  readonly controller: {
+    readonly status: 'on' | 'off'
+    readonly url: string
+    readonly underlayUrl: string
+    readonly tokenFile: string
+  } | null
   readonly uplink: { readonly cidr: string; readonly gateway: string }
   readonly client: { readonly status: 'on' | 'off'; readonly address: string }
   readonly hosts: readonly {
@@ -36,7 +42,12 @@ export function observeLab(settings: LabSettings): LabStatus {
     controller:
       state === undefined || state.bare
         ? null
-        : { status: onOrOff(state.controller.process), url: loopbackUrl, underlayUrl: controllerUrl },
+        : {
+            status: onOrOff(state.controller.process),
+            url: loopbackUrl,
+            underlayUrl: controllerUrl,
+            tokenFile: adminTokenFile({ ...settings, diskFolder: state.diskFolder }),
+          },
     uplink: { cidr: uplinkCidr, gateway: uplinkGateway },
     client: { status: onOrOff(state?.client ?? null), address: clientAddress },
     hosts: (state?.hosts ?? []).map((host) => ({

@@ -15,7 +15,7 @@ import type { Noun } from '../noun.ts'
 import { references, resolveId } from '../resolve.ts'
 
 /** `80`, or `80:8080` where members that name no port listen on another. */
-function listener(value: string, context: ParseContext): { port: number; memberPort?: number } {
+export function listener(value: string, context: ParseContext): { port: number; memberPort?: number } {
   const [port = '', memberPort] = value.split(':')
   return {
     port: number(port, context),
