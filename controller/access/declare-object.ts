@@ -43,7 +43,7 @@ export interface Declaration<Value> {
 
 export type DeclaredContent<Value> = Pick<Declaration<Value>, 'value' | 'beside' | 'events'>
 
-export type DeclareObject = <Value>(
+export type DeclareObject = <Value extends object>(
   context: ControllerContext,
   declaration: Declaration<Value>,
   request: RequestInfo,
@@ -197,27 +197,27 @@ async function giveBack(context: AccessContext, owner: Owner, claims: readonly C
   }
 }
 
-/** After a long pause what was taken may have been swept and taken by another: then this object goes again. */
-async function checkStillTaken<Value>(
+/**
+ * After a pause longer than the grace what was taken may have been swept, and the name be another's: then this object,
+ * which is written and whole, bears a part of its id in its name.
+ */
+async function checkStillTaken<Value extends object>(
   context: AccessContext,
   declaration: Declaration<Value>,
   object: StoredObject<Value>,
   request: RequestInfo,
 ): Promise<Outcome<StoredObject<Value>>> {
+  const { kind, id } = declaration
   const taken = await takeAll(context, declaration)
-  if (taken.ok) return succeed(object)
-  const { kind, id, beside } = declaration
-  const writes = (beside ?? []).map((write): Write => ({ ...write, expect: 1, value: null }))
-  await settle(
-    () =>
-      act<Value, Problem>(context.store, {
-        kind,
-        id,
-        actionId: `${request.actionId}-undo`,
-        apply: () => ({ kind: 'write', value: null, writes }),
-      }),
-    kind.name,
-    id,
-  )
-  return taken
+  if (taken.ok || taken.problem.code !== 'name-taken') return succeed(object)
+  const name = `${declaration.name.slice(0, 100)} ${id.slice(-8)}`
+  // Without a unit of quota, if there is none left: the object is one too many until another goes.
+  await takeAll(context, { ...declaration, name })
+  const { traceparent } = request
+  const apply = (current: StoredObject<Value> | null): Decision<Value, Problem> =>
+    current === null ? { kind: 'keep' } : { kind: 'write', value: { ...current.value, name } }
+  const action = { kind, id, actionId: `${request.actionId}-rename`, traceparent, apply }
+  const renamed = await settle(() => act(context.store, action), kind.name, id)
+  if (!renamed.ok) return refuse(renamed.problem)
+  return isAlive(renamed.value) ? succeed(renamed.value) : refuseDeleted(kind, id)
 }

@@ -7,27 +7,28 @@ import { timingSafeEqual } from 'node:crypto'
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { Token, TokenCreate, TokenCreated } from '../contract/project.ts'
 import { idPattern } from '../control-plane/shard-key.ts'
-import type { EventDraft, StoredObject } from '../control-plane/store.ts'
+import { type EventDraft, retryAfterSeconds, type StoredObject } from '../control-plane/store.ts'
 import { projectKind, systemClient, type TokenValue, tokenKind } from '../objects.ts'
 import type { Caller, ControllerContext, RequestInfo, Services } from '../services.ts'
 import { removeObject, updateObject } from './change-object.ts'
 import { declareObject } from './declare-object.ts'
 import { createObjectId, createSeed } from './object-id.ts'
-import { refuseField, refuseForbidden } from './problems.ts'
+import { refuseField, refuseForbidden, refuseUnavailable } from './problems.ts'
 import { readProject } from './quota.ts'
 import { findVisible, listObjects, maySee, viewObject } from './view.ts'
 
-/** Makes and revokes the NATS user with which a project's own events are read. */
+/** Makes and revokes the NATS user with which a project's own events are read. It rejects when the bus is not there. */
 export interface EventCredentialsIssuer {
-  /** Again for the same token: a new user, and the old one is revoked. */
-  issue(
-    projectId: string,
-    tokenId: string,
-  ): Promise<
-    Outcome<{ readonly publicKey: string; readonly credentials: NonNullable<TokenCreated['natsCredentials']> }>
-  >
-  revoke(projectId: string, tokenId: string, publicKey: string): Promise<Outcome<true>>
+  issue(reader: {
+    readonly projectId: string
+    readonly tokenId: string
+    /** RFC 3339; null: until it is revoked. */
+    readonly expiresAt: string | null
+  }): Promise<EventCredentials & { readonly publicKey: string }>
+  revoke(publicKey: string): Promise<void>
 }
+
+type EventCredentials = NonNullable<TokenCreated['natsCredentials']>
 
 const bearerPattern = /^slt_([0-9a-hjkmnp-tv-z]{25})_([0-9a-f]{64})$/
 
@@ -170,18 +171,38 @@ async function createToken(
   const declaration = { kind: tokenKind, id, scope, name: input.name, value, events }
   const declared = await declareObject(context, declaration, request)
   if (!declared.ok) return declared
-  const issued = input.nats && projectId !== null ? await issuer.issue(projectId, id) : null
-  if (issued !== null && !issued.ok) {
+  const issued = await issueCredentials(context, issuer, declared.value, input.nats)
+  if (!issued.ok) {
     await removeToken(context, issuer, declared.value, { ...request, actionId: `${request.actionId}-undo` })
     return issued
   }
-  const token = await setSecret(context, declared.value, secret, issued?.value.publicKey ?? null, request)
+  const token = await setSecret(context, declared.value, secret, issued.value?.publicKey ?? null, request)
   if (!token.ok) return token
-  return succeed({
-    ...viewToken(token.value),
-    token: describeBearer(id, secret),
-    natsCredentials: issued?.value.credentials ?? null,
-  })
+  const natsCredentials = issued.value?.credentials ?? null
+  return succeed({ ...viewToken(token.value), token: describeBearer(id, secret), natsCredentials })
+}
+
+/** Null: none are wanted. What an earlier attempt made is revoked. */
+async function issueCredentials(
+  context: ControllerContext,
+  issuer: EventCredentialsIssuer,
+  token: StoredObject<TokenValue>,
+  isWanted: boolean,
+): Promise<Outcome<{ readonly publicKey: string; readonly credentials: EventCredentials } | null>> {
+  const { projectId, natsPublicKey, expiresAt } = token.value
+  if (!isWanted || projectId === null) return succeed(null)
+  try {
+    if (natsPublicKey !== null) await issuer.revoke(natsPublicKey)
+    const { publicKey, ...credentials } = await issuer.issue({ projectId, tokenId: token.id, expiresAt })
+    return succeed({ publicKey, credentials })
+  } catch (cause) {
+    return refuseBus(context, cause)
+  }
+}
+
+function refuseBus(context: ControllerContext, cause: unknown) {
+  context.logger.error({ err: cause }, 'the bus did not take a change of its readers')
+  return refuseUnavailable('the bus did not answer', retryAfterSeconds)
 }
 
 async function checkInput(context: ControllerContext, input: TokenCreate): Promise<Outcome<true>> {
@@ -235,9 +256,10 @@ async function removeToken(
       errors: [{ field: 'id', message: 'is the last admin token' }],
     })
   }
-  if (projectId !== null && natsPublicKey !== null) {
-    const revoked = await issuer.revoke(projectId, token.id, natsPublicKey)
-    if (!revoked.ok) return revoked
+  try {
+    if (natsPublicKey !== null) await issuer.revoke(natsPublicKey)
+  } catch (cause) {
+    return refuseBus(context, cause)
   }
   return removeObject(
     context,

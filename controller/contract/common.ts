@@ -15,6 +15,8 @@ export const nameSchema = v.pipe(
   v.trim(),
   v.minLength(1, 'must not be empty'),
   v.maxLength(128, 'must be at most 128 characters'),
+  // Half a surrogate pair can't be written as UTF-8, and would come back as another character.
+  v.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not hold control characters'),
 )
 
 /** Hosts and machines are named by one DNS label, since their names are looked up. */

@@ -65,8 +65,8 @@ export const cloudEventSchema = v.object({
   subject: v.string(),
   time: v.string(),
   datacontenttype: v.literal('application/json'),
-  /** Null: of the rack, not of a project. */
-  projectid: v.nullable(v.string()),
+  /** Left out: of the rack, not of a project. */
+  projectid: v.optional(v.string()),
   traceparent: v.optional(v.string()),
   data: v.unknown(),
 })

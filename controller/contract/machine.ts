@@ -2,7 +2,12 @@
 
 import * as v from 'valibot'
 import { workloadSchema } from '../../agent/contract/host-instructions.ts'
-import { idSchema, ipv4Schema, labelSchema, objectEntries } from './common.ts'
+import { idSchema, ipv4Schema, labelSchema, objectEntries, portSchema } from './common.ts'
+
+const workloadCreateSchema = v.variant('kind', [
+  v.strictObject({ kind: v.literal('web'), port: portSchema }),
+  v.strictObject({ kind: v.literal('echo'), port: portSchema }),
+])
 
 export const machineCreateSchema = v.strictObject({
   name: labelSchema,
@@ -13,10 +18,13 @@ export const machineCreateSchema = v.strictObject({
   driver: v.optional(v.picklist(['netns']), 'netns'),
   /** A chosen address of one of the network's shards. */
   address: v.optional(ipv4Schema),
-  workloads: v.optional(v.pipe(v.array(workloadSchema), v.maxLength(8)), []),
+  workloads: v.optional(v.pipe(v.array(workloadCreateSchema), v.maxLength(8, 'must be at most 8')), []),
 })
 export const machineUpdateSchema = v.partial(
-  v.strictObject({ name: labelSchema, workloads: v.pipe(v.array(workloadSchema), v.maxLength(8)) }),
+  v.strictObject({
+    name: labelSchema,
+    workloads: v.pipe(v.array(workloadCreateSchema), v.maxLength(8, 'must be at most 8')),
+  }),
 )
 export const machineSchema = v.object({
   ...objectEntries,

@@ -1,0 +1,45 @@
+/** What `GET /v1/status` answers, and `sluice status --json` prints. */
+
+import * as v from 'valibot'
+
+export const statusSchema = v.object({
+  controller: v.object({ url: v.string(), version: v.string() }),
+  store: v.object({
+    mode: v.string(),
+    status: v.string(),
+    serverVersion: v.nullable(v.string()),
+    microshards: v.array(
+      v.object({
+        id: v.string(),
+        from: v.string(),
+        to: v.string(),
+        epoch: v.number(),
+        messages: v.number(),
+        bytes: v.number(),
+      }),
+    ),
+  }),
+  /** Empty for a project's token. */
+  hosts: v.array(v.object({ name: v.string(), status: v.string() })),
+  loadBalancers: v.array(
+    v.object({
+      id: v.string(),
+      name: v.string(),
+      projectId: v.nullable(v.string()),
+      url: v.nullable(v.string()),
+      status: v.string(),
+      vips: v.array(v.string()),
+      instances: v.array(
+        v.object({ id: v.string(), host: v.nullable(v.string()), driver: v.string(), status: v.string() }),
+      ),
+      members: v.array(v.object({ address: v.nullable(v.string()), port: v.nullable(v.number()), status: v.string() })),
+    }),
+  ),
+})
+export type Status = v.InferOutput<typeof statusSchema>
+
+export const callerSchema = v.object({
+  tokenId: v.string(),
+  scope: v.picklist(['admin', 'project']),
+  projectId: v.nullable(v.string()),
+})

@@ -1,0 +1,56 @@
+/** Dresses outcomes as HTTP: JSON answers with their ETag and trace, and RFC 9457 problems. Pure. */
+
+import { type Problem, problemCodes } from '../contract/problem.ts'
+import { describeEtag } from './parse.ts'
+import type { Answer } from './route.ts'
+import type { Trace } from './trace.ts'
+
+export function describeAnswer(answer: Answer, request: Request, trace: Trace): Response {
+  if (answer.stream !== undefined) {
+    answer.stream.headers.set('traceparent', trace.traceparent)
+    return answer.stream
+  }
+  const headers = new Headers({
+    traceparent: trace.traceparent,
+    'cache-control': 'private, no-cache',
+    ...answer.headers,
+  })
+  if (answer.version !== undefined) headers.set('etag', describeEtag(answer.version))
+  if (isUnchanged(answer, request)) return new Response(null, { status: 304, headers })
+  if (answer.body === undefined) return new Response(null, { status: answer.status, headers })
+  headers.set('content-type', 'application/json')
+  return new Response(JSON.stringify(answer.body), { status: answer.status, headers })
+}
+
+export function describeProblem(problem: Problem, trace: Trace, more: Readonly<Record<string, string>> = {}): Response {
+  const { code, title, detail, remedy, errors, retryAfterSeconds } = problem
+  const status = problemCodes[code]
+  const body = {
+    type: `urn:sluice:problem:${code}`,
+    title,
+    status,
+    code,
+    detail,
+    remedy,
+    errors,
+    traceId: trace.traceId,
+  }
+  const headers = new Headers({
+    'content-type': 'application/problem+json',
+    'cache-control': 'private, no-cache',
+    traceparent: trace.traceparent,
+    ...more,
+  })
+  if (retryAfterSeconds !== undefined) headers.set('retry-after', String(Math.ceil(retryAfterSeconds)))
+  if (code === 'unauthenticated') headers.set('www-authenticate', 'Bearer realm="sluice"')
+  return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** `If-None-Match: "3", "4"`. Only where nothing of the answer moves without the version. */
+function isUnchanged(answer: Answer, request: Request): boolean {
+  const header = request.headers.get('if-none-match')
+  if (header === null || answer.version === undefined || answer.isAllInVersion !== true) return false
+  if (!['GET', 'HEAD'].includes(request.method)) return false
+  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  return tags.includes(describeEtag(answer.version)) || tags.includes('*')
+}

@@ -1,0 +1,94 @@
+/** Writes events as Server-Sent Events, with a heartbeat while there are none. Pulls no faster than its reader reads. */
+
+import type { CloudEvent } from '../contract/events.ts'
+
+export interface EventStreamOptions {
+  readonly read: (options: {
+    readonly signal: AbortSignal
+    readonly onStarted: () => void
+  }) => AsyncIterable<CloudEvent>
+  readonly isWanted: (event: CloudEvent) => boolean
+  /** Aborts when the caller has gone. */
+  readonly signal: AbortSignal
+  readonly heartbeatMilliseconds?: number
+}
+
+const heartbeatMillisecondsDefault = 15_000
+/** How long a caller whose stream broke waits before it asks again, naming the last event that it has. */
+const retryMilliseconds = 1_000
+
+export function streamEvents(options: EventStreamOptions): Response {
+  const abort = new AbortController()
+  const end = () => abort.abort()
+  options.signal.addEventListener('abort', end)
+  if (options.signal.aborted) end()
+  const body = toStream(describeEvents(options, abort), () => {
+    end()
+    options.signal.removeEventListener('abort', end)
+  })
+  return new Response(body, {
+    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+  })
+}
+
+/** The stream's text, piece by piece: what is ready now, else a heartbeat when it is time. */
+async function* describeEvents(options: EventStreamOptions, abort: AbortController): AsyncGenerator<string, void> {
+  const { signal } = abort
+  const started = Promise.withResolvers<'started'>()
+  const events = options.read({ signal, onStarted: () => started.resolve('started') })[Symbol.asyncIterator]()
+  yield `retry: ${retryMilliseconds}\n\n`
+  let isStarted = false
+  let next = events.next()
+  try {
+    for (;;) {
+      const beat = startHeartbeat(options.heartbeatMilliseconds ?? heartbeatMillisecondsDefault)
+      const first = await Promise.race([next, beat.promise, ...(isStarted ? [] : [started.promise])])
+      beat.stop()
+      if (first === 'started') {
+        isStarted = true
+        // Whoever waits for this line knows that whatever happens from now on will be told.
+        yield ': following\n\n'
+      } else if (first === 'beat') {
+        yield ': heartbeat\n\n'
+      } else {
+        if (first.done === true) return
+        if (options.isWanted(first.value)) yield describeEvent(first.value)
+        next = events.next()
+      }
+    }
+  } finally {
+    abort.abort()
+    // What it still waits for ends by the signal; nobody is left to be told how.
+    next.catch(() => undefined)
+  }
+}
+
+const describeEvent = (event: CloudEvent): string =>
+  `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+
+function startHeartbeat(milliseconds: number): { readonly promise: Promise<'beat'>; stop(): void } {
+  const { promise, resolve } = Promise.withResolvers<'beat'>()
+  const timer = setTimeout(() => resolve('beat'), milliseconds)
+  return { promise, stop: () => clearTimeout(timer) }
+}
+
+function toStream(texts: AsyncGenerator<string, void>, onEnd: () => void): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const next = await texts.next()
+        if (next.done !== true) return controller.enqueue(encoder.encode(next.value))
+        onEnd()
+        controller.close()
+      } catch (cause) {
+        onEnd()
+        controller.error(cause)
+      }
+    },
+    async cancel() {
+      onEnd()
+      await texts.return(undefined)
+    },
+  })
+}

@@ -1,0 +1,64 @@
+/** A route: its description for callers, and its handler. Types, and the one function that puts both together. */
+
+import type * as v from 'valibot'
+import type { RouteDescription } from '../contract/openapi.ts'
+import type { Outcome } from '../contract/problem.ts'
+import type { Kind } from '../control-plane/store.ts'
+import type { RequestInfo } from '../services.ts'
+
+/** A request that has been let in and parsed. */
+export interface Call<Query, Body> {
+  readonly request: RequestInfo
+  readonly parameters: Readonly<Record<string, string>>
+  readonly query: Query
+  readonly body: Body
+  readonly headers: Headers
+  /** Aborts when the caller has gone. */
+  readonly signal: AbortSignal
+}
+
+export interface Answer {
+  readonly status: 200 | 201 | 202 | 204
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  /** The version that If-Match may name, and If-None-Match. */
+  readonly version?: number
+  /** True where the version changes with everything that the answer shows: then If-None-Match may be answered 304. */
+  readonly isAllInVersion?: boolean
+  /** What `?wait=true` waits for. */
+  readonly settles?: Settling
+  /** In place of a body: a stream, as it is. */
+  readonly stream?: Response
+}
+
+/** When a change is done: its status answers the generation, or the object is gone. */
+export interface Settling {
+  readonly kind: Kind<unknown>
+  readonly id: string
+  readonly until: 'active' | 'gone'
+  /** Null: nobody has to do anything for it, so it is active as soon as it is written. */
+  readonly statusKind: Kind<{ readonly status: string; readonly observedGeneration: number }> | null
+  /** Reads the answer again once it is done. */
+  readonly answer: () => Promise<Outcome<Answer>>
+}
+
+export interface Route extends RouteDescription {
+  /** Its answer shows a secret once: it is never kept, and a repetition makes another. */
+  readonly isSecret?: boolean
+  readonly handle: (call: Call<never, never>) => Promise<Outcome<Answer>>
+}
+
+type OutputOf<Schema> = Schema extends v.GenericSchema ? v.InferOutput<Schema> : undefined
+
+/** Gives a handler the types of its description's schemas. */
+export function defineRoute<const Description extends RouteDescription & { readonly isSecret?: boolean }>(
+  description: Description,
+  handle: (
+    call: Call<
+      OutputOf<Description extends { query: infer Query } ? Query : undefined>,
+      OutputOf<Description extends { body: infer Body } ? Body : undefined>
+    >,
+  ) => Promise<Outcome<Answer>>,
+): Route {
+  return { ...description, handle: handle as Route['handle'] }
+}

@@ -1,0 +1,244 @@
+/**
+ * One request from its arrival to its answer: trace, caller, parameters, body, idempotency, the handler, the wait, the
+ * answer. The same for every route. Calls services and the store by what it is given.
+ */
+
+import { keepAnswer, type TakenKey, takeIdempotencyKey } from '../access/idempotency.ts'
+import { createSeed } from '../access/object-id.ts'
+import { refuseForbidden, refuseNotFound, refuseUnavailable, refuseUnknownOutcome } from '../access/problems.ts'
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
+import { OutcomeUnknownError, StoreUnavailableError } from '../control-plane/store.ts'
+import type { Caller, ControllerContext, RequestInfo, Services } from '../services.ts'
+import { describeAnswer, describeProblem } from './answer.ts'
+import { parseIfMatch, parseJson, parseValue, parseWait, readBody, refuseParameter } from './parse.ts'
+import type { Answer, Call, Route } from './route.ts'
+import { continueTrace, type Trace } from './trace.ts'
+import { waitUntilSettled } from './wait.ts'
+
+export interface RoutingContext {
+  readonly context: ControllerContext
+  readonly tokens: Pick<Services['tokens'], 'authenticate'>
+  /** Requests with an Idempotency-Key that are under way: a repetition waits for the first. */
+  readonly underWay: Map<string, Promise<unknown>>
+}
+
+export interface Arrival {
+  readonly request: Request
+  readonly url: URL
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+const noCaller: Caller = { tokenId: '', scope: 'project', projectId: null }
+const methodsThatChange = ['POST', 'PATCH', 'DELETE']
+
+/** Answers a request for a route; never rejects. */
+export async function serveRoute(routing: RoutingContext, route: Route, arrival: Arrival): Promise<Response> {
+  const { context } = routing
+  const beganAt = performance.now()
+  const trace = continueTrace(arrival.request.headers.get('traceparent'), context.random)
+  const answered = await answerSafely(routing, route, arrival, trace)
+  const response = answered.ok
+    ? describeAnswer(answered.value, arrival.request, trace)
+    : describeProblem(answered.problem, trace)
+  const milliseconds = Math.round((performance.now() - beganAt) * 10) / 10
+  const line = { traceId: trace.traceId, method: route.method, path: arrival.url.pathname, status: response.status }
+  const code = answered.ok ? {} : { code: answered.problem.code }
+  context.logger.info({ ...line, ...code, milliseconds }, 'request')
+  return response
+}
+
+async function answerSafely(
+  routing: RoutingContext,
+  route: Route,
+  arrival: Arrival,
+  trace: Trace,
+): Promise<Outcome<Answer>> {
+  try {
+    return await answerRequest(routing, route, arrival, trace)
+  } catch (cause) {
+    if (cause instanceof OutcomeUnknownError) return refuseUnknownOutcome(1)
+    if (cause instanceof StoreUnavailableError) return refuseUnavailable(cause.message, cause.retryAfterSeconds)
+    if (arrival.request.signal.aborted) return refuseGone()
+    routing.context.logger.error({ err: cause, traceId: trace.traceId, path: arrival.url.pathname }, 'a request failed')
+    return refuse({
+      code: 'internal',
+      title: 'The controller failed',
+      detail: 'This is a mistake of the controller, not of the request.',
+      remedy: `Tell its operator the trace id ${trace.traceId}, which is in its log.`,
+    })
+  }
+}
+
+async function answerRequest(
+  routing: RoutingContext,
+  route: Route,
+  arrival: Arrival,
+  trace: Trace,
+): Promise<Outcome<Answer>> {
+  const { headers } = arrival.request
+  const caller = await admitCaller(routing, route, headers)
+  if (!caller.ok) return caller
+  const parsed = await parseArrival(route, arrival)
+  if (!parsed.ok) return parsed
+  const { expectedVersion, bodyText, ...rest } = parsed.value
+  const begin = (seed: string, actionId: string): Call<never, never> => {
+    const request: RequestInfo = {
+      caller: caller.value,
+      traceparent: trace.traceparent,
+      seed,
+      actionId,
+      ...(expectedVersion === undefined ? {} : { expectedVersion }),
+    }
+    const { query, body, parameters } = rest
+    return { request, parameters, query: query as never, body: body as never, headers, signal: arrival.request.signal }
+  }
+  const key = headers.get('idempotency-key')
+  if (key === null || !methodsThatChange.includes(route.method)) {
+    const seed = createSeed(routing.context.now(), routing.context.random)
+    return waitFor(routing, await route.handle(begin(seed, `request ${seed}`)), rest.waitMilliseconds, arrival)
+  }
+  const fingerprint = describeFingerprint(route, arrival, bodyText)
+  return answerOnce(routing, route, { key, caller: caller.value, fingerprint }, async (taken) =>
+    waitFor(routing, await route.handle(begin(taken.seed, taken.actionId)), rest.waitMilliseconds, arrival),
+  )
+}
+
+async function admitCaller(routing: RoutingContext, route: Route, headers: Headers): Promise<Outcome<Caller>> {
+  if (route.access === 'open') return succeed(noCaller)
+  const [, bearer] = /^Bearer +(\S+)\s*$/i.exec(headers.get('authorization') ?? '') ?? []
+  const caller = bearer === undefined ? null : await routing.tokens.authenticate(bearer)
+  if (caller === null) return refuseUnauthenticated(bearer !== undefined)
+  if (route.access === 'admin' && caller.scope !== 'admin') return refuseForbidden(route.summary.toLowerCase())
+  return succeed(caller)
+}
+
+interface ParsedArrival {
+  readonly parameters: Readonly<Record<string, string>>
+  readonly query: unknown
+  readonly body: unknown
+  readonly bodyText: string
+  readonly expectedVersion: number | undefined
+  readonly waitMilliseconds: number | null
+}
+
+async function parseArrival(route: Route, arrival: Arrival): Promise<Outcome<ParsedArrival>> {
+  const { request, url, parameters } = arrival
+  for (const [name, schema] of Object.entries(route.parameters ?? {})) {
+    if (!parseValue(schema, parameters[name], 'the path').ok) return refuseNotFound(route.tag, parameters[name] ?? '')
+  }
+  const query = parseQuery(route, url)
+  if (!query.ok) return query
+  const wait = parseWait(url.searchParams)
+  if (!wait.ok) return wait
+  const expectedVersion =
+    route.takesIfMatch === true ? parseIfMatch(request.headers.get('if-match')) : succeed(undefined)
+  if (!expectedVersion.ok) return expectedVersion
+  const text = route.method === 'POST' || route.body !== undefined ? await readBody(request) : succeed('')
+  if (!text.ok) return text
+  const body = route.body === undefined ? succeed(undefined) : parseBody(route.body, text.value)
+  if (!body.ok) return body
+  return succeed({
+    parameters,
+    query: query.value,
+    body: body.value,
+    bodyText: text.value,
+    expectedVersion: expectedVersion.value,
+    waitMilliseconds: wait.value,
+  })
+}
+
+function parseQuery(route: Route, url: URL): Outcome<unknown> {
+  const given = Object.fromEntries(url.searchParams)
+  const [unknown] = Object.keys(given).filter((name) => !(name in (route.query?.entries ?? {})))
+  if (unknown !== undefined) {
+    const known = Object.keys(route.query?.entries ?? {})
+    const remedy =
+      known.length === 0 ? 'Leave it out: there is none here.' : `Those that are known: ${known.join(', ')}.`
+    return refuseParameter(unknown, 'is not a query parameter that is known here', remedy)
+  }
+  return route.query === undefined ? succeed({}) : parseValue(route.query, given, 'the query')
+}
+
+function parseBody(schema: NonNullable<Route['body']>, text: string): Outcome<unknown> {
+  const json = parseJson(text)
+  return json.ok ? parseValue(schema, json.value, 'the body') : json
+}
+
+async function waitFor(
+  routing: RoutingContext,
+  outcome: Outcome<Answer>,
+  milliseconds: number | null,
+  arrival: Arrival,
+): Promise<Outcome<Answer>> {
+  if (!outcome.ok || milliseconds === null || outcome.value.settles === undefined) return outcome
+  const { settles } = outcome.value
+  const settled = await waitUntilSettled(routing.context, settles, { milliseconds, signal: arrival.request.signal })
+  return settled.ok ? settles.answer() : settled
+}
+
+/** One after the other for each key, so that a repetition that overtakes its original finds the answer of that one. */
+async function answerOnce(
+  routing: RoutingContext,
+  route: Route,
+  asked: { readonly key: string; readonly caller: Caller; readonly fingerprint: string },
+  answer: (taken: TakenKey) => Promise<Outcome<Answer>>,
+): Promise<Outcome<Answer>> {
+  if (!/^[\x21-\x7e]{1,255}$/.test(asked.key)) {
+    return refuseParameter('Idempotency-Key', 'must be 1 to 255 visible ASCII characters', 'Send a new UUID.')
+  }
+  const name = `${asked.caller.tokenId} ${asked.key}`
+  const before = routing.underWay.get(name)
+  const own = (async () => {
+    await before?.catch(() => undefined)
+    const taken = await takeIdempotencyKey(routing.context, asked.caller, asked.key, asked.fingerprint)
+    if (!taken.ok) return taken
+    if (taken.value.answer !== null) return succeed(replay(taken.value.answer))
+    const outcome = await answer(taken.value)
+    // A refusal has changed nothing, so its repetition may well be asked anew: only what was done is kept.
+    if (outcome.ok && route.isSecret !== true) await keepAnswer(routing.context, taken.value, keep(outcome.value))
+    return outcome
+  })()
+  routing.underWay.set(name, own)
+  try {
+    return await own
+  } finally {
+    if (routing.underWay.get(name) === own) routing.underWay.delete(name)
+  }
+}
+
+function keep({ status, body, headers = {}, version }: Answer) {
+  return { status, body: body ?? null, headers: version === undefined ? headers : { ...headers, etag: `"${version}"` } }
+}
+
+function replay(kept: {
+  readonly status: number
+  readonly body: unknown
+  readonly headers: Readonly<Record<string, string>>
+}): Answer {
+  const headers = { ...kept.headers, 'idempotent-replayed': 'true' }
+  return { status: kept.status as Answer['status'], headers, ...(kept.body === null ? {} : { body: kept.body }) }
+}
+
+/** What makes two requests the same; how long one waits is not part of it. */
+function describeFingerprint(route: Route, arrival: Arrival, bodyText: string): string {
+  const query = new URLSearchParams(arrival.url.searchParams)
+  query.delete('wait')
+  query.delete('timeout')
+  const text = JSON.stringify([route.method, arrival.url.pathname, query.toString(), bodyText])
+  return new Bun.CryptoHasher('sha256').update(text).digest('hex')
+}
+
+function refuseUnauthenticated(isGiven: boolean): { readonly ok: false; readonly problem: Problem } {
+  return refuse({
+    code: 'unauthenticated',
+    title: 'Who asks is not known',
+    detail: isGiven ? 'There is no such token, or it has expired or been deleted.' : 'The request carries no token.',
+    remedy:
+      "Send `Authorization: Bearer slt_…`; `sluice token create` makes a token, `sluice lab env` shows the lab's.",
+    errors: [{ field: 'Authorization', message: isGiven ? 'names no valid token' : 'is missing' }],
+  })
+}
+
+/** Nobody reads this any more. */
+const refuseGone = () =>
+  refuse({ code: 'timeout', title: 'The caller has gone', detail: 'The request was ended by its caller.' })
