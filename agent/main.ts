@@ -9,6 +9,7 @@ import packageJson from '../package.json'
 import { startBus } from './bus.ts'
 import { defaultConfigurationFolder, readCredentials, readSettings } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
+import { reportIntervalSeconds } from './contract/subjects.ts'
 import { parseInstructions, readInstructions, readInstructionsFile } from './instructions-store.ts'
 import { executeFileOperation } from './operations/files.ts'
 import { type Agent, startAgent } from './run-agent.ts'
@@ -83,17 +84,20 @@ function instruct(agent: Agent, host: string, text: string): void {
   log({ generation: parsed.generation, outcome }, 'instructions received')
 }
 
-/** For a run without a controller: the file is the controller. */
+/** For a run without a controller: the file is the controller. It should be replaced whole, by a rename. */
 function followFile(agent: Agent, host: string, path: string): void {
   let before = readOr('', path)
-  watch(dirname(path), (_, name) => {
-    if (name !== basename(path)) return
+  const look = () => {
     const text = readOr('', path)
-    // A file that is being written is empty first.
     if (text === '' || text === before) return
     before = text
     instruct(agent, host, text)
+  }
+  watch(dirname(path), (_, name) => {
+    if (name === basename(path)) look()
   })
+  // A swarm of events can come as one, told before the last of them happened.
+  setInterval(look, reportIntervalSeconds * 1000)
 }
 
 function readOr(fallback: string, path: string): string {

@@ -13,6 +13,7 @@ import {
   type MarkedProcess,
   markEnvironment,
   observeMarkedDaemon,
+  readStat,
 } from './marked-processes.ts'
 import type { DaemonOperation, DaemonReference, ObservedDaemon } from './operation.ts'
 import type { RunCommand } from './run-command.ts'
@@ -56,14 +57,20 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
   const logFiles = new Map<string, string>()
   let observed: ObservedDaemon[] = []
   let scannedAt = Number.NEGATIVE_INFINITY
-  const children = new Set<number>()
+  // Known from their start on, while a look into /proc could still find their parent's environment.
+  const children = new Map<number, MarkedProcess>()
   // The kernel tells of the end of children alone; those that an earlier agent started are looked after.
   const lookingAfter = setInterval(() => {
     for (const daemon of observed) if (!children.has(daemon.pid) && !isThere(daemon.pid)) onExit?.(daemon)
   }, lookMilliseconds)
   lookingAfter.unref()
-  const marked = (reference: DaemonReference) =>
-    finder.find().filter((process) => daemonKey(process) === daemonKey(reference))
+
+  const findAll = () => {
+    const found = finder.find().filter(({ pid }) => !children.has(pid))
+    return [...children.values(), ...found]
+  }
+  const findMarked = (reference: DaemonReference) =>
+    findAll().filter((process) => daemonKey(process) === daemonKey(reference))
 
   const startDetached = (operation: Start): string | undefined => {
     const log = openSync(operation.logFile, 'w', 0o640)
@@ -79,7 +86,9 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
         },
       })
       child.unref()
-      children.add(child.pid)
+      const { objectId, daemon, fingerprint } = operation
+      const startTimeTicks = readStat(child.pid)?.startTimeTicks ?? 0
+      children.set(child.pid, { objectId, daemon, fingerprint, pid: child.pid, parentPid: process.pid, startTimeTicks })
       return undefined
     } catch (error) {
       return `${operation.argv[0]} can't be started: ${String(error)}`
@@ -88,11 +97,23 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
     }
   }
 
+  /** Resolves with whether all that bears the mark has ended, children that have come meanwhile included. */
+  const untilEnded = async (reference: DaemonReference, milliseconds: number) => {
+    const deadline = performance.now() + milliseconds
+    let left = findMarked(reference)
+    while (left.length > 0 && performance.now() < deadline) {
+      await Bun.sleep(pollMilliseconds)
+      left = left.filter(isRunning)
+      if (left.length === 0) left = findMarked(reference).filter(isRunning)
+    }
+    return left.length === 0
+  }
+
   return {
     observe() {
       const isScanDue = performance.now() - scannedAt > scanMilliseconds
       if (isScanDue || !observed.every((daemon) => daemon.namespaceInode !== 0 && isThere(daemon.pid))) {
-        observed = firstProcesses(finder.find()).map(observeMarkedDaemon)
+        observed = firstProcesses(findAll()).map(observeMarkedDaemon)
         scannedAt = performance.now()
       }
       return observed
@@ -106,16 +127,14 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
       return result.exitCode === 0 ? undefined : result.stderr.trim()
     },
     async stop(operation) {
-      for (const first of firstProcesses(marked(operation))) sendSignal(first, operation.signal)
-      const deadline = performance.now() + operation.graceMilliseconds
-      while (marked(operation).length > 0 && performance.now() < deadline) await Bun.sleep(pollMilliseconds)
-      for (const left of marked(operation)) sendSignal(left, 'SIGKILL')
-      const end = performance.now() + killMilliseconds
-      while (marked(operation).length > 0 && performance.now() < end) await Bun.sleep(pollMilliseconds)
-      return marked(operation).length === 0 ? undefined : `${operation.daemon} does not end, not even by SIGKILL`
+      for (const first of firstProcesses(findMarked(operation))) sendSignal(first, operation.signal)
+      if (await untilEnded(operation, operation.graceMilliseconds)) return undefined
+      for (const left of findMarked(operation)) sendSignal(left, 'SIGKILL')
+      if (await untilEnded(operation, killMilliseconds)) return undefined
+      return `${operation.daemon} does not end, not even by SIGKILL`
     },
     signal(operation) {
-      const first = firstProcesses(marked(operation))
+      const first = firstProcesses(findMarked(operation))
       for (const process of first) sendSignal(process, operation.signal)
       return first.length > 0 ? undefined : `${operation.daemon} does not run, so it can't be sent ${operation.signal}`
     },

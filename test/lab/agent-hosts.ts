@@ -3,7 +3,7 @@
  * uplink and an underlay segment that live in a namespace of their own, so that nothing is made outside of them.
  */
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentSettings } from '../../agent/contract/enrolment.ts'
@@ -167,7 +167,8 @@ function createHost(root: Root, name: string, index: number, folder: string): Te
     try: (...argv) => runAt(root.enter, argv),
     spawn: (...argv) => Bun.spawn([...root.enter, ...argv], { stdio: ['ignore', 'ignore', 'ignore'] }),
     writeInstructions(instructions) {
-      writeFileSync(instructionsFile, JSON.stringify(instructions))
+      writeFileSync(`${instructionsFile}.new`, JSON.stringify(instructions))
+      renameSync(`${instructionsFile}.new`, instructionsFile)
     },
     startAgent() {
       const log = Bun.file(logFile)
