@@ -31,6 +31,8 @@ export interface RouteDescription {
   readonly parameters?: Readonly<Record<string, Schema>>
   readonly query?: v.GenericSchema & { readonly entries: Readonly<Record<string, Schema>> }
   readonly body?: Schema
+  /** What the body is, where the route reads it as text. */
+  readonly textSchema?: Schema
   readonly answers: readonly RouteAnswer[]
   readonly problems: readonly ProblemCode[]
   readonly takesIfMatch?: boolean
@@ -73,6 +75,7 @@ export function describeApi(
 }
 
 function describeOperation(route: RouteDescription): Json {
+  const body = route.body ?? route.textSchema
   return {
     operationId: route.operationId,
     tags: [route.tag],
@@ -80,12 +83,12 @@ function describeOperation(route: RouteDescription): Json {
     ...(route.description === undefined ? {} : { description: route.description }),
     security: route.access === 'open' ? [] : [{ bearer: [] }],
     parameters: describeParameters(route),
-    ...(route.body === undefined
+    ...(body === undefined
       ? {}
       : {
           requestBody: {
             required: true,
-            content: { 'application/json': { schema: describeSchema(route.body, 'input') } },
+            content: { 'application/json': { schema: describeSchema(body, 'input') } },
           },
         }),
     responses: { ...describeAnswers(route.answers), ...describeProblems(route.problems) },

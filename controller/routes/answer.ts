@@ -8,7 +8,9 @@ import type { Trace } from './trace.ts'
 export function describeAnswer(answer: Answer, request: Request, trace: Trace): Response {
   if (answer.stream !== undefined) {
     answer.stream.headers.set('traceparent', trace.traceparent)
-    return answer.stream
+    if (request.method !== 'HEAD') return answer.stream
+    answer.stream.body?.cancel().catch(() => undefined)
+    return new Response(null, { status: answer.status, headers: answer.stream.headers })
   }
   const headers = new Headers({
     traceparent: trace.traceparent,
@@ -22,24 +24,25 @@ export function describeAnswer(answer: Answer, request: Request, trace: Trace): 
   return new Response(JSON.stringify(answer.body), { status: answer.status, headers })
 }
 
-export function describeProblem(problem: Problem, trace: Trace, more: Readonly<Record<string, string>> = {}): Response {
+/** `form` says it in another way than as a problem document, with the same status and headers. */
+export function describeProblem(
+  problem: Problem,
+  trace: Trace,
+  form: {
+    readonly body?: unknown
+    readonly mediaType?: string
+    readonly headers?: Readonly<Record<string, string>>
+  } = {},
+): Response {
   const { code, title, detail, remedy, errors, retryAfterSeconds } = problem
   const status = problemCodes[code]
-  const body = {
-    type: `urn:sluice:problem:${code}`,
-    title,
-    status,
-    code,
-    detail,
-    remedy,
-    errors,
-    traceId: trace.traceId,
-  }
+  const type = `urn:sluice:problem:${code}`
+  const body = form.body ?? { type, title, status, code, detail, remedy, errors, traceId: trace.traceId }
   const headers = new Headers({
-    'content-type': 'application/problem+json',
+    'content-type': form.mediaType ?? 'application/problem+json',
     'cache-control': 'private, no-cache',
     traceparent: trace.traceparent,
-    ...more,
+    ...form.headers,
   })
   if (retryAfterSeconds !== undefined) headers.set('retry-after', String(Math.ceil(retryAfterSeconds)))
   if (code === 'unauthenticated') headers.set('www-authenticate', 'Bearer realm="sluice"')

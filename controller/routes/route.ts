@@ -2,7 +2,7 @@
 
 import type * as v from 'valibot'
 import type { RouteDescription } from '../contract/openapi.ts'
-import type { Outcome } from '../contract/problem.ts'
+import type { Outcome, Problem } from '../contract/problem.ts'
 import type { Kind } from '../control-plane/store.ts'
 import type { RequestInfo } from '../services.ts'
 
@@ -12,6 +12,8 @@ export interface Call<Query, Body> {
   readonly parameters: Readonly<Record<string, string>>
   readonly query: Query
   readonly body: Body
+  /** The body as it came, for a route that takes text. */
+  readonly text: string
   readonly headers: Headers
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal
@@ -43,6 +45,10 @@ export interface Settling {
 }
 
 export interface Route extends RouteDescription {
+  /** Reads the body itself, whatever the method. */
+  readonly takesText?: boolean
+  /** In place of a problem document: the route's own form of a refusal. `request` is the query parameter of that name. */
+  readonly describeRefusal?: (problem: Problem, text: string, request: string | null) => unknown
   /** Its answer shows a secret once: it is never kept, and a repetition makes another. */
   readonly isSecret?: boolean
   readonly handle: (call: Call<never, never>) => Promise<Outcome<Answer>>
@@ -51,7 +57,7 @@ export interface Route extends RouteDescription {
 type OutputOf<Schema> = Schema extends v.GenericSchema ? v.InferOutput<Schema> : undefined
 
 /** Gives a handler the types of its description's schemas. */
-export function defineRoute<const Description extends RouteDescription & { readonly isSecret?: boolean }>(
+export function defineRoute<const Description extends Omit<Route, 'handle'>>(
   description: Description,
   handle: (
     call: Call<

@@ -10,7 +10,7 @@ import { type Outcome, type Problem, refuse, succeed } from '../contract/problem
 import { OutcomeUnknownError, StoreUnavailableError } from '../control-plane/store.ts'
 import type { Caller, ControllerContext, RequestInfo, Services } from '../services.ts'
 import { describeAnswer, describeProblem } from './answer.ts'
-import { parseIfMatch, parseJson, parseValue, parseWait, readBody, refuseParameter } from './parse.ts'
+import { parseIfMatch, parseJson, parseValue, parseWait, refuseParameter } from './parse.ts'
 import type { Answer, Call, Route } from './route.ts'
 import { continueTrace, type Trace } from './trace.ts'
 import { waitUntilSettled } from './wait.ts'
@@ -26,10 +26,11 @@ export interface Arrival {
   readonly request: Request
   readonly url: URL
   readonly parameters: Readonly<Record<string, string>>
+  /** The body; read once, however often it is asked for. */
+  readonly readText: () => Promise<Outcome<string>>
 }
 
 const noCaller: Caller = { tokenId: '', scope: 'project', projectId: null }
-const methodsThatChange = ['POST', 'PATCH', 'DELETE']
 
 /** Answers a request for a route; never rejects. */
 export async function serveRoute(routing: RoutingContext, route: Route, arrival: Arrival): Promise<Response> {
@@ -39,12 +40,19 @@ export async function serveRoute(routing: RoutingContext, route: Route, arrival:
   const answered = await answerSafely(routing, route, arrival, trace)
   const response = answered.ok
     ? describeAnswer(answered.value, arrival.request, trace)
-    : describeProblem(answered.problem, trace)
+    : await describeRefusal(route, arrival, answered.problem, trace)
   const milliseconds = Math.round((performance.now() - beganAt) * 10) / 10
   const line = { traceId: trace.traceId, method: route.method, path: arrival.url.pathname, status: response.status }
   const code = answered.ok ? {} : { code: answered.problem.code }
   context.logger.info({ ...line, ...code, milliseconds }, 'request')
   return response
+}
+
+async function describeRefusal(route: Route, arrival: Arrival, problem: Problem, trace: Trace): Promise<Response> {
+  if (route.describeRefusal === undefined) return describeProblem(problem, trace)
+  const text = await arrival.readText()
+  const body = route.describeRefusal(problem, text.ok ? text.value : '', arrival.url.searchParams.get('request'))
+  return describeProblem(problem, trace, { body, mediaType: 'application/json' })
 }
 
 async function answerSafely(
@@ -90,10 +98,18 @@ async function answerRequest(
       ...(expectedVersion === undefined ? {} : { expectedVersion }),
     }
     const { query, body, parameters } = rest
-    return { request, parameters, query: query as never, body: body as never, headers, signal: arrival.request.signal }
+    return {
+      request,
+      parameters,
+      query: query as never,
+      body: body as never,
+      text: bodyText,
+      headers,
+      signal: arrival.request.signal,
+    }
   }
   const key = headers.get('idempotency-key')
-  if (key === null || !methodsThatChange.includes(route.method)) {
+  if (key === null || route.takesIdempotencyKey !== true) {
     const seed = createSeed(routing.context.now(), routing.context.random)
     return waitFor(routing, await route.handle(begin(seed, `request ${seed}`)), rest.waitMilliseconds, arrival)
   }
@@ -133,7 +149,7 @@ async function parseArrival(route: Route, arrival: Arrival): Promise<Outcome<Par
   const expectedVersion =
     route.takesIfMatch === true ? parseIfMatch(request.headers.get('if-match')) : succeed(undefined)
   if (!expectedVersion.ok) return expectedVersion
-  const text = route.method === 'POST' || route.body !== undefined ? await readBody(request) : succeed('')
+  const text = route.body !== undefined || route.takesText === true ? await arrival.readText() : succeed('')
   if (!text.ok) return text
   const body = route.body === undefined ? succeed(undefined) : parseBody(route.body, text.value)
   if (!body.ok) return body

@@ -1,0 +1,117 @@
+/**
+ * The controller's API as a Hono app. Silent: it opens no port and connects to nothing; `main.ts` gives it services and
+ * serves it. What it mounts and what `/v1/openapi.json` says are the same table of routes.
+ */
+
+import { Hono } from 'hono'
+import { describeApi, type RouteDescription } from './contract/openapi.ts'
+import { type Outcome, refuse, succeed } from './contract/problem.ts'
+import { createActionRoutes } from './routes/actions/action-routes.ts'
+import { describeProblem } from './routes/answer.ts'
+import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
+import { createNestedRoutes } from './routes/nested-routes.ts'
+import { createAllNounRoutes } from './routes/nouns.ts'
+import { readBody } from './routes/parse.ts'
+import { defineRoute, type Route } from './routes/route.ts'
+import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
+import { type ControllerAddress, createStatusRoutes } from './routes/status-routes.ts'
+import { continueTrace } from './routes/trace.ts'
+import type { ControllerContext, Services } from './services.ts'
+
+export interface AppOptions {
+  readonly services: Services
+  readonly context: ControllerContext
+  readonly events: EventReader
+  readonly settings: ControllerAddress
+}
+
+/** @example createApp({ services, context, events, settings: { url, version } }).request('/healthz') */
+export function createApp(options: AppOptions): Hono {
+  const { context, services } = options
+  const routes = createRoutes(options)
+  const routing: RoutingContext = { context, tokens: services.tokens, underWay: new Map() }
+  const app = new Hono()
+  for (const route of routes) {
+    app.on(route.method, toHonoPath(route.path), (c) => {
+      const request = c.req.raw
+      const url = new URL(request.url)
+      return serveRoute(routing, route, { request, url, parameters: c.req.param(), readText: readOnce(request) })
+    })
+  }
+  app.notFound((c) => refuseUnrouted(context, routes, c.req.raw))
+  return app
+}
+
+/** Every route there is, the one that describes all of them among them. */
+export function createRoutes(options: AppOptions): readonly Route[] {
+  const { context, services, events, settings } = options
+  const routes = [
+    ...createAllNounRoutes(context, services),
+    ...createNestedRoutes(services),
+    ...createEventRoutes(events),
+    ...createActionRoutes(context, services),
+    ...createStatusRoutes(context, services, settings),
+  ]
+  const described: Route[] = [...routes]
+  described.push(createDescriptionRoute(described, settings))
+  return described
+}
+
+function createDescriptionRoute(routes: readonly RouteDescription[], settings: ControllerAddress): Route {
+  const description = {
+    method: 'GET',
+    path: '/v1/openapi.json',
+    operationId: 'describeApi',
+    tag: 'controller',
+    summary: 'Describe this API',
+    access: 'open',
+    answers: [{ status: 200, description: 'An OpenAPI 3.1 document' }],
+    problems: ['internal'],
+  } as const
+  let document: unknown
+  return defineRoute(description, async () => {
+    document ??= describeApi(routes, settings)
+    return succeed({ status: 200, body: document })
+  })
+}
+
+const toHonoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
+
+function readOnce(request: Request): () => Promise<Outcome<string>> {
+  let reading: Promise<Outcome<string>> | undefined
+  return () => {
+    reading ??= readBody(request)
+    return reading
+  }
+}
+
+/** No such path: 404. A path that is there, by another method: 405 with those that it has. */
+function refuseUnrouted(context: ControllerContext, routes: readonly Route[], request: Request): Response {
+  const { pathname } = new URL(request.url)
+  const trace = continueTrace(request.headers.get('traceparent'), context.random)
+  const methods = new Set(routes.filter(({ path }) => matchesPath(path, pathname)).map(({ method }) => method))
+  context.logger.info({ traceId: trace.traceId, method: request.method, path: pathname }, 'no such route')
+  if (methods.size === 0) {
+    const refusal = refuse({
+      code: 'not-found',
+      title: 'There is nothing here',
+      detail: `No route of this API has the path ${pathname}.`,
+      remedy: 'GET /v1/openapi.json lists all paths.',
+    })
+    return describeProblem(refusal.problem, trace)
+  }
+  const allow = [...methods, ...(methods.has('GET') ? ['HEAD'] : [])].toSorted().join(', ')
+  const refusal = refuse({
+    code: 'method-not-allowed',
+    title: 'The method is not for this path',
+    detail: `${pathname} takes ${allow}, not ${request.method}.`,
+    remedy: 'Use one of those.',
+  })
+  return describeProblem(refusal.problem, trace, { headers: { allow } })
+}
+
+function matchesPath(pattern: string, pathname: string): boolean {
+  const [wanted, given] = [pattern.split('/'), pathname.split('/')]
+  if (wanted.length !== given.length) return false
+  return wanted.every((part, i) => (part.startsWith('{') ? given[i] !== '' : part === given[i]))
+}
