@@ -5,12 +5,14 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, watch } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import packageJson from '../package.json'
 import type { AgentSettings } from './contract/enrolment.ts'
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport } from './contract/host-report.ts'
 import { reportIntervalSeconds } from './contract/subjects.ts'
 import { createDnsmasqRoom } from './dnsmasq/dnsmasq-room.ts'
+import { createInstanceRoom } from './health/instance-room.ts'
 import { saveInstructionsOperation } from './instructions-store.ts'
 import { type KernelEvent, monitorArgv, parseKernelEvent } from './kernel/kernel-event.ts'
 import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
@@ -51,6 +53,9 @@ const wakeIntervalMilliseconds = 50
 /** One part of the kernel is read again, told or untold, after as many ticks. */
 const rereadTicks = 3
 
+/** Of one haproxy: many share a host, and few need more. */
+const haproxyThreadsMaximum = 4
+
 export function startAgent(options: AgentOptions): Agent {
   const { settings, log } = options
   const observer = createKernelObserver(runCommand)
@@ -58,19 +63,29 @@ export function startAgent(options: AgentOptions): Agent {
     loop.wake()
   }
   const daemons = createDaemons({ run: runCommand, onExit: wake })
+  const execute = createExecute({ run: runCommand, runLines: createBatcher(runCommand), daemons, askHaproxy })
+  const instances = createInstanceRoom({
+    runFolder: settings.runFolder,
+    ask: askHaproxy,
+    execute,
+    wake,
+    log,
+    threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
+  })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
     rooms: [
       createKernelRoom({ observer, devices: settings, runFolder: settings.runFolder }),
       createDnsmasqRoom(settings.runFolder),
       createMachineRoom({ runFolder: settings.runFolder, host: settings.host, agentArgv: options.agentArgv }),
-      // The rooms of haproxy and keepalived come here: their operations follow the kernel's in an instance's group.
+      instances,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
-    reportInstances: () => new Map(),
-    execute: createExecute({ run: runCommand, runLines: createBatcher(runCommand), daemons, askHaproxy }),
+    reportInstances: instances.reportInstances,
+    execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)
+      instances.onApplied(groups)
     },
     saveInstructions: (instructions) => {
       const failure = executeFileOperation(saveInstructionsOperation(settings.stateFolder, instructions))

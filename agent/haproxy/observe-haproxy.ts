@@ -1,0 +1,172 @@
+/**
+ * Asks each instance's haproxy how it is, and remembers the answer: a turn asks those of which there is news and only some
+ * of the others, so that what a turn costs does not grow with the number of instances. Changes nothing.
+ */
+
+import type { InstanceInstructions } from '../contract/host-instructions.ts'
+import { ageSeconds, readText } from '../health/process-facts.ts'
+import type { AskHaproxy } from '../operations/haproxy-socket.ts'
+import type { ObservedDaemon } from '../operations/operation.ts'
+import type { HaproxyFiles } from './haproxy-files.ts'
+import { type HaproxyAnswer, haproxyQuestion, parseHaproxyAnswer } from './observed-haproxy.ts'
+import type { ObservedHaproxy } from './plan-haproxy.ts'
+
+export interface HaproxySubject {
+  readonly instance: InstanceInstructions
+  readonly files: HaproxyFiles
+  readonly faultFile: string
+  readonly daemon: ObservedDaemon | undefined
+}
+
+export interface HaproxyObserver {
+  observe(subjects: readonly HaproxySubject[]): Promise<ReadonlyMap<string, ObservedHaproxy>>
+  /** There is news of this instance: the next turn asks again. */
+  mark(instanceId: string): void
+  forget(instanceId: string): void
+}
+
+export interface HaproxyObserverOptions {
+  readonly ask: AskHaproxy
+  readonly now: () => number
+  /** Told when another worker answers than before. */
+  readonly onNewWorker: (instanceId: string) => void
+}
+
+/** Without news, so that what nobody told of is seen in the end. */
+const askAgainMilliseconds = 5000
+/** Of the instances without news, in one turn. */
+const asksWithoutNewsMaximum = 16
+const answerMilliseconds = 300
+const startMilliseconds = 5000
+/** A haproxy that answers nothing for so long serves nobody either. */
+const silentMilliseconds = 3000
+
+interface Known {
+  daemonKey: string
+  answer: HaproxyAnswer | undefined
+  /** The first question since the last answer that got none. */
+  unansweredSince: number | undefined
+  askedAt: number
+  isMarked: boolean
+  instance: InstanceInstructions
+  config: string | undefined
+  fault: string | undefined
+  readonly drainingSince: Map<string, number>
+}
+
+export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserverOptions): HaproxyObserver {
+  const known = new Map<string, Known>()
+
+  const recall = (subject: HaproxySubject): Known => {
+    const { instance, daemon } = subject
+    const daemonKey = daemon === undefined ? '' : `${daemon.pid}/${daemon.startTimeTicks}`
+    const before = known.get(instance.id)
+    if (before !== undefined && before.daemonKey === daemonKey) {
+      // Instructions that are new may want another look at what is there.
+      if (before.instance !== instance) before.isMarked = true
+      before.instance = instance
+      return before
+    }
+    const fresh: Known = {
+      daemonKey,
+      answer: undefined,
+      unansweredSince: undefined,
+      askedAt: Number.NEGATIVE_INFINITY,
+      isMarked: true,
+      instance,
+      config: undefined,
+      fault: undefined,
+      drainingSince: new Map(),
+    }
+    known.set(instance.id, fresh)
+    return fresh
+  }
+
+  const look = async ({ files, faultFile, daemon }: HaproxySubject, memory: Known) => {
+    memory.isMarked = false
+    memory.askedAt = now()
+    memory.config = readText(files.config)
+    memory.fault = readText(faultFile)
+    if (daemon === undefined) return
+    const answer = await askInTime(ask, files.statsSocket)
+    if (answer === undefined) {
+      memory.unansweredSince ??= memory.askedAt
+      return
+    }
+    if (memory.answer !== undefined && memory.answer.workerPid !== answer.workerPid) onNewWorker(memory.instance.id)
+    memory.answer = answer
+    memory.unansweredSince = undefined
+    rememberDraining(memory, answer)
+  }
+
+  const rememberDraining = ({ drainingSince, askedAt }: Known, { servers }: HaproxyAnswer) => {
+    const draining = new Set(
+      servers
+        .filter((server) => server.isDraining || server.isInMaintenance)
+        .map(({ backend, name }) => `${backend}/${name}`),
+    )
+    for (const path of [...drainingSince.keys()]) if (!draining.has(path)) drainingSince.delete(path)
+    for (const path of draining) if (!drainingSince.has(path)) drainingSince.set(path, askedAt)
+  }
+
+  const tell = ({ daemon }: HaproxySubject, memory: Known): ObservedHaproxy => ({
+    status: judgeStatus(daemon, memory, now()),
+    config: memory.config,
+    fault: memory.fault,
+    answer: memory.answer,
+    drainingSeconds: new Map([...memory.drainingSince].map(([path, since]) => [path, (now() - since) / 1000])),
+  })
+
+  return {
+    async observe(subjects) {
+      const memories = subjects.map((subject) => ({ subject, memory: recall(subject) }))
+      const at = now()
+      const withNews = memories.filter(({ memory }) => hasNews(memory))
+      const others = memories
+        .filter(({ memory }) => !hasNews(memory) && at - memory.askedAt >= askAgainMilliseconds)
+        .sort((a, b) => a.memory.askedAt - b.memory.askedAt)
+        .slice(0, asksWithoutNewsMaximum)
+      await Promise.all([...withNews, ...others].map(({ subject, memory }) => look(subject, memory)))
+      return new Map(memories.map(({ subject, memory }) => [subject.instance.id, tell(subject, memory)]))
+    },
+    mark(instanceId) {
+      const memory = known.get(instanceId)
+      if (memory) memory.isMarked = true
+    },
+    forget(instanceId) {
+      known.delete(instanceId)
+    },
+  }
+}
+
+/** One that has not answered yet, did not answer last time, or has members on their way out, is asked in each turn. */
+const hasNews = ({ isMarked, answer, unansweredSince, drainingSince, daemonKey }: Known) =>
+  isMarked || drainingSince.size > 0 || unansweredSince !== undefined || (daemonKey !== '' && answer === undefined)
+
+function judgeStatus(daemon: ObservedDaemon | undefined, memory: Known, at: number): ObservedHaproxy['status'] {
+  if (daemon === undefined) return 'stopped'
+  if (memory.answer !== undefined) {
+    return memory.unansweredSince !== undefined && at - memory.unansweredSince >= silentMilliseconds
+      ? 'silent'
+      : 'answering'
+  }
+  return ageSeconds(daemon.startTimeTicks) * 1000 < startMilliseconds ? 'starting' : 'silent'
+}
+
+async function askInTime(ask: AskHaproxy, socket: string): Promise<HaproxyAnswer | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      resolve(undefined)
+    }, answerMilliseconds)
+  })
+  try {
+    const text = await Promise.race([ask(socket, haproxyQuestion), late])
+    return text === undefined ? undefined : parseHaproxyAnswer(text)
+  } catch {
+    // There is nobody at the socket, which the processes explain better.
+    return undefined
+  } finally {
+    clearTimeout(timer)
+  }
+}

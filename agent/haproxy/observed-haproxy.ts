@@ -1,0 +1,83 @@
+/** What haproxy's runtime API says, parsed into the facts that the plan and the report need. Pure. */
+
+/** One line to the runtime API that answers everything. */
+export const haproxyQuestion = 'show info;show servers state;show servers conn'
+
+export interface ObservedServer {
+  readonly backend: string
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly weight: number
+  /** What its checks say; `unknown` before the first one. */
+  readonly health: 'up' | 'down' | 'unknown'
+  readonly isDraining: boolean
+  readonly isInMaintenance: boolean
+  /** In use or kept for reuse. */
+  readonly connections: number
+  readonly connectionsInUse: number
+}
+
+export interface HaproxyAnswer {
+  /** Which config it runs; see renderHaproxyConfig. */
+  readonly description: string
+  readonly workerPid: number
+  readonly servers: readonly ObservedServer[]
+}
+
+/** Undefined where the answer is not whole, e.g. cut off by a reload. */
+export function parseHaproxyAnswer(text: string): HaproxyAnswer | undefined {
+  const description = /^description: ?(.*)$/m.exec(text)?.[1]
+  const workerPid = Number(/^Pid: (\d+)$/m.exec(text)?.[1])
+  const states = parseTable(text, '# be_id ')
+  const connections = parseTable(text, '# bkname/svname ')
+  if (description === undefined || !Number.isInteger(workerPid) || !states || !connections) return undefined
+  const connectionsByServer = new Map(connections.map((row) => [row['bkname/svname'], row]))
+  return {
+    description: description.trim(),
+    workerPid,
+    servers: states.map((row) => parseServer(row, connectionsByServer.get(`${row.be_name}/${row.srv_name}`) ?? {})),
+  }
+}
+
+type Row = Readonly<Record<string, string>>
+
+/** See haproxy's include/haproxy/server-t.h: the bits of a server's administrative state. */
+const maintenanceBits = 0x01 | 0x02 | 0x04 | 0x20
+const drainBits = 0x08 | 0x10
+/** include/haproxy/check-t.h: results of checks, from CHK_RES_FAILED on there has been one. */
+const checkResultFirst = 2
+
+function parseServer(state: Row, connections: Row): ObservedServer {
+  const number = (row: Row, name: string) => Number(row[name] ?? 0) || 0
+  const adminState = number(state, 'srv_admin_state')
+  const isChecked = number(state, 'srv_check_result') >= checkResultFirst
+  const inUse = number(connections, 'used_cur')
+  return {
+    backend: state.be_name ?? '',
+    name: state.srv_name ?? '',
+    address: state.srv_addr ?? '',
+    port: number(state, 'srv_port'),
+    weight: number(state, 'srv_uweight'),
+    health: !isChecked ? 'unknown' : number(state, 'srv_op_state') === 0 ? 'down' : 'up',
+    isDraining: (adminState & drainBits) !== 0,
+    isInMaintenance: (adminState & maintenanceBits) !== 0,
+    connections: inUse + number(connections, 'idle_cur'),
+    connectionsInUse: inUse,
+  }
+}
+
+/** Tables begin with a line of names and end with an empty line. */
+function parseTable(text: string, head: string): Row[] | undefined {
+  const start = text.indexOf(head)
+  if (start === -1) return undefined
+  const end = text.indexOf('\n\n', start)
+  const [names = '', ...lines] = text.slice(start, end === -1 ? undefined : end).split('\n')
+  const columns = names.slice(2).split(' ')
+  return lines
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
+      const values = line.split(' ')
+      return Object.fromEntries(columns.map((column, index) => [column, values[index] ?? '']))
+    })
+}

@@ -1,0 +1,145 @@
+/**
+ * Decides what one instance's haproxy needs: a start, a reload because its structure changed, or commands for members that
+ * come and go while it runs. Pure.
+ */
+
+import {
+  backendName,
+  type RenderedHaproxyConfig,
+  renderServer,
+  serverName,
+  serverWeight,
+} from '../../templates/haproxy-config.ts'
+import type { InstanceInstructions, ListenerInstructions } from '../contract/host-instructions.ts'
+import type { Operation } from '../operations/operation.ts'
+import { checkHaproxyConfig, type HaproxyFiles, startHaproxy } from './haproxy-files.ts'
+import type { HaproxyAnswer, ObservedServer } from './observed-haproxy.ts'
+
+export interface ObservedHaproxy {
+  /**
+   * `starting`: it runs, and has not answered yet. `silent`: it runs and has not answered for longer than a start or a
+   * busy moment takes.
+   */
+  readonly status: 'stopped' | 'starting' | 'answering' | 'silent'
+  /** The config on disk; undefined where there is none yet. */
+  readonly config: string | undefined
+  /** What it answered last. */
+  readonly answer?: HaproxyAnswer | undefined
+  /** Since when servers have been draining, by `<backend>/<server>`. */
+  readonly drainingSeconds: ReadonlyMap<string, number>
+  /** What keepalived's track file holds; undefined where there is none yet. */
+  readonly fault: string | undefined
+}
+
+export interface DesiredHaproxy {
+  readonly instance: InstanceInstructions
+  readonly rendered: RenderedHaproxyConfig
+  readonly files: HaproxyFiles
+}
+
+export function planHaproxy(desired: DesiredHaproxy, observed: ObservedHaproxy): Operation[] {
+  switch (observed.status) {
+    case 'stopped':
+      return planStart(desired, observed)
+    case 'silent':
+      return [stopHaproxy(desired.instance.id), ...planStart(desired, observed)]
+    case 'starting':
+      return []
+    case 'answering': {
+      const { answer } = observed
+      if (answer === undefined) return []
+      if (answer.description !== desired.rendered.description) return planReload(desired, observed)
+      return [...planMembers(desired, answer.servers, observed.drainingSeconds), ...planConfig(desired, observed)]
+    }
+    default:
+      return observed.status satisfies never
+  }
+}
+
+/**
+ * The first start needs no check beforehand, since haproxy makes the same one and nothing is at stake. One that is tried
+ * again is checked while it starts, so that a report can say what is wrong.
+ */
+function planStart({ instance, rendered, files }: DesiredHaproxy, { config }: ObservedHaproxy): Operation[] {
+  const start = startHaproxy(instance.id, files)
+  if (config === undefined) return [{ kind: 'writeFile', path: files.config, content: rendered.text }, start]
+  if (config === rendered.text) return [start, checkHaproxyConfig(files.config)]
+  // What ran last is known to be good: it serves while the new config is checked, and stays if that is bad.
+  return [start, ...replaceConfig(files, rendered)]
+}
+
+/** The file follows the members, so that the next start has them. */
+function planConfig({ rendered, files }: DesiredHaproxy, { config }: ObservedHaproxy): Operation[] {
+  return config === rendered.text ? [] : replaceConfig(files, rendered)
+}
+
+function planReload(desired: DesiredHaproxy, observed: ObservedHaproxy): Operation[] {
+  const { masterSocket, statsSocket } = desired.files
+  const { description } = desired.rendered
+  return [...planConfig(desired, observed), { kind: 'reloadHaproxy', masterSocket, statsSocket, description }]
+}
+
+/** A config that haproxy refuses stops the group at the check, and the last good one stays. */
+const replaceConfig = ({ candidate, config }: HaproxyFiles, { text }: RenderedHaproxyConfig): Operation[] => [
+  { kind: 'writeFile', path: candidate, content: text },
+  checkHaproxyConfig(candidate),
+  { kind: 'renameFile', from: candidate, to: config },
+]
+
+const stopHaproxy = (objectId: string): Operation => ({
+  kind: 'stopDaemon',
+  objectId,
+  daemon: 'haproxy',
+  signal: 'SIGKILL',
+  graceMilliseconds: 0,
+})
+
+function planMembers(
+  { instance, files }: DesiredHaproxy,
+  servers: readonly ObservedServer[],
+  drainingSeconds: ReadonlyMap<string, number>,
+): Operation[] {
+  const say = (command: string, ...accepted: string[]): Operation => ({
+    kind: 'haproxyCommand',
+    socket: files.statsSocket,
+    command,
+    ...(accepted.length > 0 && { accepted }),
+  })
+  const observed = new Map<string, ObservedServer>(
+    servers.map((server) => [`${server.backend}/${server.name}`, server]),
+  )
+  const wanted = new Map<string, { member: ListenerInstructions['members'][number]; port: number }>(
+    instance.listeners.flatMap(({ port, members }) =>
+      members.map((member) => [`${backendName(port)}/${serverName(member)}`, { member, port }] as const),
+    ),
+  )
+  const coming = [...wanted].flatMap(([path, { member, port }]) => {
+    const server = observed.get(path)
+    if (server === undefined) {
+      return [
+        say(`add server ${backendName(port)}/${renderServer(instance.healthCheck, member)}`, 'New server registered'),
+        say(`enable health ${path}`),
+        say(`set server ${path} state ready`),
+      ]
+    }
+    return [
+      ...(server.weight === serverWeight(member) ? [] : [say(`set server ${path} weight ${serverWeight(member)}`)]),
+      ...(server.isDraining || server.isInMaintenance ? [say(`set server ${path} state ready`)] : []),
+    ]
+  })
+  const going = [...observed]
+    .filter(([path]) => !wanted.has(path))
+    .flatMap(([path, server]) => {
+      const isOver = server.connectionsInUse === 0 || (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
+      if (server.isInMaintenance) {
+        return server.connections === 0 ? [say(`del server ${path}`, 'Server deleted')] : endSessions(path, server, say)
+      }
+      if (!server.isDraining) return [say(`set server ${path} state drain`)]
+      return isOver ? [...endSessions(path, server, say), say(`set server ${path} state maint`)] : []
+    })
+  // Those that come go first, so that there is always somebody to serve.
+  return [...coming, ...going]
+}
+
+const endSessions = (path: string, { connectionsInUse }: ObservedServer, say: (command: string) => Operation) =>
+  connectionsInUse === 0 ? [] : [say(`shutdown sessions server ${path}`)]

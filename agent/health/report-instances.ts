@@ -1,0 +1,80 @@
+/** Tells how an instance fares, from what was observed of it last. Pure. */
+
+import { backendName, memberIdOfServer, serverName } from '../../templates/haproxy-config.ts'
+import type { InstanceInstructions } from '../contract/host-instructions.ts'
+import type { MemberStatus } from '../contract/host-report.ts'
+import type { ObservedServer } from '../haproxy/observed-haproxy.ts'
+import type { ObservedKeepalived } from '../keepalived/plan-keepalived.ts'
+import type { InstanceCondition } from '../room.ts'
+import { noFault, type ObservedInstance } from './plan-instance.ts'
+
+export function describeInstance(instance: InstanceInstructions, observed: ObservedInstance): InstanceCondition {
+  const { haproxy, keepalived } = observed
+  const isAnswering = haproxy.status === 'answering'
+  return {
+    haproxy: isAnswering ? 'running' : 'stopped',
+    keepalived: keepalivedWord(keepalived.status),
+    serving: isAnswering && haproxy.fault === noFault && keepalived.status === 'running',
+    heldVips: [...keepalived.heldVips],
+    members: describeMembers(instance, isAnswering ? (haproxy.answer?.servers ?? []) : []),
+  }
+}
+
+function keepalivedWord(status: ObservedKeepalived['status']): InstanceCondition['keepalived'] {
+  switch (status) {
+    case 'running':
+      return 'running'
+    case 'stopped':
+      return 'stopped'
+    case 'broken':
+    case 'hanging':
+      return 'stale'
+    default:
+      return status satisfies never
+  }
+}
+
+/**
+ * By member and the port that it listens on. A member that several listeners send to has the worst of its statuses; one
+ * that is no longer wanted drains until it is gone.
+ */
+function describeMembers(
+  { listeners }: InstanceInstructions,
+  servers: readonly ObservedServer[],
+): Record<string, MemberStatus> {
+  const byPath = new Map(servers.map((server) => [`${server.backend}/${server.name}`, server]))
+  const members: Record<string, MemberStatus> = {}
+  const paths = new Set<string>()
+  for (const { port, members: wanted } of listeners) {
+    for (const member of wanted) {
+      const path = `${backendName(port)}/${serverName(member)}`
+      paths.add(path)
+      const key = `${member.id}:${member.port}`
+      members[key] = worstOf(memberStatus(byPath.get(path)), members[key])
+    }
+  }
+  for (const [path, server] of byPath) {
+    if (!paths.has(path)) members[`${memberIdOfServer(server.name)}:${server.port}`] ??= 'draining'
+  }
+  return members
+}
+
+function memberStatus(server: ObservedServer | undefined): MemberStatus {
+  if (server === undefined) return 'unknown'
+  if (server.isDraining || server.isInMaintenance) return 'draining'
+  switch (server.health) {
+    case 'up':
+      return 'healthy'
+    case 'down':
+      return 'unhealthy'
+    case 'unknown':
+      return 'unknown'
+    default:
+      return server.health satisfies never
+  }
+}
+
+const fromWorst: readonly MemberStatus[] = ['unhealthy', 'draining', 'unknown', 'healthy']
+
+const worstOf = (status: MemberStatus, other: MemberStatus | undefined): MemberStatus =>
+  fromWorst.find((candidate) => candidate === status || candidate === other) ?? status
