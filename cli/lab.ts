@@ -104,8 +104,9 @@ function describeLab(lab: LabStatus): string {
     host.cut.length === 0 ? 'whole' : `${host.cut.join(' and ')} cut`,
     host.pid === null ? '-' : String(host.pid),
   ])
+  const remedy = lab.status === 'broken' ? '; `sluice lab up` starts it anew, `sluice lab down` removes it' : ''
   return [
-    `lab "${lab.name}": ${lab.status}`,
+    `lab "${lab.name}": ${lab.status}${remedy}`,
     lab.controller === null ? 'no controller (bare)' : `controller: ${lab.controller.status}, ${lab.controller.url}`,
     `client: ${lab.client.status}, ${lab.client.address}, by the router to the uplink ${lab.uplink.cidr}`,
     '',

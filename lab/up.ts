@@ -8,9 +8,9 @@ import { addHost, listHostStatuses } from './controller-calls.ts'
 import { readAdminToken, startController } from './controller-process.ts'
 import { type HostState, type LabState, labCondition, livingProcess, readLabState, writeLabState } from './lab-state.ts'
 import { withLabLock } from './lock.ts'
-import { whatForbidsALab } from './machine-checks.ts'
+import { isPortFree, whatForbidsALab } from './machine-checks.ts'
 import { removeLab } from './remove.ts'
-import { controllerUrl, type LabSettings } from './settings.ts'
+import { apiPort, controllerAddress, controllerUrl, type LabSettings, natsPort } from './settings.ts'
 import { waitUntil } from './wait.ts'
 
 /** Told of each step when it begins and when it is done. */
@@ -35,7 +35,12 @@ export async function bringLabUp(settings: LabSettings, progress: Progress): Pro
       if (await removeLab(settings)) progress.note('took away what was left of an earlier lab')
       const forbidding = await whatForbidsALab(settings)
       if (forbidding.length > 0) throw new Error(forbidding.join('\n'))
-      return { kind: 'started', state: await startLab(settings, progress) }
+      try {
+        return { kind: 'started', state: await startLab(settings, progress) }
+      } catch (error) {
+        const message = `lab "${settings.name}" did not come up; what was made is left for a look, \`sluice lab down\` removes it`
+        throw new Error(message, { cause: error })
+      }
     },
     () => progress.note('waiting for another lab command to end'),
   )
@@ -46,6 +51,7 @@ async function startLab(settings: LabSettings, progress: Progress): Promise<LabS
   const state = emptyLabState(settings, new Date().toISOString())
   writeLabState(settings, state)
   await progress.step('segments, router and client', () => buildSegments(run, settings, state))
+  if (!settings.bare) await requireFreePorts()
   state.hosts = hostStates(settings.hosts)
   const boot = progress.step(`${settings.hosts} hosts`, () =>
     Promise.all(state.hosts.map((host) => bootHost(run, settings, state, host))),
@@ -65,6 +71,15 @@ async function startLab(settings: LabSettings, progress: Progress): Promise<LabS
   state.phase = 'running'
   writeLabState(settings, state)
   return state
+}
+
+/** Only now that the machine has the address can it be known whether somebody who listens everywhere has the ports. */
+async function requireFreePorts(): Promise<void> {
+  for (const port of [apiPort, natsPort]) {
+    if (!(await isPortFree(port, controllerAddress))) {
+      throw new Error(`port ${port} on ${controllerAddress} is taken; \`ss -ltnp sport = :${port}\` tells by whom`)
+    }
+  }
 }
 
 async function joinHosts(run: Run, settings: LabSettings, hosts: readonly HostState[]): Promise<void> {
