@@ -42,12 +42,10 @@ export function renderBridgeRules({ networks }: BridgeRules): RenderedBridgeRule
   const body = rules.map((rule, index) => (index === rules.length - 1 ? `${rule} comment "${digest}"` : rule))
   const text = `${removeBridgeRulesText}table bridge ${bridgeRulesTable} {
   set vxlan_devices {
-    type ifname
-    elements = { ${devices.map(quote).join(', ')} }
+    type ifname${renderElements(devices.map(quote))}
   }
   set gateways {
-    type ifname . ipv4_addr
-    elements = { ${gateways.map(({ vxlanDevice, gateway }) => `${quote(vxlanDevice)} . ${gateway}`).join(', ')} }
+    type ifname . ipv4_addr${renderElements(gateways.map(({ vxlanDevice, gateway }) => `${quote(vxlanDevice)} . ${gateway}`))}
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
@@ -57,5 +55,9 @@ ${body.map((rule) => `    ${rule}`).join('\n')}
 `
   return { text, digest, rules: rules.length, elements }
 }
+
+/** nft takes no empty list. */
+const renderElements = (elements: readonly string[]) =>
+  elements.length === 0 ? '' : `\n    elements = { ${elements.join(', ')} }`
 
 const quote = (word: string) => `"${word}"`
