@@ -174,7 +174,7 @@ export function renderServer(check: HealthCheckInstructions, member: Member): st
     `inter ${interval}ms`,
     // While it is in doubt a member is asked more often, so that the doubt is short.
     `fastinter ${Math.min(interval, Math.max(fastIntervalMinimumMilliseconds, Math.round(interval / 4)))}ms`,
-    `downinter ${interval}ms`,
+    `downinter ${Math.min(interval, downIntervalMilliseconds)}ms`,
     `fall ${check.unhealthyThreshold}`,
     `rise ${check.healthyThreshold}`,
     `weight ${serverWeight(member)}`,
@@ -184,6 +184,8 @@ export function renderServer(check: HealthCheckInstructions, member: Member): st
 }
 
 const fastIntervalMinimumMilliseconds = 250
+/** One that is down costs nobody anything, and is missed: e.g. a machine that was made together with its balancer. */
+const downIntervalMilliseconds = 500
 
 /** haproxy takes a timeout of zero for one without end. */
 const milliseconds = (seconds: number) => `${Math.max(1, Math.round(seconds * 1000))}ms`

@@ -58,6 +58,8 @@ export function planKeepalived(
   mayChange = true,
 ): Operation[] {
   const change = (plan: typeof planStart) => (mayChange ? plan(desired, observed) : [])
+  // keepalived does not run without anything to keep.
+  if (desired.instance.vips.length === 0) return observed.status === 'stopped' ? [] : [stopKeepalived(desired.instance)]
   switch (observed.status) {
     case 'stopped':
       // Before its first start there is nothing to be fenced.
@@ -73,6 +75,17 @@ export function planKeepalived(
       return observed.status satisfies never
   }
 }
+
+const stopKeepalived = ({ id }: Pick<InstanceInstructions, 'id'>): Operation => ({
+  kind: 'stopDaemon',
+  objectId: id,
+  daemon: 'keepalived',
+  signal: 'SIGTERM',
+  graceMilliseconds: farewellMilliseconds,
+})
+
+/** keepalived gives its VIPs up at once, and stays for another second. */
+const farewellMilliseconds = 1500
 
 /** VIPs first: whoever else has them is the only one then, whatever becomes of the processes. */
 export function planFence(instance: Pick<InstanceInstructions, 'id' | 'vips'>): Operation[] {

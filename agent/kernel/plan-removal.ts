@@ -36,6 +36,13 @@ export function planRemoval(facts: RemovalFacts, observed: ObservedKernel): Oper
       .map((daemon) => group(daemon.objectId, stop(daemon))),
     // Cables go before the namespaces that they end in, which would take them along at a time of their own.
     ...links.map(({ objectId, device }) => group(objectId, { kind: 'deleteLink', device })),
+    // So does a leg on the uplink: an orphaned connection can keep a nameless namespace alive for a minute, and with it a
+    // MAC that no other leg can have meanwhile.
+    ...namespaces.flatMap((name) =>
+      [...(observed.namespaces.get(name)?.links.values() ?? [])]
+        .filter(({ kind }) => kind === 'macvlan')
+        .map(({ device }) => group(name, { kind: 'deleteLink', namespace: name, device })),
+    ),
     ...namespaces.map((name) => group(name, { kind: 'deleteNamespace', namespace: name })),
     ...namespaces.map((name) => group(name, { kind: 'removeFolder', path: namespaceSettingsFolder(name) })),
   ]

@@ -38,6 +38,8 @@ export interface TestHosts {
   readonly folder: string
   /** Runs where the segments are. */
   onSegments(...argv: readonly string[]): Promise<string>
+  /** A program that runs there until it is told to end: without a process namespace between, so that its pid is its own. */
+  spawnOnSegments(...argv: readonly string[]): Bun.Subprocess<'ignore', 'pipe', 'inherit'>
   stop(): Promise<void>
 }
 
@@ -82,7 +84,16 @@ export async function startTestHosts(names: readonly string[]): Promise<TestHost
       await joinSegments(segments, root, index)
       hosts.push(createHost(root, name, index, join(folder, name)))
     }
-    return { hosts, folder, onSegments: (...argv) => mustRun(segments.enter, argv), stop }
+    return {
+      hosts,
+      folder,
+      onSegments: (...argv) => mustRun(segments.enter, argv),
+      spawnOnSegments: (...argv) =>
+        Bun.spawn(['nsenter', '-t', String(segments.pid), '-n', '--', ...argv], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        }),
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error
