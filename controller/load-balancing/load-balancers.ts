@@ -231,7 +231,7 @@ async function declareLoadBalancer(
   if (declared.ok) return declared
   await preparation
   // Nobody can tell yet whether it was written: the sweep does, later.
-  if (declared.problem.code !== 'unavailable') await giveBackInstances(means, instances)
+  if (declared.problem.code !== 'unavailable') await giveBackInstances(context, means, instances)
   return declared
 }
 

@@ -7,7 +7,7 @@
 import type { AddressAllocator } from '../address-space/allocator.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
-import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
+import { type EventDraft, type StoredObject, StoreUnavailableError, type Write, write } from '../control-plane/store.ts'
 import {
   type InstanceStatusValue,
   type InstanceValue,
@@ -18,6 +18,7 @@ import {
   loadBalancerKind,
   loadBalancerSlotsKind,
 } from '../objects.ts'
+import type { ControllerContext } from '../services.ts'
 import type { UplinkAddresses } from './uplink-addresses.ts'
 
 export interface Addition {
@@ -71,13 +72,26 @@ export async function prepareInstances(
   return succeed(describe(request, placed))
 }
 
-/** Gives back what was taken for instances that were not written after all. */
-export async function giveBackInstances(means: InstanceMeans, request: InstanceRequest): Promise<void> {
+/**
+ * Gives back what was taken for a balancer that was refused. Not when it is there after all, since a repetition of the
+ * same request takes the very same for the very same ids.
+ */
+export async function giveBackInstances(
+  context: Pick<ControllerContext, 'store'>,
+  means: InstanceMeans,
+  request: InstanceRequest,
+): Promise<void> {
+  const { loadBalancerId } = request
+  try {
+    if ((await context.store.get(loadBalancerKind, loadBalancerId, { latest: true })) !== null) return
+  } catch (error) {
+    // The sweep does it later.
+    if (error instanceof StoreUnavailableError) return
+    throw error
+  }
   const ids = request.additions.map(({ slot }) => instanceIdOf(request, slot))
-  const inUse = new Set(request.slots?.value.slots.map(({ vip }) => vip) ?? [])
-  const idle = means.uplink.heldBy(request.loadBalancerId).filter((address) => !inUse.has(address))
   await Promise.all([
-    means.uplink.giveBack(request.loadBalancerId, idle),
+    means.uplink.giveBack(loadBalancerId),
     ...ids.flatMap((id) => [means.uplink.giveBack(id), means.allocator.releaseAddresses(id)]),
   ])
 }

@@ -14,12 +14,7 @@ import {
   type Write,
   write,
 } from '../control-plane/store.ts'
-import {
-  giveBackInstances,
-  type InstanceMeans,
-  type InstanceRequest,
-  prepareInstances,
-} from '../load-balancing/prepare-instances.ts'
+import { type InstanceMeans, type InstanceRequest, prepareInstances } from '../load-balancing/prepare-instances.ts'
 import {
   type InstanceValue,
   instanceKind,
@@ -112,10 +107,8 @@ async function addInstances(context: ApplyContext, operation: OperationOf<'addIn
     additions,
   }
   const prepared = await prepareInstances(context, request)
-  if (!prepared.ok) {
-    await giveBackInstances(context, request)
-    return failed(prepared.problem.detail)
-  }
+  // What was taken stays taken for the next turn, or is swept: another controller may be writing the very same.
+  if (!prepared.ok) return failed(prepared.problem.detail)
   // The balancer's own version is not held to: whether it is being deleted shows in its instances' next turn.
   const { writes, events } = prepared.value
   return transact(context, { writes, events, ...traceOf(loadBalancer) })
@@ -136,13 +129,13 @@ async function finishInstance(
   context: ApplyContext,
   { instance, statusVersion }: OperationOf<'finishInstance'>,
 ): Promise<ApplyOutcome> {
-  const given = await giveBackLegs(context, instance.id)
-  if (given.kind !== 'done') return given
-  return transact(context, {
+  const outcome = await transact(context, {
     writes: tombstonesOf(instance, statusVersion),
     events: [describeInstanceDeleted(instance)],
     ...traceOf(instance),
   })
+  if (outcome.kind === 'done') await giveBackLegs(context, instance.id)
+  return outcome
 }
 
 async function finishMachine(
@@ -150,15 +143,15 @@ async function finishMachine(
   { machine, statusVersion }: OperationOf<'finishMachine'>,
 ): Promise<ApplyOutcome> {
   const { id, version, value } = machine
-  const released = await context.allocator.releaseAddresses(id)
-  if (!released.ok) return failed(released.problem.detail)
   const { name, networkId, projectId } = value
   const outcome = await transact(context, {
     writes: [tombstone(machineKind, id, version), ...tombstoneIf(machineStatusKind, id, statusVersion)],
     events: [{ type: 'machine.deleted', projectId, subject: id, data: { name, networkId } }],
     ...traceOf(machine),
   })
-  if (outcome.kind === 'done') await releaseAll(context, id, [projectId])
+  if (outcome.kind === 'done') {
+    await Promise.all([context.allocator.releaseAddresses(id), releaseAll(context, id, [projectId])])
+  }
   return outcome
 }
 
@@ -167,9 +160,6 @@ async function finishLoadBalancer(
   { loadBalancer, status, slots, instances }: OperationOf<'finishLoadBalancer'>,
 ): Promise<ApplyOutcome> {
   const { id, version, value } = loadBalancer
-  const legs = await Promise.all(instances.map(({ instance }) => giveBackLegs(context, instance.id)))
-  const stuck = legs.find(({ kind }) => kind !== 'done')
-  if (stuck !== undefined) return stuck
   const outcome = await transact(context, {
     writes: [
       tombstone(loadBalancerKind, id, version),
@@ -183,17 +173,17 @@ async function finishLoadBalancer(
     ],
     ...traceOf(loadBalancer),
   })
-  // Its name, its unit of quota and its VIPs; the sweep does it when this process dies here.
-  if (outcome.kind === 'done') await releaseAll(context, id, [value.projectId, systemClient])
+  if (outcome.kind === 'done') {
+    // Its name, its unit of quota and its VIPs.
+    const own = releaseAll(context, id, [value.projectId, systemClient])
+    await Promise.all([own, ...instances.map(({ instance }) => giveBackLegs(context, instance.id))])
+  }
   return outcome
 }
 
-async function giveBackLegs(context: ApplyContext, instanceId: string): Promise<ApplyOutcome> {
-  const [released] = await Promise.all([
-    context.allocator.releaseAddresses(instanceId),
-    context.uplink.giveBack(instanceId),
-  ])
-  return released.ok ? done : failed(released.problem.detail)
+/** After the tombstone, so that what is there always has what it says; a crash between leaves it to the sweep. */
+async function giveBackLegs(context: ApplyContext, instanceId: string): Promise<void> {
+  await Promise.all([context.allocator.releaseAddresses(instanceId), context.uplink.giveBack(instanceId)])
 }
 
 async function transact(context: ApplyContext, transaction: Transaction): Promise<ApplyOutcome> {

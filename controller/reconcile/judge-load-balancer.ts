@@ -13,6 +13,8 @@ export interface LoadBalancerEvidence {
   readonly slots: LoadBalancerSlotsValue['slots']
   /** By instance id. */
   readonly instances: ReadonlyMap<string, JudgedInstance>
+  /** Why an instance that is missing can't be placed; undefined: it is about to be. */
+  readonly obstacle: string | undefined
   /** Of the instances that are still to go when it is being deleted, why. */
   readonly leaving: readonly string[]
   /** Milliseconds since the epoch. */
@@ -57,7 +59,7 @@ function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue,
     return verdict('deleting', 'false', 'deleting', leaving.join(' ') || 'What it holds is being given back.')
   }
   const serving = judged.filter(({ instance }) => instance?.serving === true)
-  const troubles = listTroubles(judged, value.instanceCount)
+  const troubles = listTroubles(judged, value.instanceCount, evidence.obstacle)
   const away = serving.filter(({ vip, instance }) => instance?.report?.heldVips.includes(vip) !== true)
   const isWhole = judged.length >= value.instanceCount && serving.length === judged.length
   if (isWhole && troubles.length === 0 && away.length === 0) {
@@ -83,11 +85,17 @@ function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue,
     : verdict('failed', 'false', 'noInstance', reason)
 }
 
-function listTroubles(judged: readonly Judged[], instanceCount: number): readonly string[] {
+function listTroubles(
+  judged: readonly Judged[],
+  instanceCount: number,
+  obstacle: string | undefined,
+): readonly string[] {
   const missing = instanceCount - judged.filter(({ instance }) => instance !== undefined).length
   return [
     ...judged.flatMap(({ instance }) => (instance?.trouble === undefined ? [] : [instance.trouble])),
-    ...(missing > 0 ? [`${missing} of ${instanceCount} instances have no host.`] : []),
+    ...(missing > 0 && obstacle !== undefined
+      ? [`${missing} of ${instanceCount} instances are missing: ${obstacle}.`]
+      : []),
   ]
 }
 

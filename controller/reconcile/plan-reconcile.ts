@@ -13,7 +13,7 @@ import { type JudgedHost, judgeHosts, type Observed } from './judge-hosts.ts'
 import type { ReconcileOperation } from './operation.ts'
 import { planStatuses } from './plan-statuses.ts'
 import type { HostContent } from './render-host-instructions.ts'
-import type { Snapshot } from './snapshot.ts'
+import { countFreeAddresses, type Snapshot } from './snapshot.ts'
 import { stampGenerations } from './stamp-generations.ts'
 
 export interface ReconcileInput {
@@ -82,8 +82,10 @@ function planInstances(view: TurnView): readonly ReconcileOperation[] {
     const slots = snapshot.slots.get(loadBalancer.id) ?? null
     const surplus = planSurplus(view, loadBalancer)
     if (surplus !== null) return [surplus]
-    const wanted = listEmptySlots(view, loadBalancer)
-    if (wanted.length === 0) return []
+    const empty = listEmptySlots(view, loadBalancer)
+    if (empty.length === 0) return []
+    // What can't have an address is not begun with; its balancer's status says so.
+    const wanted = empty.slice(0, Math.max(0, countFreeAddresses(snapshot, loadBalancer.value.networkId)))
     const hosts = placeInstances({
       count: wanted.length,
       hosts: candidates.map((host) => ({ ...host, instances: host.instances + (placed.get(host.id) ?? 0) })),

@@ -21,7 +21,7 @@ import { judgeLoadBalancer } from './judge-load-balancer.ts'
 import { describeLeaving, judgeMachine } from './judge-machine.ts'
 import type { ReconcileOperation } from './operation.ts'
 import type { TurnView } from './plan-reconcile.ts'
-import { isLeaving, type Snapshot } from './snapshot.ts'
+import { countFreeAddresses, isLeaving, type Snapshot } from './snapshot.ts'
 
 type RecordStatus = Extract<ReconcileOperation, { kind: 'recordStatus' }>
 
@@ -139,6 +139,10 @@ function recordLoadBalancers(view: TurnView, instances: ReadonlyMap<string, Judg
       before: before?.value ?? null,
       slots,
       instances,
+      obstacle:
+        slots.length < loadBalancer.value.instanceCount
+          ? describeObstacle(view, loadBalancer.value.networkId)
+          : undefined,
       leaving: leaving.get(loadBalancer.id) ?? [],
       now,
     })
@@ -154,6 +158,16 @@ function recordLoadBalancers(view: TurnView, instances: ReadonlyMap<string, Judg
     ]
     return [record(loadBalancerStatusKind, loadBalancer, before, status, events)]
   })
+}
+
+/** Why no further instance can be placed on a network, if none can. */
+function describeObstacle({ snapshot, hosts }: TurnView, networkId: string): string | undefined {
+  const isAnyActive = [...hosts.values()].some(
+    ({ id, status }) => status === 'active' && snapshot.hosts.get(id)?.value.maintenance === false,
+  )
+  if (!isAnyActive) return 'no host is active'
+  if (countFreeAddresses(snapshot, networkId) > 0) return undefined
+  return 'the network has no free address; allocate another shard to it'
 }
 
 /** By balancer that is being deleted, what its remaining instances wait for. */

@@ -1,5 +1,7 @@
 /** Everything desired, as it is in the store's memory at one moment: what a turn's plans are made of. Reads the store. */
 
+import { blockOf, sizeOf } from '../address-space/cidr.ts'
+import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
 import {
   type HostStatusValue,
@@ -24,8 +26,10 @@ import {
   networkKind,
   type ProjectValue,
   projectKind,
+  type ShardOccupancyValue,
   type ShardValue,
   shardKind,
+  shardOccupancyKind,
 } from '../objects.ts'
 
 type ById<Value> = ReadonlyMap<string, StoredObject<Value>>
@@ -37,6 +41,7 @@ export interface Snapshot {
   readonly hostStatuses: ById<HostStatusValue>
   readonly networks: ById<NetworkValue>
   readonly shards: ById<ShardValue>
+  readonly shardOccupancies: ById<ShardOccupancyValue>
   readonly machines: ById<MachineValue>
   readonly machineStatuses: ById<MachineStatusValue>
   readonly loadBalancers: ById<LoadBalancerValue>
@@ -53,6 +58,7 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     hostStatuses: byId(store.snapshot(hostStatusKind)),
     networks: byId(store.snapshot(networkKind)),
     shards: byId(store.snapshot(shardKind)),
+    shardOccupancies: byId(store.snapshot(shardOccupancyKind)),
     machines: byId(store.snapshot(machineKind)),
     machineStatuses: byId(store.snapshot(machineStatusKind)),
     loadBalancers: byId(store.snapshot(loadBalancerKind)),
@@ -93,6 +99,17 @@ export function isLeaving(snapshot: Snapshot, instance: StoredObject<InstanceVal
     loadBalancer === undefined ||
     loadBalancer.value.deletingSince !== undefined
   )
+}
+
+/** How many addresses a network can still give. */
+export function countFreeAddresses(snapshot: Snapshot, networkId: string): number {
+  let free = 0
+  for (const { id, value } of snapshot.shards.values()) {
+    if (value.networkId !== networkId || value.reserved) continue
+    const held = snapshot.shardOccupancies.get(id)?.value.resourceCount ?? 0
+    free += sizeOf(blockOf(value.cidr)) - addressesNeverGiven - held
+  }
+  return free
 }
 
 const byId = <Value>(objects: readonly StoredObject<Value>[]): ById<Value> =>

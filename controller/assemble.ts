@@ -1,0 +1,60 @@
+/**
+ * Puts the rooms together that a controller consists of besides its API: services, reconciler, sweeps. It connects to
+ * nothing and starts nothing, so that a simulation runs the very same as `main.ts`.
+ */
+
+import { sweepReservations } from './access/sweep-reservations.ts'
+import { createAddressAllocator } from './address-space/allocator.ts'
+import { createNetworksService, resumeNetworkRemovals } from './address-space/networks.ts'
+import { createPoolsService } from './address-space/pools.ts'
+import { createShardsService } from './address-space/shards.ts'
+import { sweepAddresses } from './address-space/sweep-addresses.ts'
+import { createHostCandidates } from './load-balancing/host-candidates.ts'
+import { createUplinkJudges } from './load-balancing/judge-reservations.ts'
+import { createLoadBalancersService } from './load-balancing/load-balancers.ts'
+import { createUplinkAddresses } from './load-balancing/uplink-addresses.ts'
+import { createMachinesService } from './machines/machines.ts'
+import type { InstructionsBus } from './reconcile/instructions-bus.ts'
+import { createPublisher } from './reconcile/publisher.ts'
+import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
+import type { ControllerContext, Services } from './services.ts'
+
+export interface AssembledController {
+  readonly services: Pick<Services, 'pools' | 'shards' | 'networks' | 'machines' | 'loadBalancers'>
+  readonly reconciler: Reconciler
+  /** Gives back what has no owner, and finishes what was cut off. Never rejects. */
+  sweep(): Promise<void>
+  close(): void
+}
+
+export function assembleController(context: ControllerContext, bus: InstructionsBus): AssembledController {
+  const allocator = createAddressAllocator(context)
+  const uplink = createUplinkAddresses(context)
+  const hosts = createHostCandidates(context.store)
+  const publisher = createPublisher(bus)
+  return {
+    services: {
+      pools: createPoolsService(context),
+      shards: createShardsService(context),
+      networks: createNetworksService(context),
+      machines: createMachinesService(context, { allocator, hosts }),
+      loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts }),
+    },
+    reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher }),
+    async sweep() {
+      const steps = [
+        () => sweepReservations(context, createUplinkJudges(context.store)),
+        () => sweepAddresses(context, allocator),
+        () => resumeNetworkRemovals(context),
+      ]
+      for (const step of steps) {
+        try {
+          await step()
+        } catch (error) {
+          context.logger.warn({ err: error }, 'a sweep failed; the next one tries again')
+        }
+      }
+    },
+    close: () => allocator.close(),
+  }
+}

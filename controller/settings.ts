@@ -1,0 +1,90 @@
+/** What the controller is told by its environment, parsed once at its start. Pure. */
+
+import { isIPv4 } from 'node:net'
+import * as v from 'valibot'
+import { containsAddress, parseAddress, parseBlock } from './address-space/cidr.ts'
+import type { ControllerSettings } from './services.ts'
+
+export interface ProcessSettings {
+  /** `127.0.0.1:7480`, as many as are wanted. */
+  readonly listen: readonly string[]
+  /** Where callers reach the API, for what it says of itself; the first of `listen` when left out. */
+  readonly publicUrl: string | null
+  readonly natsListen: string
+  /** How hosts reach the bus, where that is not what it listens on. */
+  readonly natsAdvertise: readonly string[]
+  readonly stateFolder: string
+  /** The first admin's token: made at the first start. */
+  readonly adminTokenFile: string
+  readonly logLevel: string
+  readonly controller: ControllerSettings
+}
+
+const listSchema = (fallback: string) =>
+  v.pipe(
+    v.optional(v.string(), fallback),
+    v.transform((text) => text.split(',').flatMap((part) => (part.trim() === '' ? [] : [part.trim()]))),
+  )
+const secondsSchema = (fallback: string, least: number, most: number) =>
+  v.pipe(
+    v.optional(v.string(), fallback),
+    v.transform(Number),
+    v.number('must be a number of seconds'),
+    v.minValue(least, `must be ${least} to ${most} seconds`),
+    v.maxValue(most, `must be ${least} to ${most} seconds`),
+  )
+
+const environmentSchema = v.object({
+  SLUICE_LISTEN: v.pipe(listSchema('127.0.0.1:7480'), v.minLength(1, 'must name an address, as 127.0.0.1:7480')),
+  SLUICE_PUBLIC_URL: v.optional(v.pipe(v.string(), v.url('must be a URL'))),
+  SLUICE_NATS_LISTEN: v.optional(v.string(), '127.0.0.1:4222'),
+  SLUICE_NATS_ADVERTISE: listSchema(''),
+  SLUICE_STATE_FOLDER: v.optional(v.string(), '/var/lib/sluice'),
+  SLUICE_ADMIN_TOKEN_FILE: v.optional(v.string()),
+  SLUICE_LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  /** The block of the uplink that VIPs and instances get their addresses from. */
+  SLUICE_UPLINK_CIDR: v.pipe(
+    v.string('must be set: the block on the uplink that VIPs are taken from, as 198.18.32.0/20'),
+    v.check((text) => parseBlock(text).kind === 'block', 'must be an aligned IPv4 block, as 198.18.32.0/20'),
+  ),
+  SLUICE_UPLINK_GATEWAY: v.pipe(
+    v.string('must be set: the router of the uplink, as 198.18.32.1'),
+    v.check((text) => isIPv4(text), 'must be an IPv4 address'),
+  ),
+  /** How often an instance says that it lives: its death is noticed three of these later. */
+  SLUICE_ADVERT_INTERVAL_SECONDS: secondsSchema('0.05', 0.01, 10),
+  /** How long a VIP's own instance must have served again before it takes the VIP back. */
+  SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
+})
+
+/** Throws an error that names each variable that is wrong, and what it must be. */
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): ProcessSettings {
+  const parsed = v.safeParse(environmentSchema, environment)
+  if (!parsed.success) {
+    const faults = parsed.issues.map((issue) => `${v.getDotPath(issue)} ${issue.message}`)
+    throw new Error(`the environment is wrong: ${faults.join('; ')}`)
+  }
+  const settings = parsed.output
+  const uplink = parseBlock(settings.SLUICE_UPLINK_CIDR)
+  const gateway = parseAddress(settings.SLUICE_UPLINK_GATEWAY)
+  if (uplink.kind !== 'block' || gateway === null || !containsAddress(uplink.block, gateway)) {
+    throw new Error(
+      `the environment is wrong: SLUICE_UPLINK_GATEWAY ${settings.SLUICE_UPLINK_GATEWAY} is not within SLUICE_UPLINK_CIDR ${settings.SLUICE_UPLINK_CIDR}`,
+    )
+  }
+  return {
+    listen: settings.SLUICE_LISTEN,
+    publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
+    natsListen: settings.SLUICE_NATS_LISTEN,
+    natsAdvertise: settings.SLUICE_NATS_ADVERTISE,
+    stateFolder: settings.SLUICE_STATE_FOLDER,
+    adminTokenFile: settings.SLUICE_ADMIN_TOKEN_FILE ?? `${settings.SLUICE_STATE_FOLDER}/admin-token`,
+    logLevel: settings.SLUICE_LOG_LEVEL,
+    controller: {
+      uplinkCidr: settings.SLUICE_UPLINK_CIDR,
+      uplinkGateway: settings.SLUICE_UPLINK_GATEWAY,
+      advertIntervalSeconds: settings.SLUICE_ADVERT_INTERVAL_SECONDS,
+      preemptDelaySeconds: settings.SLUICE_PREEMPT_DELAY_SECONDS,
+    },
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * A rack in one process: the store in memory, controllers that die in the middle of what they do, hosts that are cut
+ * off, and callers who create, change and delete. Everything follows from the seed.
+ */
+
+import pino from 'pino'
+import type { HostInstructions, InstanceInstructions } from '../../agent/contract/host-instructions.ts'
+import { createSeed } from '../../controller/access/object-id.ts'
+import { type AssembledController, assembleController } from '../../controller/assemble.ts'
+import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
+import { createClientId, createId } from '../../controller/control-plane/shard-key.ts'
+import { type Kind, type Store, write } from '../../controller/control-plane/store.ts'
+import { hostKind, type ProjectValue, projectKind, systemClient } from '../../controller/objects.ts'
+import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
+import type { Caller, ControllerContext, RequestInfo } from '../../controller/services.ts'
+import { type CrashingStore, createCrashingStore } from './crashing-store.ts'
+import { type Chance, createChance } from './random.ts'
+import { createSimulatedHost, type SimulatedHost } from './simulated-host.ts'
+
+export interface Controller extends AssembledController {
+  readonly crashing: CrashingStore
+  readonly inbox: ReportInbox
+}
+
+export interface Simulation {
+  readonly chance: Chance
+  readonly store: Store
+  readonly hosts: readonly SimulatedHost[]
+  readonly projectIds: readonly string[]
+  readonly bus: InstructionsBus
+  readonly events: readonly { readonly type: string; readonly subject: string }[]
+  readonly settings: ControllerContext['settings']
+  now(): number
+  advance(milliseconds: number): void
+  /** At least one: a dead one is followed by another. */
+  controllers(): readonly Controller[]
+  /** Adds a controller beside those that are there. */
+  startController(): void
+  newRequest(): RequestInfo
+  /** Waits until everybody has done what can be done without time going on. */
+  flush(): Promise<void>
+  /** Hosts take in what is published, work at it, and report to every controller. */
+  beat(): Promise<void>
+  /** One turn of each controller, all at once; a dead controller is followed by a new one. */
+  turn(): Promise<void>
+}
+
+/** A chain of asynchronous steps longer than this many rounds is taken for one that never ends. */
+const flushRounds = 60
+
+export async function createSimulation(options: {
+  readonly seed: number
+  readonly hosts: number
+}): Promise<Simulation> {
+  const chance = createChance(options.seed)
+  let now = Date.parse('2030-01-01T00:00:00Z')
+  const events: { type: string; subject: string }[] = []
+  const store = createMemoryStore({
+    now: () => now,
+    random: chance.bytes,
+    fault: () =>
+      chance.happens(0.01) ? (chance.pick(['unavailable', 'lostAckStored', 'lostAckDropped']) ?? 'none') : 'none',
+    onEvent: ({ type, subject }) => events.push({ type, subject }),
+  })
+  const bus = createMemoryBus()
+  const hosts = Array.from({ length: options.hosts }, (_, i) => createSimulatedHost(`host-${i + 1}`))
+  const settings = {
+    uplinkCidr: '198.18.32.0/24',
+    uplinkGateway: '198.18.32.1',
+    advertIntervalSeconds: 0.05,
+    preemptDelaySeconds: 1,
+  }
+  let controllers: Controller[] = []
+  let requests = 0
+
+  const pause = async () => {
+    for (let i = chance.below(4); i > 0; i--) await Promise.resolve()
+  }
+
+  function startController(): void {
+    const crashing = createCrashingStore(store, pause)
+    const inbox = createObservedHosts({ now: () => now })
+    const context: ControllerContext = {
+      store: crashing.store,
+      now: () => now,
+      random: chance.bytes,
+      logger: pino({ level: 'silent' }),
+      observed: inbox,
+      settings,
+      wake: () => undefined,
+    }
+    const mortalBus = mortal(bus, crashing.isDead)
+    controllers.push({ ...assembleController(context, mortalBus), crashing, inbox })
+  }
+
+  const projectIds = await writeGround(store, { chance, now, hosts })
+  startController()
+
+  const self: Simulation = {
+    chance,
+    store,
+    hosts,
+    projectIds,
+    bus,
+    events,
+    settings,
+    now: () => now,
+    advance: (milliseconds) => {
+      now += milliseconds
+    },
+    controllers: () => controllers,
+    startController,
+    newRequest() {
+      const caller: Caller = { tokenId: 'tok_simulation', scope: 'admin', projectId: null }
+      const traceparent = `00-${String(++requests).padStart(32, '0')}-${'1'.repeat(16)}-01`
+      return { caller, traceparent, actionId: `request ${requests}`, seed: createSeed(now, chance.bytes) }
+    },
+    async flush() {
+      for (let i = 0; i < flushRounds; i++) await new Promise((resolve) => setImmediate(resolve))
+    },
+    async beat() {
+      for (const host of hosts) {
+        host.hear((await bus.read(host.name))?.statement ?? null)
+        host.work(chance)
+      }
+      for (const host of hosts) {
+        const report = host.report((instance) => listHeldVips(hosts, instance), now)
+        if (report === null) continue
+        for (const { inbox } of controllers) {
+          const fault = inbox.accept(host.name, JSON.stringify(report))
+          if (fault !== null) throw new Error(`a report was refused: ${fault}`)
+        }
+      }
+    },
+    async turn() {
+      const turns = controllers.map(({ reconciler }) => reconciler.turn())
+      await Promise.race([Promise.all(turns), self.flush()])
+      const alive = controllers.filter(({ crashing }) => !crashing.isDead())
+      for (const controller of controllers) if (controller.crashing.isDead()) controller.close()
+      controllers = alive
+      if (controllers.length === 0) startController()
+    },
+  }
+  return self
+}
+
+/** Of those that run the instance's balancer, whoever is keenest on a VIP has it. */
+function listHeldVips(hosts: readonly SimulatedHost[], instance: InstanceInstructions): readonly string[] {
+  return instance.vips.flatMap(({ address, priority }) => {
+    const rivals = hosts.flatMap(({ applied }) => applied?.instances ?? [])
+    const keener = rivals.some(({ id, vips }) =>
+      vips.some((vip) => id !== instance.id && vip.address === address && vip.priority > priority),
+    )
+    return keener ? [] : [address]
+  })
+}
+
+function createMemoryBus(): InstructionsBus {
+  const published = new Map<string, PublishedInstructions>()
+  let revisions = 0
+  return {
+    listHosts: async () => [...published.keys()],
+    read: async (host) => published.get(host) ?? null,
+    async write(statement: HostInstructions, revision) {
+      const { host } = statement
+      if ((published.get(host)?.revision ?? null) !== revision) return null
+      published.set(host, { statement: JSON.parse(JSON.stringify(statement)), revision: ++revisions })
+      return revisions
+    },
+  }
+}
+
+/** The bus as a controller has it: nothing comes back once it is dead. */
+function mortal(bus: InstructionsBus, isDead: () => boolean): InstructionsBus {
+  const alive = async <Value>(work: () => Promise<Value>): Promise<Value> =>
+    isDead() ? new Promise<Value>(() => {}) : work()
+  return {
+    listHosts: () => alive(() => bus.listHosts()),
+    read: (host) => alive(() => bus.read(host)),
+    write: (statement, revision) => alive(() => bus.write(statement, revision)),
+  }
+}
+
+async function writeGround(
+  store: Store,
+  ground: { readonly chance: Chance; readonly now: number; readonly hosts: readonly SimulatedHost[] },
+): Promise<readonly string[]> {
+  const { chance, now, hosts } = ground
+  const joinedAt = new Date(now).toISOString()
+  for (const [i, { name }] of hosts.entries()) {
+    const id = createId(hostKind.prefix, systemClient, now, chance.bytes)
+    const underlayAddress = `198.18.0.${i + 1}`
+    await put(store, hostKind, id, { name, maintenance: false, labels: {}, underlayAddress, publicKey: 'U', joinedAt })
+  }
+  const projectIds: string[] = []
+  for (const name of ['one', 'two']) {
+    const id = createClientId(projectKind.prefix, now, chance.bytes)
+    const quota = { pools: 20, shards: 200, networks: 50, machines: 500, loadBalancers: 100 }
+    const value: ProjectValue = { name, user: 'john', slug: name, quota }
+    await put(store, projectKind, id, value)
+    projectIds.push(id)
+  }
+  return projectIds
+}
+
+async function put<Value>(store: Store, kind: Kind<Value>, id: string, value: Value): Promise<void> {
+  for (;;) {
+    try {
+      const outcome = await store.transact({ writes: [write({ kind, id, expect: 'absent', value })] })
+      if (outcome.outcome !== 'unavailable') return
+    } catch {
+      // The fault that was injected left the outcome open: writing it again finds out.
+    }
+  }
+}
