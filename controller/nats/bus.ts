@@ -13,6 +13,7 @@ import { updateAccounts } from './account-update.ts'
 import { encodeAccountTokens, encodeAgentToken, encodeOperatorToken } from './accounts.ts'
 import { type Buckets, ensureBuckets } from './buckets.ts'
 import { chooseAdvertised, listCertificateNames, localAddress, parseAddress, serverUrl } from './bus-address.ts'
+import { takeFolder } from './bus-owner.ts'
 import { openCertificates } from './certificates.ts'
 import { type BusAddress, connectController } from './connections.ts'
 import {
@@ -72,6 +73,7 @@ export interface BusCredentials extends EventCredentials {
 
 export interface BusStatus extends NatsServerStatus {
   readonly version: string
+  /** Both connections are up. What is sent while one is not may be lost without a word. */
   readonly isConnected: boolean
 }
 
@@ -110,6 +112,7 @@ async function layGround(settings: BusSettings) {
   const listen = parseAddress(settings.listen, "nats-server's address to listen on")
   const advertised = chooseAdvertised(listen, settings.advertise ?? [])
   await mkdir(folder, { recursive: true, mode: 0o700 })
+  await takeFolder(folder)
   const identity = await openIdentity(folder)
   const revocations = await openRevocations(folder)
   const names = listCertificateNames(listen, advertised, listOwnAddresses())
@@ -136,6 +139,7 @@ async function connectBus(settings: BusSettings, ground: Ground, server: NatsSer
   await tellAccounts()
   const connection = await connectController(address, identity, 'control')
   const hostsConnection = await connectController(address, identity, 'hosts')
+  const watches = [connection, hostsConnection].map(watchConnection)
   const closeConnections = () => Promise.all([connection.close(), hostsConnection.close()])
   const buckets = await ensureBuckets({ control: connection, hosts: hostsConnection }).catch(async (cause: unknown) => {
     await closeConnections()
@@ -167,7 +171,7 @@ async function connectBus(settings: BusSettings, ground: Ground, server: NatsSer
     status: () => ({
       ...server.status(),
       version: server.version,
-      isConnected: watchConnection(connection).isConnected(),
+      isConnected: watches.every((watch) => watch.isConnected()),
     }),
     async close() {
       clearInterval(renewal)

@@ -63,7 +63,7 @@ export interface NatsServerStatus {
 
 const readyMillisecondsMaximum = 120_000
 /** An orphan has had its time to start; one that doesn't greet by now hangs. */
-const adoptedReadyMillisecondsMaximum = 5_000
+const adoptedReadyMillisecondsMaximum = 3_000
 const endGraceMilliseconds = 15_000
 const pauseMillisecondsMinimum = 100
 const pauseMillisecondsMaximum = 2_000
@@ -170,7 +170,7 @@ async function isWorthAdopting(
     options.logger.info({ pid: orphan.pid }, 'the nats-server that still runs has other settings, so it is ended')
     return false
   }
-  const readiness = await waitUntilReady(orphan, options.local, adoptedReadyMillisecondsMaximum)
+  const readiness = await waitUntilReady(orphan, expectedServer(options), adoptedReadyMillisecondsMaximum)
   if (readiness === 'ready') {
     options.logger.info({ pid: orphan.pid }, 'the nats-server that still runs is taken over')
     return true
@@ -192,7 +192,7 @@ async function startOne(
   const server = await startServerProcess(place, program.program)
   const abort = () => server.signal('SIGTERM')
   program.signal?.addEventListener('abort', abort, { once: true })
-  const readiness = await waitUntilReady(server, options.local, readyMillisecondsMaximum)
+  const readiness = await waitUntilReady(server, expectedServer(options), readyMillisecondsMaximum)
   program.signal?.removeEventListener('abort', abort)
   if (readiness === 'ready') return server
   if (readiness === 'late') await endServerProcess(server, endGraceMilliseconds)
@@ -201,6 +201,10 @@ async function startOne(
     readiness === 'late' ? `did not answer within ${readyMillisecondsMaximum / 1000} s` : 'ended at its start'
   throw new Error(`nats-server on ${options.listen} ${what}. It said:\n${await readLastWords(place)}`)
 }
+
+/** One name a bus, so that a server of another one on the same port is not taken for ours. */
+const serverNameOf = (options: NatsServerOptions) => `sluice-${options.systemAccount.slice(1, 13).toLowerCase()}`
+const expectedServer = (options: NatsServerOptions) => ({ ...options.local, serverName: serverNameOf(options) })
 
 const settingsMark = '# settings '
 const resolverFolderOf = (place: ServerFolder) => join(place.folder, 'resolver')
@@ -218,6 +222,7 @@ async function writeConfiguration(options: NatsServerOptions, place: ServerFolde
 function fixedSettings(options: NatsServerOptions, place: ServerFolder) {
   return {
     listen: options.listen,
+    serverName: serverNameOf(options),
     storeFolder: join(place.folder, 'store'),
     resolverFolder: resolverFolderOf(place),
     logFile: place.logFile,

@@ -6,6 +6,7 @@ import type { AccountToken } from './accounts.ts'
 export interface ServerConfiguration {
   /** The one address that it listens on, e.g. `198.18.0.254:4222`. */
   readonly listen: string
+  readonly serverName: string
   readonly storeFolder: string
   readonly resolverFolder: string
   readonly logFile: string
@@ -31,7 +32,7 @@ export function renderServerConfiguration(configuration: ServerConfiguration): s
   const text = (value: string) => JSON.stringify(value)
   return `# Written whole by the Sluice controller at each start of nats-server; a change made here is lost.
 listen: ${text(configuration.listen)}
-server_name: "sluice"
+server_name: ${text(configuration.serverName)}
 max_payload: ${payloadMaximumBytes}
 ping_interval: "${pingIntervalSeconds}s"
 ping_max: ${pingsUnansweredMaximum}

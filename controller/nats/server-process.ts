@@ -31,7 +31,8 @@ export interface ServerProcess {
 }
 
 const lockConflictExitCode = 75
-const pollMilliseconds = 50
+const pollMilliseconds = 20
+const greetingMillisecondsMaximum = 1_000
 const logTailCharactersMaximum = 2000
 
 const lockFileOf = (place: ServerFolder) => join(place.folder, 'lock')
@@ -89,24 +90,26 @@ export async function endServerProcess(server: ServerProcess, graceMilliseconds:
 
 export type Readiness = 'ready' | 'ended' | 'late'
 
+/** Where a server is expected, and what it calls itself: on that port there may be another one. */
+export interface ExpectedServer extends Address {
+  readonly serverName: string
+}
+
 /** Waits until the server answers on its address, ends, or is late. */
 export async function waitUntilReady(
   server: ServerProcess,
-  address: Address,
+  expected: ExpectedServer,
   limitMilliseconds: number,
 ): Promise<Readiness> {
-  let hasEnded = false
-  server.exited.then(
-    () => (hasEnded = true),
-    () => (hasEnded = true),
-  )
-  let isReady = false
-  await waitUntil(async () => {
-    isReady = !hasEnded && (await greets(address, limitMilliseconds))
-    return isReady || hasEnded
-  }, limitMilliseconds)
-  if (hasEnded) return 'ended'
-  return isReady ? 'ready' : 'late'
+  const ended = server.exited.then(() => 'ended' as const)
+  const deadline = performance.now() + limitMilliseconds
+  while (performance.now() < deadline) {
+    const answer = await Promise.race([ended, askName(expected)])
+    if (answer === 'ended') return 'ended'
+    if (answer === expected.serverName) return 'ready'
+    await Bun.sleep(pollMilliseconds)
+  }
+  return 'late'
 }
 
 /** What the server said last, for an error's message. */
@@ -151,7 +154,7 @@ async function findLockHolder(lockFile: string): Promise<number | null> {
 }
 
 /** Field 22 of /proc/<pid>/stat: with the pid it says which process is meant. Null: gone, or a zombie. */
-function readStartTicks(pid: number): number | null {
+export function readStartTicks(pid: number): number | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name in brackets may hold anything, so the fields are counted from its end.
@@ -176,19 +179,23 @@ function signalProcess(
   }
 }
 
-/** Whether something on that address speaks NATS: the server greets whoever connects. */
-function greets(address: Address, limitMilliseconds: number): Promise<boolean> {
+/** The name of the server on that address: it greets whoever connects. Null: there is none, or it is silent. */
+function askName(address: Address): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = connect(address)
-    const end = (answer: boolean) => {
+    const socket = connect({ host: address.host, port: address.port })
+    const end = (answer: string | null) => {
       clearTimeout(timer)
       socket.destroy()
       resolve(answer)
     }
-    const timer = setTimeout(() => end(false), limitMilliseconds)
-    socket.once('data', (data) => end(data.toString('utf8').startsWith('INFO ')))
-    socket.once('error', () => end(false))
-    socket.once('close', () => end(false))
+    const timer = setTimeout(() => end(null), greetingMillisecondsMaximum)
+    let text = ''
+    socket.on('data', (data) => {
+      text += data.toString('utf8')
+      if (text.includes('\r\n')) end(/^INFO .*"server_name":"([^"]*)"/.exec(text)?.[1] ?? null)
+    })
+    socket.once('error', () => end(null))
+    socket.once('close', () => end(null))
   })
 }
 
