@@ -1,7 +1,7 @@
 /** Projects: the tenants. Each has a name, unique for its user, a slug, unique in all, and a quota. */
 
 import type { Page } from '../contract/common.ts'
-import { type Outcome, succeed } from '../contract/problem.ts'
+import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Quota } from '../contract/project.ts'
 import type { EventDraft, StoredObject } from '../control-plane/store.ts'
 import {
@@ -17,7 +17,7 @@ import {
   tokenKind,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Service } from '../services.ts'
-import { removeObject, updateObject } from './change-object.ts'
+import { checkExpectedVersion, removeObject, updateObject } from './change-object.ts'
 import { declareObject } from './declare-object.ts'
 import { createObjectClientId } from './object-id.ts'
 import { refuseField, refuseForbidden, refuseInUse, refuseUnavailable } from './problems.ts'
@@ -161,6 +161,8 @@ async function removeProject(
   request: RequestInfo,
 ): Promise<Outcome<boolean>> {
   const { id } = project
+  const stale = checkExpectedVersion(projectKind.name, project, request)
+  if (stale !== null) return refuse(stale)
   const holdersBefore = findHolders(context, id)
   if (holdersBefore.length > 0) return refuseInUse('project', project.value.name, holdersBefore)
   const mark = { ...request, actionId: `${request.actionId}-mark` }
