@@ -48,7 +48,7 @@ export async function startMachine(labName: string, machine: NamespacedMachine):
 
 /** The argv that runs a command as if on that machine. The command ends with the process that was asked to run it. */
 export function enterMachine(pid: number, argv: readonly string[], workingFolder = '/'): string[] {
-  const enter = ['nsenter', '-t', String(pid), '-n', '-m', '-p', '-u', `--wdns=${workingFolder}`, '--']
+  const enter = ['nsenter', '-t', String(pid), '-n', '-m', '-p', '-u', '-r', `--wdns=${workingFolder}`, '--']
   return [...enter, 'setpriv', '--pdeathsig', 'TERM', '--', ...argv]
 }
 
