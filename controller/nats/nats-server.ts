@@ -9,6 +9,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { sleep } from '../control-plane/connection-watch.ts'
+import { refuseOldServerVersion } from '../control-plane/server-version.ts'
 import type { AccountToken } from './accounts.ts'
 import type { Address } from './bus-address.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './durable-file.ts'
@@ -24,7 +25,6 @@ import {
   startServerProcess,
   waitUntilReady,
 } from './server-process.ts'
-import { refuseOldServerVersion } from './server-version.ts'
 
 export interface NatsServerOptions {
   /** The bus's folder: nats-server's configuration, store, lock and log are kept here. */
