@@ -10,7 +10,9 @@ import { startBus } from './bus.ts'
 import { defaultConfigurationFolder, readCredentials, readSettings } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
 import { reportIntervalSeconds } from './contract/subjects.ts'
+import { joinHost } from './enrolment/join.ts'
 import { parseInstructions, readInstructions, readInstructionsFile } from './instructions-store.ts'
+import { agentUnit, installAgentUnit } from './operations/agent-unit.ts'
 import { executeFileOperation } from './operations/files.ts'
 import { type Agent, startAgent } from './run-agent.ts'
 import { startEchoWorkload } from './workload/echo-workload.ts'
@@ -84,6 +86,27 @@ function instruct(agent: Agent, host: string, text: string): void {
   log({ generation: parsed.generation, outcome }, 'instructions received')
 }
 
+async function join(
+  controllerUrl: string,
+  token: string,
+  options: { uplink: string; underlay: string; configuration: string; state: string; run: string },
+): Promise<void> {
+  const host = await joinHost({
+    controllerUrl,
+    token,
+    uplinkDevice: options.uplink,
+    underlayDevice: options.underlay,
+    configurationFolder: options.configuration,
+    stateFolder: options.state,
+    runFolder: options.run,
+  })
+  const isInstalled = await installAgentUnit([...agentArgv, 'run', '--configuration', options.configuration])
+  const next = isInstalled
+    ? `its agent runs as ${agentUnit} and will at each boot`
+    : `there is no systemd here: start '${agentArgv.join(' ')} run' by what starts programs on this host`
+  process.stdout.write(`this host has joined as ${host}; ${next}\n`)
+}
+
 /** For a run without a controller: the file is the controller. It should be replaced whole, by a rename. */
 function followFile(agent: Agent, host: string, path: string): void {
   let before = readOr('', path)
@@ -133,6 +156,18 @@ program
   .option('--report <file>', 'write each report to this file as well')
   .option('--once', 'print the first report in which everything has been tried, and end; 0 if all has converged', false)
   .action(run)
+
+program
+  .command('join')
+  .description('join this host to a controller, with the token that `sluice host add` printed')
+  .argument('<url>', "the controller's API, as http://198.18.0.254:7480")
+  .argument('<token>', 'sluice-join.…')
+  .requiredOption('--uplink <device>', 'the device that load balancers are reached by')
+  .requiredOption('--underlay <device>', 'the device that joins the hosts')
+  .option('--configuration <folder>', 'where the agent keeps its settings and its key', defaultConfigurationFolder)
+  .option('--state <folder>', 'where it keeps its instructions', '/var/lib/sluice-agent')
+  .option('--run <folder>', 'where it keeps sockets and rendered configurations', '/run/sluice-agent')
+  .action(join)
 
 const workload = program.command('workload').description("one of the lab's built-in workloads")
 

@@ -199,6 +199,6 @@ function sendSignal(process: MarkedProcess, signal: NodeJS.Signals): void {
 }
 
 /** systemd counts only where it is process 1: a lab host may see the machine's /run. */
-function detectSystemd(): boolean {
+export function detectSystemd(): boolean {
   return readFileSync('/proc/1/comm', 'utf8').trim() === 'systemd' && existsSync('/run/systemd/system')
 }
