@@ -1,0 +1,145 @@
+/**
+ * Starts a whole controller: the bus, the store on it, the loops, the API; and ends it in the opposite order. Everything
+ * that it opens it closes.
+ */
+
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Logger } from 'pino'
+import packageJson from '../package.json' with { type: 'json' }
+import { createProjectsService } from './access/projects.ts'
+import { admitAdminBearer, createBearer, createTokensService, type EventCredentialsIssuer } from './access/tokens.ts'
+import { createApp } from './app.ts'
+import { assembleController } from './assemble.ts'
+import { readEvents } from './control-plane/events.ts'
+import { openJetStreamStore } from './control-plane/jetstream-store.ts'
+import { listEvents } from './control-plane/list-events.ts'
+import { startOutboxRelay } from './control-plane/outbox-relay.ts'
+import { createHostsService } from './hosts/hosts.ts'
+import { type Bus, openBus } from './nats/bus.ts'
+import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
+import { createObservedHosts } from './observed/observed-hosts.ts'
+import { watchReports } from './observed/watch-reports.ts'
+import { createInstructionsBus } from './reconcile/instructions-bus.ts'
+import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
+import type { EventReader } from './routes/event-routes.ts'
+import { serve } from './serve.ts'
+import type { ControllerContext, Services } from './services.ts'
+import type { ProcessSettings } from './settings.ts'
+
+export interface StartedController {
+  /** Where it listens. */
+  readonly urls: readonly string[]
+  /** Finishes what is under way, and ends the bus with it. */
+  close(): Promise<void>
+}
+
+export async function startController(settings: ProcessSettings, logger: Logger): Promise<StartedController> {
+  const closers: (() => unknown)[] = []
+  const close = async () => {
+    for (const end of closers.splice(0).reverse()) await end()
+  }
+  try {
+    const urls = await open(settings, logger, closers)
+    return { urls, close }
+  } catch (cause) {
+    await close()
+    throw cause
+  }
+}
+
+/** `closers` are called last first. */
+async function open(settings: ProcessSettings, logger: Logger, closers: (() => unknown)[]): Promise<readonly string[]> {
+  const { stateFolder, natsListen, natsAdvertise } = settings
+  await mkdir(stateFolder, { recursive: true, mode: 0o700 })
+  const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger })
+  closers.push(() => bus.close())
+  const { connection } = bus
+  const store = await openJetStreamStore({ connection, logger })
+  closers.push(() => store.close())
+  const relay = await startOutboxRelay({ connection, logger })
+  closers.push(() => relay.stop())
+  const observed = createObservedHosts({ now: Date.now })
+  closers.push(watchReports({ connection: bus.hostsConnection, inbox: observed, logger }))
+
+  // The loop begins when everything that may wake it is there.
+  let wake = () => {}
+  const context: ControllerContext = {
+    store,
+    now: Date.now,
+    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    logger,
+    observed,
+    settings: settings.controller,
+    wake: () => wake(),
+  }
+  const assembled = assembleController(context, createInstructionsBus(bus.buckets.desired))
+  closers.push(() => assembled.close())
+  const { reconciler, sweep } = assembled
+  const loop = startReconcileLoop({ reconciler, store, observed, logger, sweep })
+  closers.push(() => loop.close())
+  wake = loop.wake
+  const services = createServices(context, assembled.services, bus)
+  await admitFirstAdmin(context, settings.adminTokenFile)
+  return serveApi({ settings, context, services, events: createEventReader(bus) }, closers)
+}
+
+function createServices(
+  context: ControllerContext,
+  rooms: ReturnType<typeof assembleController>['services'],
+  bus: Bus,
+): Services {
+  const tokens = createTokensService(context, createIssuer(bus))
+  const projects = createProjectsService(context, (id, request) => tokens.remove(id, request))
+  return { ...rooms, tokens, projects, hosts: createHostsService(context, bus) }
+}
+
+function createIssuer(bus: Bus): EventCredentialsIssuer {
+  return {
+    async issue(reader) {
+      const issued = await bus.issueEventCredentials(reader)
+      return { ...issued, servers: [...issued.servers] }
+    },
+    revoke: (publicKey) => bus.revokeUser(publicKey),
+  }
+}
+
+function createEventReader({ connection }: Bus): EventReader {
+  return {
+    read: (options) => readEvents({ connection, ...options }),
+    list: (options) => listEvents({ connection, ...options }),
+  }
+}
+
+/** The first admin's bearer is kept in a file beside the store, and made at the first start. */
+async function admitFirstAdmin(context: ControllerContext, file: string): Promise<void> {
+  const kept = (await readFileOrNull(file))?.trim() ?? ''
+  const bearer = kept === '' ? createBearer(context) : kept
+  const admitted = await admitAdminBearer(context, bearer)
+  if (!admitted.ok) {
+    throw new Error(
+      `the admin's token in ${file} is refused: ${admitted.problem.detail} ${admitted.problem.remedy ?? ''}`,
+    )
+  }
+  if (kept !== '') return
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await writeDurableFile(file, `${bearer}\n`, secretMode)
+}
+
+interface Served {
+  readonly settings: ProcessSettings
+  readonly context: ControllerContext
+  readonly services: Services
+  readonly events: EventReader
+}
+
+async function serveApi(
+  { settings, context, services, events }: Served,
+  closers: (() => unknown)[],
+): Promise<readonly string[]> {
+  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
+  const app = createApp({ context, services, events, settings: { url, version: packageJson.version } })
+  const served = await serve({ app, listen: settings.listen })
+  closers.push(() => served.close())
+  return served.urls
+}
