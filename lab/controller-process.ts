@@ -1,7 +1,6 @@
 /** The lab's controller: its settings, its start, its end. It runs on the machine itself, not in a namespace. */
 
-import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { labEnvironment } from './commands.ts'
 import { isAlive, observeProcess, type ProcessReference } from './processes.ts'
@@ -26,9 +25,13 @@ const startPollMilliseconds = 25
 const requestTimeoutMilliseconds = 2000
 const logLinesShown = 15
 
+/** Handed on from the environment of whoever starts the lab: how the controller behaves, not where it is. */
+const variablesHandedOn = ['SLUICE_LOG_LEVEL', 'SLUICE_ADVERT_INTERVAL_SECONDS', 'SLUICE_PREEMPT_DELAY_SECONDS']
+
 export function controllerEnvironment(settings: LabSettings): Record<string, string> {
   return {
     ...labEnvironment(settings.name),
+    ...Object.fromEntries(variablesHandedOn.flatMap((name) => [[name, process.env[name]]]).filter(hasValue)),
     SLUICE_LISTEN: `127.0.0.1:${apiPort},${controllerAddress}:${apiPort}`,
     SLUICE_NATS_LISTEN: `${controllerAddress}:${natsPort}`,
     SLUICE_STATE_FOLDER: controllerFolder(settings),
@@ -38,7 +41,9 @@ export function controllerEnvironment(settings: LabSettings): Record<string, str
   }
 }
 
-/** The lab's admin token; made at the first start, kept with the store. */
+const hasValue = (entry: (string | undefined)[]): entry is [string, string] => entry[1] !== undefined
+
+/** The lab's admin token; the controller makes it at its first start. */
 export function readAdminToken(settings: LabSettings): string {
   return readFileSync(adminTokenFile(settings), 'utf8').trim()
 }
@@ -50,10 +55,6 @@ export async function startController(
 ): Promise<void> {
   mkdirSync(controllerFolder(settings), { recursive: true, mode: 0o700 })
   mkdirSync(logFolder(settings), { recursive: true })
-  if (!existsSync(adminTokenFile(settings))) {
-    writeFileSync(adminTokenFile(settings), `sluice_admin_${randomBytes(24).toString('hex')}\n`, { mode: 0o600 })
-    chmodSync(adminTokenFile(settings), 0o600)
-  }
   const logFile = controllerLog(settings)
   const log = openSync(logFile, 'a')
   const child = Bun.spawn([process.execPath, 'controller/main.ts'], {
@@ -69,11 +70,11 @@ export async function startController(
   const reference = observeProcess(child.pid)
   if (reference === undefined) throw new Error(`the controller ended at once:\n${lastLines(logFile)}`)
   onStart(reference)
-  const token = readAdminToken(settings)
   await waitUntil(
     async () => {
       if (!isAlive(reference)) throw new Error(`the controller ended at its start:\n${lastLines(logFile)}`)
-      return await answers(token)
+      // The controller makes the token before it serves.
+      return existsSync(adminTokenFile(settings)) && (await answers(readAdminToken(settings)))
     },
     {
       what: () => `the controller to answer at ${loopbackUrl}; the end of ${logFile}:\n${lastLines(logFile)}`,
