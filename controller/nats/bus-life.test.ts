@@ -1,9 +1,11 @@
 /** What the bus outlives: its server's death, its controller's, and its users' revocation outlives them all. */
 
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { inboxPrefix, instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
 import { type Bus, openBus } from './bus.ts'
@@ -17,6 +19,9 @@ import {
   type TestBus,
   waitFor,
 } from './test-bus.ts'
+
+/** Each test starts servers of its own, on a machine that may have much else to do. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -157,7 +162,7 @@ describe('a controller killed', () => {
     const bus = await openAgain(settings)
     expect(bus.status()).toMatchObject({ isAdopted: false })
     expect(pidOf(bus)).not.toBe(pid)
-  }, 20_000)
+  })
 
   test('a server of other settings is replaced', async () => {
     const { settings, pid, kill } = await leaveOrphan()
@@ -237,3 +242,38 @@ test('what is secret is readable by its owner alone', async () => {
   for (const name of secrets) expect((await stat(join(stateFolder, 'nats', name))).mode & 0o777, name).toBe(0o600)
   expect((await stat(join(stateFolder, 'nats'))).mode & 0o777).toBe(0o700)
 })
+
+test("the server takes its renewed certificate without a restart, and nobody's connection breaks", async () => {
+  // The first certificate has twenty-five days left, and by the clock of the start a whole year.
+  let now = Date.now() - 340 * 24 * 3600 * 1000
+  const renewalCheckMilliseconds = 20
+  const ground = await openTestBus({ now: () => now, renewalCheckMilliseconds })
+  cleanups.push(() => ground.close())
+  const agent = await joinHost(ground.bus, 'host-a')
+  const before = await readServedSerial(ground.bus)
+  const pid = pidOf(ground.bus)
+  now = Date.now()
+  await waitFor('the new certificate', async () => (await readServedSerial(ground.bus)) !== before)
+  expect(pidOf(ground.bus)).toBe(pid)
+  expect(agent.connection.isClosed()).toBe(false)
+  const newcomer = await joinHost(ground.bus, 'host-b')
+  expect(newcomer.connection.isClosed()).toBe(false)
+})
+
+/** The serial number of the certificate that a newcomer is shown. */
+async function readServedSerial(bus: Bus): Promise<string> {
+  const connected = Promise.withResolvers<string>()
+  const [address = ''] = bus.natsServers
+  const { hostname, port } = new URL(address.replace('tls:', 'https:'))
+  const socket = connectTcp({ host: hostname, port: Number(port) })
+  // NATS speaks first in the clear: its greeting comes before the handshake.
+  socket.once('data', () => {
+    const secured = connectTls({ socket, ca: bus.caCertificate }, () => {
+      connected.resolve(secured.getPeerCertificate().serialNumber)
+      secured.destroy()
+    })
+    secured.once('error', connected.reject)
+  })
+  socket.once('error', connected.reject)
+  return await connected.promise
+}

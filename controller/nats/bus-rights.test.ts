@@ -1,12 +1,15 @@
 /** What a thief can do with the credentials of one host: use that host's subjects, and nothing else. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { Kvm } from '@nats-io/kv'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { inboxPrefix, instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
 import { ensureEventStream } from '../control-plane/event-stream.ts'
 import { connectAgent, openTestBus, patientOptions, type TestAgent, type TestBus, waitFor } from './test-bus.ts'
+
+/** Each test starts servers of its own, on a machine that may have much else to do. */
+setDefaultTimeout(30_000)
 
 const thief = 'host-a'
 const victim = 'host-b'

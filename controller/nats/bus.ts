@@ -8,7 +8,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import { watchConnection } from '../control-plane/connection-watch.ts'
+import { sleep, watchConnection } from '../control-plane/connection-watch.ts'
 import { updateAccounts } from './account-update.ts'
 import { encodeAccountTokens, encodeAgentToken, encodeOperatorToken } from './accounts.ts'
 import { type Buckets, ensureBuckets } from './buckets.ts'
@@ -41,6 +41,8 @@ export interface BusSettings {
   readonly now?: () => number
   /** Another build of nats-server. */
   readonly program?: string
+  /** How often it is looked whether the server's certificate comes to its end; a day when left out. */
+  readonly renewalCheckMilliseconds?: number
 }
 
 export interface Bus {
@@ -77,7 +79,7 @@ export interface BusStatus extends NatsServerStatus {
   readonly isConnected: boolean
 }
 
-const certificateCheckMilliseconds = 24 * 3600 * 1000
+const renewalCheckMillisecondsDefault = 24 * 3600 * 1000
 
 /** @example const bus = await openBus({ stateFolder: '/var/lib/sluice', listen: '198.18.0.254:4222', logger }) */
 export async function openBus(settings: BusSettings): Promise<Bus> {
@@ -135,21 +137,17 @@ async function connectBus(settings: BusSettings, ground: Ground, server: NatsSer
   const { caCertificate, caFingerprint } = ground.certificates
   const address: BusAddress = { servers: [serverUrl(localAddress(ground.listen))], caCertificate }
   const tellAccounts = async () => updateAccounts(address, identity, await accountTokens())
-  // A server that was taken over learns here what its accounts are now.
-  await tellAccounts()
-  const connection = await connectController(address, identity, 'control')
-  const hostsConnection = await connectController(address, identity, 'hosts')
+  // One that was started by this very call has read in its configuration what its accounts are.
+  if (server.status().isAdopted) await tellAccounts()
+  const connect = (account: 'control' | 'hosts') => connectController(address, identity, account)
+  const [connection, hostsConnection] = await Promise.all([connect('control'), connect('hosts')])
   const watches = [connection, hostsConnection].map(watchConnection)
   const closeConnections = () => Promise.all([connection.close(), hostsConnection.close()])
   const buckets = await ensureBuckets({ control: connection, hosts: hostsConnection }).catch(async (cause: unknown) => {
     await closeConnections()
     throw cause
   })
-  const renewal = setInterval(() => {
-    renewCertificate(ground, server).catch((error: unknown) => {
-      settings.logger.error({ err: error }, "nats-server's certificate can't be renewed; it is tried again in a day")
-    })
-  }, certificateCheckMilliseconds)
+  const stopRenewal = keepCertificate(settings, ground, server)
 
   return {
     connection,
@@ -174,16 +172,32 @@ async function connectBus(settings: BusSettings, ground: Ground, server: NatsSer
       isConnected: watches.every((watch) => watch.isConnected()),
     }),
     async close() {
-      clearInterval(renewal)
+      await stopRenewal()
       await closeConnections()
       await server.close()
     },
   }
 }
 
-async function renewCertificate(ground: Ground, server: NatsServer): Promise<void> {
-  const { isRenewed } = await ground.ensureCertificates()
-  if (isRenewed) await server.reload()
+/** Renews the server's certificate in time, until the returned function is called. */
+function keepCertificate(settings: BusSettings, ground: Ground, server: NatsServer): () => Promise<void> {
+  const stopping = new AbortController()
+  const periodMilliseconds = settings.renewalCheckMilliseconds ?? renewalCheckMillisecondsDefault
+  const keeping = (async () => {
+    while (!stopping.signal.aborted) {
+      await sleep(periodMilliseconds, stopping.signal)
+      try {
+        const { isRenewed } = await ground.ensureCertificates()
+        if (isRenewed) await server.reload()
+      } catch (error) {
+        settings.logger.error({ err: error }, "nats-server's certificate can't be renewed; it is tried again")
+      }
+    }
+  })()
+  return async () => {
+    stopping.abort()
+    await keeping
+  }
 }
 
 function listOwnAddresses(): string[] {

@@ -1,11 +1,14 @@
 /** What a program with event credentials can do: read its own project's events, and nothing else. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { eventSubject } from '../control-plane/event-stream.ts'
 import type { BusCredentials } from './bus.ts'
 import { connectReader, openTestBus, type TestBus } from './test-bus.ts'
+
+/** Each test starts servers of its own, on a machine that may have much else to do. */
+setDefaultTimeout(30_000)
 
 const own = 'prj_0000000aaaaaaaaaaaaaaaaaa'
 const foreign = 'prj_0000000bbbbbbbbbbbbbbbbbb'
