@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { createTestWorld, type Json, type Reply, type TestWorld } from '../test/api/api-world.ts'
 import type { Kind } from './control-plane/store.ts'
 import * as objects from './objects.ts'
-import { createTestWorld, type Json, type Reply, type TestWorld } from './routes/test-world.ts'
 
 const balancer = {
   name: 'web',
@@ -130,8 +130,8 @@ describe('load balancers', () => {
       projectId: ground.projectId,
       networkId: ground.networkId,
     })
-    const created = await waitForEvent(world, 'load-balancer.created')
-    await world.reportActive(created)
+    await world.nextSubject('load-balancer.created')
+    await world.settle()
     expect(await creating).toMatchObject({ status: 201, body: { status: 'active' } } as object)
   })
 
@@ -655,20 +655,3 @@ describe('bad input is refused by its name, and changes nothing', () => {
 
 const postBalancer = ({ world, projectId, networkId }: Ground, fields: object) =>
   world.call('POST', '/v1/load-balancers', { ...balancer, projectId, networkId, ...fields })
-
-/** The subject of the next event of a type. */
-async function waitForEvent(world: TestWorld, type: string): Promise<string> {
-  const find = () => world.events.find((event) => event.type === type)?.subject
-  const known = find()
-  if (known !== undefined) return known
-  return new Promise((resolve) => {
-    const unsubscribe = world.context.store.subscribe(() => {
-      queueMicrotask(() => {
-        const subject = find()
-        if (subject === undefined) return
-        unsubscribe()
-        resolve(subject)
-      })
-    })
-  })
-}

@@ -9,6 +9,7 @@ import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
+import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
@@ -29,7 +30,7 @@ export interface AppOptions {
 export function createApp(options: AppOptions): Hono {
   const { context, services } = options
   const routes = createRoutes(options)
-  const routing: RoutingContext = { context, tokens: services.tokens, underWay: new Map() }
+  const routing: RoutingContext = { context, tokens: services.tokens, lock: createKeyedLock() }
   const app = new Hono()
   for (const route of routes) {
     app.on(route.method, toHonoPath(route.path), (c) => {

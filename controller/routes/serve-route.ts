@@ -10,6 +10,7 @@ import { type Outcome, type Problem, refuse, succeed } from '../contract/problem
 import { OutcomeUnknownError, StoreUnavailableError } from '../control-plane/store.ts'
 import type { Caller, ControllerContext, RequestInfo, Services } from '../services.ts'
 import { describeAnswer, describeProblem } from './answer.ts'
+import type { KeyedLock } from './keyed-lock.ts'
 import { parseIfMatch, parseJson, parseValue, parseWait, refuseParameter } from './parse.ts'
 import type { Answer, Call, Route } from './route.ts'
 import { continueTrace, type Trace } from './trace.ts'
@@ -19,7 +20,7 @@ export interface RoutingContext {
   readonly context: ControllerContext
   readonly tokens: Pick<Services['tokens'], 'authenticate'>
   /** Requests with an Idempotency-Key that are under way: a repetition waits for the first. */
-  readonly underWay: Map<string, Promise<unknown>>
+  readonly lock: KeyedLock
 }
 
 export interface Arrival {
@@ -202,10 +203,7 @@ async function answerOnce(
   if (!/^[\x21-\x7e]{1,255}$/.test(asked.key)) {
     return refuseParameter('Idempotency-Key', 'must be 1 to 255 visible ASCII characters', 'Send a new UUID.')
   }
-  const name = `${asked.caller.tokenId} ${asked.key}`
-  const before = routing.underWay.get(name)
-  const own = (async () => {
-    await before?.catch(() => undefined)
+  return routing.lock(`${asked.caller.tokenId} ${asked.key}`, async () => {
     const taken = await takeIdempotencyKey(routing.context, asked.caller, asked.key, asked.fingerprint)
     if (!taken.ok) return taken
     if (taken.value.answer !== null) return succeed(replay(taken.value.answer))
@@ -213,13 +211,7 @@ async function answerOnce(
     // A refusal has changed nothing, so its repetition may well be asked anew: only what was done is kept.
     if (outcome.ok && route.isSecret !== true) await keepAnswer(routing.context, taken.value, keep(outcome.value))
     return outcome
-  })()
-  routing.underWay.set(name, own)
-  try {
-    return await own
-  } finally {
-    if (routing.underWay.get(name) === own) routing.underWay.delete(name)
-  }
+  })
 }
 
 function keep({ status, body, headers = {}, version }: Answer) {

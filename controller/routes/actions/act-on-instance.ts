@@ -10,11 +10,18 @@ import {
 import { type LoadBalancer, type LoadBalancerCreate, loadBalancerCreateSchema } from '../../contract/load-balancer.ts'
 import { type Outcome, refuse, succeed } from '../../contract/problem.ts'
 import type { Project } from '../../contract/project.ts'
+import { loadBalancerKind } from '../../objects.ts'
 import { parseValue } from '../parse.ts'
 import { listAll } from '../status-routes.ts'
 import { type ActionCall, type ActionResult, findProject, parseInfo } from './act-on-project.ts'
 import { findOrCreateSubnet, findSubnet } from './subnets.ts'
-import { describeInstance, findDifference, translateCreate, translateUpdate } from './translate-instance.ts'
+import {
+  describeInstance,
+  findDifference,
+  type GivenMember,
+  translateCreate,
+  translateUpdate,
+} from './translate-instance.ts'
 
 /** Stands for the network while the rest of a balancer is checked, before there is one. */
 const anyNetworkId = `net_${'0'.repeat(25)}`
@@ -28,14 +35,25 @@ export async function createInstance(call: ActionCall, given: unknown): Promise<
   // All that can be told without a network is told before one is made.
   const wanted = translateChecked(info, project.value.id, anyNetworkId)
   if (!wanted.ok) return wanted
-  const known = await findByName(call, project.value.id, info.name)
+  return call.lock(project.value.id, () => createOnce(call, info, project.value, wanted.value))
+}
+
+async function createOnce(
+  call: ActionCall,
+  info: InstanceCreateInfo,
+  project: Project,
+  wanted: LoadBalancerCreate,
+): Promise<Outcome<ActionResult>> {
+  const known = await findByName(call, project.id, info.name)
   if (!known.ok) return known
-  if (known.value !== null) return answerRepetition(call, info, known.value, wanted.value)
-  const subnet = await findOrCreateSubnet(call.services, project.value.id, info.subnet, call.request)
+  if (known.value !== null) return answerRepetition(call, info, known.value, wanted)
+  const subnet = await findOrCreateSubnet(call.services, project.id, info.subnet, call.request)
   if (!subnet.ok) return subnet
-  const input = { ...wanted.value, networkId: subnet.value.networkId }
-  const created = await call.services.loadBalancers.create(input, call.request)
-  if (created.ok) return describeResult(call, project.value.name, created.value)
+  const created = await call.services.loadBalancers.create(
+    { ...wanted, networkId: subnet.value.networkId },
+    call.request,
+  )
+  if (created.ok) return describeResult(call, project.name, created.value)
   await subnet.value.undo()
   return created
 }
@@ -118,13 +136,16 @@ async function answerRepetition(
 ): Promise<Outcome<ActionResult>> {
   const subnet = await findSubnet(call.services, known.networkId, call.request)
   if (!subnet.ok) return subnet
-  const field = findDifference(info, known, wanted) ?? (subnet.value === info.subnet ? null : 'subnet')
+  const field =
+    findDifference(info, known, wanted, await readGiven(call, known.id)) ??
+    (subnet.value === info.subnet ? null : 'subnet')
   if (field === null && known.status !== 'deleting') return describeResult(call, info.project, known)
-  const message = field === null ? 'is being deleted' : `exists already, and differs in ${field}`
+  const what = field === null ? 'is being deleted' : `exists already, and differs in ${field}`
+  const message = field === null ? what : 'differs from what the instance of this name has'
   return refuse({
     code: 'name-taken',
     title: 'The name is taken',
-    detail: `The instance '${info.name}' ${message}.`,
+    detail: `The instance '${info.name}' ${what}.`,
     remedy: field === null ? 'Ask again when it is gone.' : 'Change it by the action update, or choose another name.',
     errors: [{ field: field ?? 'name', message }],
   })
@@ -137,15 +158,22 @@ async function describeResult(
 ): Promise<Outcome<ActionResult>> {
   const subnet = await findSubnet(call.services, balancer.networkId, call.request)
   if (!subnet.ok) return subnet
+  const names = { project, subnet: subnet.value }
   const reread = async (): Promise<Outcome<ActionResult>> => {
     const shown = await call.services.loadBalancers.show(balancer.id, call.request)
-    return shown.ok ? succeed({ info: describeInstance(shown.value, { project, subnet: subnet.value }) }) : shown
+    return shown.ok
+      ? succeed({ info: describeInstance(shown.value, names, await readGiven(call, balancer.id)) })
+      : shown
   }
   return succeed({
-    info: describeInstance(balancer, { project, subnet: subnet.value }),
+    info: describeInstance(balancer, names, await readGiven(call, balancer.id)),
     pending: { id: balancer.id, until: 'active', reread },
   })
 }
+
+/** What the view resolves is kept as it was asked for in the spec. */
+const readGiven = async (call: ActionCall, id: string): Promise<readonly GivenMember[]> =>
+  (await call.context.store.get(loadBalancerKind, id))?.value.members ?? []
 
 const refuseFixed = (field: string, value: string) =>
   refuseField(field, `is ${value}, and can not change`, 'Leave it out, or delete the instance and create it anew.')

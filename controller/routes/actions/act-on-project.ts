@@ -7,6 +7,7 @@ import { type Outcome, succeed } from '../../contract/problem.ts'
 import { type Project, quotaSchema } from '../../contract/project.ts'
 import { loadBalancerKind } from '../../objects.ts'
 import type { ControllerContext, RequestInfo, Services } from '../../services.ts'
+import type { KeyedLock } from '../keyed-lock.ts'
 import { parseValue } from '../parse.ts'
 import { listAll } from '../status-routes.ts'
 import { waitUntilSettled } from '../wait.ts'
@@ -27,6 +28,8 @@ export interface ActionCall {
   readonly services: Services
   readonly request: RequestInfo
   readonly signal: AbortSignal
+  /** By project: what finds or makes, and takes back what it made, is done by one at a time. */
+  readonly lock: KeyedLock
 }
 
 /** How long the deletion of a project waits for its last instances to be given up by their hosts. */

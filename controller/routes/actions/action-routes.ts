@@ -8,6 +8,7 @@ import { type ActionAnswer, actionAnswerSchema, actionRequestSchema } from '../.
 import { type Outcome, type Problem, succeed } from '../../contract/problem.ts'
 import { loadBalancerKind, loadBalancerStatusKind } from '../../objects.ts'
 import type { ControllerContext, Services } from '../../services.ts'
+import { createKeyedLock } from '../keyed-lock.ts'
 import { commonProblems, waitEntries } from '../noun-routes.ts'
 import { parseJson, parseValue, refuseParameter } from '../parse.ts'
 import { type Answer, type Call, defineRoute, type Route } from '../route.ts'
@@ -52,8 +53,8 @@ export function createActionRoutes(context: Pick<ControllerContext, 'store'>, se
     ],
     describeRefusal,
   } as const
-  const handle = (call: Call<{ readonly request?: string | undefined }, undefined>) =>
-    answerAction(context, services, call)
+  const means = { context, services, lock: createKeyedLock() }
+  const handle = (call: Call<{ readonly request?: string | undefined }, undefined>) => answerAction(means, call)
   return [
     defineRoute(
       {
@@ -81,8 +82,7 @@ export function createActionRoutes(context: Pick<ControllerContext, 'store'>, se
 }
 
 async function answerAction(
-  context: Pick<ControllerContext, 'store'>,
-  services: Services,
+  means: Pick<ActionCall, 'context' | 'services' | 'lock'>,
   call: Call<{ readonly request?: string | undefined }, undefined>,
 ): Promise<Outcome<Answer>> {
   const { request: asText } = call.query
@@ -93,7 +93,7 @@ async function answerAction(
   if (!json.ok) return json
   const asked = parseValue(actionRequestSchema, json.value, 'the request')
   if (!asked.ok) return asked
-  const own: ActionCall = { context, services, request: call.request, signal: call.signal }
+  const own: ActionCall = { ...means, request: call.request, signal: call.signal }
   const { action, type, info } = asked.value
   const result = await acts[type][action](own, info)
   return result.ok ? succeed(describeAnswer(asked.value, result.value)) : result
@@ -115,12 +115,15 @@ function describeAnswer(asked: Asked, result: ActionResult): Answer {
   }
 }
 
+/** Problems of which the field says more than the detail, which is in the words of REST. */
+const fieldCodes: readonly Problem['code'][] = ['invalid', 'malformed', 'not-found', 'quota-exceeded']
+
 /** What was asked for is said again as far as it can be read, so that whoever sent many knows which one failed. */
 function describeRefusal(problem: Problem, text: string, request: string | null): ActionAnswer {
   const asked = readAsked(request ?? text)
   const { detail, remedy, errors, code } = translateProblem(problem)
   const first = errors?.[0]
-  const error = first === undefined ? detail : `${first.field} ${first.message}`
+  const error = first !== undefined && fieldCodes.includes(code) ? `${first.field}: ${first.message}` : detail
   const names = Object.fromEntries(
     Object.entries(asked.info).filter(([field]) => ['name', 'project', 'user'].includes(field)),
   )

@@ -55,10 +55,14 @@ export function translateUpdate(info: InstanceUpdateInfo, trafficType: TrafficTy
   }
 }
 
+/** A member as it was asked for: without a port of its own where none was given. */
+export type GivenMember = Pick<LoadBalancer['members'][number], 'id' | 'port'>
+
 /** What `create` and `info` answer: the request's fields, and what became of it. */
 export function describeInstance(
   balancer: LoadBalancer,
   names: { readonly project: string; readonly subnet: string | null },
+  given: readonly GivenMember[],
 ): Record<string, unknown> {
   const { id, name, trafficType, members, healthCheck, autoScaling, url, vips, status } = balancer
   return {
@@ -67,7 +71,7 @@ export function describeInstance(
     traffic_type: trafficType,
     subnet: names.subnet,
     backend: {
-      entities: members.map(describeEntity),
+      entities: members.map((member) => describeEntity(member, given)),
       'health-check': describeHealthCheck(healthCheck),
       'auto-scaling': autoScaling,
     },
@@ -83,11 +87,11 @@ export function findDifference(
   info: InstanceCreateInfo,
   balancer: LoadBalancer,
   wanted: LoadBalancerCreate,
+  given: readonly GivenMember[],
 ): string | null {
   if (info.traffic_type !== balancer.trafficType) return 'traffic_type'
-  const entities = wanted.members.map((member) => describeTarget(member))
-  const known = balancer.members.map((member) => describeTarget(member))
-  if (!Bun.deepEquals(entities, known)) return 'backend.entities'
+  const known = balancer.members.map((member) => describeEntity(member, given))
+  if (!Bun.deepEquals(info.backend.entities, known)) return 'backend.entities'
   const check = describeHealthCheck(balancer.healthCheck)
   const wantedCheck = wanted.healthCheck === undefined ? check : describeHealthCheck(wanted.healthCheck)
   if (!Bun.deepEquals(check, wantedCheck)) return 'backend.health-check'
@@ -174,15 +178,8 @@ function describeHealthCheck(check: HealthCheck): Record<string, unknown> {
   }
 }
 
-type Target = {
-  readonly address?: string | null | undefined
-  readonly url?: string | null | undefined
-  readonly port?: number | null | undefined
+function describeEntity(member: LoadBalancer['members'][number], given: readonly GivenMember[]): string {
+  if (member.url !== null) return member.url
+  const { port } = given.find(({ id }) => id === member.id) ?? member
+  return `${member.address ?? member.machineId ?? ''}${port === null ? '' : `:${port}`}`
 }
-
-const describeEntity = (member: LoadBalancer['members'][number]): string =>
-  member.url ?? `${member.address ?? member.machineId ?? ''}${member.port === null ? '' : `:${member.port}`}`
-
-/** A view shows the address of a URL beside it. */
-const describeTarget = ({ address, url, port }: Target): string =>
-  typeof url === 'string' ? url : `${address ?? ''}:${port ?? ''}`
