@@ -29,7 +29,7 @@ export function describeStatus({ controller, store, hosts, loadBalancers }: Stat
             { heading: 'host', of: ({ name }) => name },
             { heading: 'status', of: ({ status }) => status },
           ],
-          hosts,
+          hosts.toSorted((one, other) => one.name.localeCompare(other.name, 'en', { numeric: true })),
         ),
     loadBalancers.length === 0
       ? 'no load balancers'

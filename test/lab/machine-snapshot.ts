@@ -1,7 +1,7 @@
 /** What there is on this machine that a lab could leave behind. Reads only. */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { diskRootDefault, stateRoot } from '../../lab/lab.ts'
+import { stateRoot } from '../../lab/lab.ts'
 
 export type MachineSnapshot = {
   readonly links: readonly string[]
@@ -33,8 +33,8 @@ export function snapshotMachine(): MachineSnapshot {
       .split('\n')
       .map((line) => line.split(' ').slice(3).join(' ')),
     processes: pids.map((pid) => readOr('', () => describe(pid))).filter((one) => one !== ''),
-    files: [stateRoot, diskRootDefault, process.env.SLUICE_LAB_DISKS ?? '', '/var/lib', '/etc', '/run'].flatMap(
-      (folder) => readOr<string[]>([], () => readdirSync(folder).map((entry) => `${folder}/${entry}`)).toSorted(),
+    files: [stateRoot, process.env.SLUICE_LAB_DISKS ?? '', '/var/lib', '/etc', '/run'].flatMap((folder) =>
+      readOr<string[]>([], () => readdirSync(folder).map((entry) => `${folder}/${entry}`)).toSorted(),
     ),
   }
 }
