@@ -59,11 +59,17 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
   let scannedAt = Number.NEGATIVE_INFINITY
   // Known from their start on, while a look into /proc could still find their parent's environment.
   const children = new Map<number, MarkedProcess>()
-  // The kernel tells of the end of children alone; those that an earlier agent started are looked after.
-  const lookingAfter = setInterval(() => {
-    for (const daemon of observed) if (!children.has(daemon.pid) && !isThere(daemon.pid)) onExit?.(daemon)
-  }, lookMilliseconds)
-  lookingAfter.unref()
+  // The kernel tells of the end of children alone; those that an earlier agent started are looked after, if there are any.
+  let lookingAfter: ReturnType<typeof setInterval> | undefined
+  const lookAfterAdopted = () => {
+    const adopted = observed.filter(({ pid }) => !children.has(pid))
+    clearInterval(lookingAfter)
+    if (adopted.length === 0) return
+    lookingAfter = setInterval(() => {
+      for (const daemon of adopted) if (!isThere(daemon.pid)) onExit?.(daemon)
+    }, lookMilliseconds)
+    lookingAfter.unref()
+  }
 
   const findAll = () => {
     const found = finder.find().filter(({ pid }) => !children.has(pid))
@@ -115,6 +121,7 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
       if (isScanDue || !observed.every((daemon) => daemon.namespaceInode !== 0 && isThere(daemon.pid))) {
         observed = firstProcesses(findAll()).map(observeMarkedDaemon)
         scannedAt = performance.now()
+        lookAfterAdopted()
       }
       return observed
     },

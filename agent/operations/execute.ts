@@ -90,7 +90,8 @@ async function executeSingle(
       const enter =
         operation.namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${operation.namespace}`, '--']
       const result = await run([...enter, ...operation.argv])
-      return result.exitCode === 0 ? undefined : `${operation.argv[0]}: ${(result.stderr || result.stdout).trim()}`
+      if (result.exitCode === 0) return undefined
+      return `${operation.argv[0]}: ${withoutNotices(result.stderr || result.stdout)}`
     }
     case 'haproxyCommand': {
       const answer = (await askHaproxy(operation.socket, operation.command)).trim()
@@ -102,4 +103,10 @@ async function executeSingle(
     default:
       return operation satisfies never
   }
+}
+
+/** haproxy begins with who it is, which would push the reason out of sight. */
+function withoutNotices(words: string): string {
+  const lines = words.split('\n').filter((line) => !line.startsWith('[NOTICE]'))
+  return lines.join('\n').trim()
 }

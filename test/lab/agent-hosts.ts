@@ -28,7 +28,10 @@ export interface TestHost {
   /** The agent's log lines. */
   log(): Record<string, unknown>[]
   report(): HostReport | undefined
-  /** A pass with an agent of its own that ends when everything has been tried. */
+  /**
+   * A pass with a fresh agent that ends when everything has been tried. A host has one agent at a time, so the one that
+   * runs is killed before and started again afterwards.
+   */
   runOnce(): Promise<{ report: HostReport; log: Record<string, unknown>[] }>
   agentPid(): number | undefined
 }
@@ -193,7 +196,10 @@ function createHost(root: Root, name: string, index: number, folder: string): Te
     log: () => parseLog(readOr('', () => readFileSync(logFile, 'utf8'))),
     report: () => readOr(undefined, () => JSON.parse(readFileSync(reportFile, 'utf8')) as HostReport),
     async runOnce() {
+      const wasRunning = this.agentPid() !== undefined
+      await this.killAgent()
       const stdout = await mustRun(root.enter, [...agentArgv, '--once'])
+      if (wasRunning) this.startAgent()
       const lines = parseLog(stdout)
       return { report: lines.at(-1) as unknown as HostReport, log: lines.slice(0, -1) }
     },
