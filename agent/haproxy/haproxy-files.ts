@@ -42,5 +42,5 @@ export function startHaproxy(instanceId: string, files: HaproxyFiles): Extract<O
 
 export const checkHaproxyConfig = (path: string): Operation => ({
   kind: 'checkConfig',
-  argv: ['haproxy', '-c', '-q', '-f', path],
+  argv: ['haproxy', '-c', '-f', path],
 })

@@ -56,6 +56,8 @@ export function balancerInstance(
 }
 
 export interface Load {
+  /** Resolves at the first answer. */
+  readonly answered: Promise<void>
   end(): Promise<HttpLoadResult>
 }
 
@@ -73,6 +75,28 @@ export interface BalancerLab {
   load(mode: 'steady' | 'probe', address: string, port?: number, connections?: number): Load
   onClient(...argv: readonly string[]): Promise<string>
   stop(): Promise<void>
+}
+
+function followLoad(child: Bun.Subprocess<'ignore', 'pipe', 'inherit'>): Load {
+  let text = ''
+  const start = Promise.withResolvers<void>()
+  const read = async () => {
+    const decoder = new TextDecoder()
+    for await (const chunk of child.stdout) {
+      text += decoder.decode(chunk, { stream: true })
+      if (text.includes('\n')) start.resolve()
+    }
+  }
+  const ended = read()
+  return {
+    answered: start.promise,
+    async end() {
+      child.kill('SIGTERM')
+      await ended
+      await child.exited
+      return JSON.parse(text.trim().split('\n').at(-1) ?? '') as HttpLoadResult
+    },
+  }
 }
 
 export const instanceOn = (host: TestHost) => testId('ins', host.name === 'north' ? 1 : 2)
@@ -134,14 +158,7 @@ export async function startBalancerLab(): Promise<BalancerLab> {
         String(port),
         String(connections),
       )
-      return {
-        async end() {
-          child.kill('SIGTERM')
-          const text = await new Response(child.stdout).text()
-          await child.exited
-          return JSON.parse(text) as HttpLoadResult
-        },
-      }
+      return followLoad(child)
     },
     onClient: (...argv) => hosts.onSegments(...argv),
     stop: () => hosts.stop(),

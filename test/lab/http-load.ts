@@ -1,6 +1,7 @@
 /**
  * A client that asks for the same page over and over and counts strictly: a request that was sent and not answered whole is
- * a failure, nothing is tried again. Ends on SIGTERM with one line of JSON, an HttpLoadResult.
+ * a failure, nothing is tried again. Prints a line at its first answer, and ends on SIGTERM with one of JSON, an
+ * HttpLoadResult.
  *   bun http-load.ts <steady|probe> <address> <port> <connections>
  * `steady` keeps its connections; `probe` makes one for each request and gives it up after 100 ms, to measure gaps.
  */
@@ -63,6 +64,7 @@ function ask(socket: Socket, timeoutMilliseconds: number): Promise<string> {
       const answer = parseAnswer(text)
       if (answer === undefined) return
       end(() => {
+        if (answer.isLast) socket.destroy()
         if (answer.status === 200) resolve(answer.body.split(/\s/)[0] ?? '')
         else reject(new Error(`status ${answer.status}`))
       })
@@ -71,13 +73,25 @@ function ask(socket: Socket, timeoutMilliseconds: number): Promise<string> {
   })
 }
 
-function parseAnswer(text: string): { status: number; body: string } | undefined {
+interface Answer {
+  readonly status: number
+  readonly body: string
+  /** The server has said that it will close. */
+  readonly isLast: boolean
+}
+
+function parseAnswer(text: string): Answer | undefined {
   const headEnd = text.indexOf('\r\n\r\n')
   if (headEnd === -1) return undefined
   const head = text.slice(0, headEnd)
   const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0)
   const body = text.slice(headEnd + 4)
-  return body.length < length ? undefined : { status: Number(head.slice(9, 12)), body: body.slice(0, length) }
+  if (body.length < length) return undefined
+  return {
+    status: Number(head.slice(9, 12)),
+    body: body.slice(0, length),
+    isLast: /^connection: close$/im.test(head),
+  }
 }
 
 async function askOnce(socket: Socket, timeoutMilliseconds: number): Promise<boolean> {
@@ -89,6 +103,7 @@ async function askOnce(socket: Socket, timeoutMilliseconds: number): Promise<boo
     const at = performance.now()
     counts.slowestMilliseconds = Math.max(counts.slowestMilliseconds, at - startedAt)
     counts.longestGapMilliseconds = Math.max(counts.longestGapMilliseconds, at - (lastAnswerAt ?? at))
+    if (lastAnswerAt === undefined) process.stdout.write('answered\n')
     lastAnswerAt = at
     return true
   } catch (error) {
