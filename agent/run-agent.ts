@@ -135,7 +135,7 @@ function followKernel(observer: KernelObserver, wake: () => void): () => void {
       const event = parseKernelEvent(line)
       if (event !== undefined && markEvent(observer, event)) wakeSoon()
     },
-    onStart: () => {
+    onMissed: () => {
       observer.markAll()
       wakeSoon()
     },

@@ -16,6 +16,8 @@ const prefixLengthSchema = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxV
 const secondsSchema = v.pipe(v.number(), v.minValue(0))
 /** Names of hosts and machines: one DNS label. */
 export const hostNameSchema = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
+/** Such labels with dots between them. It is written into configs, so it must be nothing else. */
+const domainSchema = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/))
 
 /** What every object carries: an agent refuses a generation older than the one it has. */
 const objectEntries = {
@@ -44,7 +46,7 @@ export const networkSchema = v.object({
   /** The anycast gateway's, the same on every host. */
   gatewayMac: macSchema,
   /** The DNS domain of its machines' names. */
-  domain: v.string(),
+  domain: domainSchema,
   shards: v.array(v.object({ id: idSchema, cidr: cidrSchema, gateway: ipv4Schema })),
   /** The other hosts that have a member: what head-end replication sends broadcasts to. */
   peers: v.array(v.object({ host: hostNameSchema, underlayAddress: ipv4Schema })),

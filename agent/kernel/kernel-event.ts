@@ -9,8 +9,11 @@ export interface KernelEvent {
   readonly onlyIfNeighbour?: string
 }
 
+/** With room for a swarm: what does not fit is lost, and told of on the error output. */
 export const monitorArgv = [
   'ip',
+  '-rcvbuf',
+  '4194304',
   '-oneline',
   'monitor',
   'link',

@@ -3,27 +3,20 @@
 export interface FollowOptions {
   readonly argv: readonly string[]
   readonly onLine: (line: string) => void
-  /** Called at each start: what happened before it has been missed. */
-  readonly onStart: () => void
+  /** Called at each start and whenever the program complains: something may have been missed. */
+  readonly onMissed: () => void
   readonly pauseMilliseconds?: number
 }
 
 /** Returns what ends it for good. */
-export function followCommand({ argv, onLine, onStart, pauseMilliseconds = 200 }: FollowOptions): () => void {
+export function followCommand({ argv, onLine, onMissed, pauseMilliseconds = 200 }: FollowOptions): () => void {
   let isStopped = false
-  let child: Bun.Subprocess<'ignore', 'pipe', 'ignore'> | undefined
+  let child: Bun.Subprocess<'ignore', 'pipe', 'pipe'> | undefined
 
   const runOnce = async () => {
-    child = Bun.spawn([...argv], { stdin: 'ignore', stdout: 'pipe', stderr: 'ignore' })
-    onStart()
-    const decoder = new TextDecoder()
-    let rest = ''
-    for await (const chunk of child.stdout) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) onLine(line)
-    }
-    await child.exited
+    child = Bun.spawn([...argv], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+    onMissed()
+    await Promise.all([readLines(child.stdout, onLine), readLines(child.stderr, onMissed), child.exited])
   }
   const run = async () => {
     while (!isStopped) {
@@ -35,5 +28,15 @@ export function followCommand({ argv, onLine, onStart, pauseMilliseconds = 200 }
   return () => {
     isStopped = true
     child?.kill()
+  }
+}
+
+async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine(line)
   }
 }
