@@ -247,7 +247,7 @@ function historyRoute<V extends NounView, C, U, D extends NounView, X extends ob
   const description = {
     ...base,
     path: `${base.path}/history`,
-    operationId: `show${noun.typeName}History`,
+    operationId: base.operationId.replace(noun.typeName, `${noun.typeName}History`),
     description: 'The last versions of its spec that are kept, oldest first; also after it was deleted.',
     answers: [{ status: 200, description: 'Its versions', schema: historySchema }],
     problems: [...commonProblems, 'not-found'],
