@@ -22,6 +22,8 @@ export type Noun<View> = Reference & {
     /** False where the API makes a name when none is given. */
     readonly isNameRequired?: boolean
     readonly aliases?: readonly string[]
+    /** Fills in what follows from the rest. */
+    readonly complete?: (body: Record<string, unknown>) => Record<string, unknown>
     /** What is printed besides the object: secrets that are shown once. */
     readonly describe?: (answer: unknown, api: Api) => string
   }
@@ -134,7 +136,8 @@ function createVerb<View>(noun: Noun<View>, connect: Connect): Command[] {
   wholeBodyOption(command).option('--idempotency-key <key>', 'the same for every repetition of this request')
   command.action(async (name: string | undefined, options: Options) => {
     const api = connect()
-    const body = await buildBody(api, create.fields, options)
+    const given = await buildBody(api, create.fields, options)
+    const body = create.complete === undefined ? given : create.complete(given)
     const key = options.idempotencyKey
     const answer = await api.call({
       method: 'POST',

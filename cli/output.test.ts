@@ -28,6 +28,18 @@ describe('a table', () => {
   })
 })
 
+test('an id is cut last', () => {
+  const id = 'lb_0b75xc701m7yzqbv1fgyttfh2'
+  const printed = table(['name', 'more', 'id'], [['n'.repeat(60), 'm'.repeat(60), id]])
+  expect(printed).toContain(id)
+  expect(printed).toContain('…')
+})
+
+test('a list that is too wide for a table is a block for each', () => {
+  const text = describeObject({ conditions: [{ type: 'ready', message: 'm'.repeat(90) }] })
+  expect(text).toBe(`conditions:\n  - type     ready\n    message  ${'m'.repeat(90)}`)
+})
+
 test('an object is a field a line, with lists of objects below', () => {
   const text = describeObject({
     id: 'lb_1',

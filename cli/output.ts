@@ -2,15 +2,17 @@
 
 const columnsMaximum = 80
 const gap = '  '
+/** A column cut to less says nothing. */
+const cutMinimum = 5
 
 /**
- * Rows under their headings, columns as wide as what is in them; what passes the last column's share of 80 is cut with
- * an ellipsis. Ends without a newline.
+ * Rows under their headings, columns as wide as what is in them. Where that is more than 80 in all, the widest columns
+ * are cut with an ellipsis, an id last, since half an id is of no use. Ends without a newline.
  */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings.map((heading) => heading.toUpperCase()), ...rows]
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
-  narrow(widths)
+  narrow(widths, headings)
   return lines
     .map((line) =>
       widths
@@ -22,14 +24,17 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
 }
 
 /** Takes from the widest column until all fit. */
-function narrow(widths: number[]): void {
-  let excess = widths.reduce((sum, width) => sum + width, 0) + gap.length * (widths.length - 1) - columnsMaximum
-  while (excess > 0) {
-    const widest = widths.indexOf(Math.max(...widths))
+function narrow(widths: number[], headings: readonly string[]): void {
+  for (let excess = widthOf(widths) - columnsMaximum; excess > 0; excess--) {
+    const mayBeCut = widths.map((width, column) => (headings[column] === 'id' ? 0 : width))
+    const most = Math.max(...mayBeCut)
+    const widest = most > cutMinimum ? mayBeCut.indexOf(most) : widths.indexOf(Math.max(...widths))
     widths[widest] = (widths[widest] ?? 0) - 1
-    excess--
   }
 }
+
+const widthOf = (widths: readonly number[]) =>
+  widths.reduce((sum, width) => sum + width, 0) + gap.length * (widths.length - 1)
 
 const cut = (text: string, width: number) => (text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`)
 
@@ -59,14 +64,18 @@ function flatten(value: object, prefix: string): [string, unknown][] {
   )
 }
 
+/** A table where it fits without a cut; else a block for each. */
 function tableOfObjects(rows: readonly Row[]): string {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((key) =>
     rows.some((row) => row[key] !== null),
   )
-  return table(
-    keys,
-    rows.map((row) => keys.map((key) => plain(row[key]))),
-  )
+  const cells = rows.map((row) => keys.map((key) => plain(row[key])))
+  const widths = keys.map((key, column) => Math.max(key.length, ...cells.map((line) => (line[column] ?? '').length)))
+  if (widthOf(widths) + gap.length <= columnsMaximum) return table(keys, cells)
+  const keyWidth = Math.max(...keys.map((key) => key.length))
+  const block = (line: readonly string[]) =>
+    line.map((cell, column) => `${column === 0 ? '- ' : gap}${(keys[column] ?? '').padEnd(keyWidth)}${gap}${cell}`)
+  return cells.flatMap(block).join('\n')
 }
 
 function plain(value: unknown): string {

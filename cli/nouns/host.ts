@@ -42,11 +42,13 @@ export const hostNoun: Noun<Host> = {
   },
 }
 
+/** The token alone on its line. From another machine a controller on loopback has another address. */
 function describeJoin(answer: unknown, api: Api): string {
+  const url = /\/\/(127\.|localhost|\[::1\])/.test(api.address) ? 'CONTROLLER-URL' : api.address
   const { joinToken, joinTokenExpiresAt } = v.parse(hostCreatedSchema, answer)
   return [
     joinToken,
     `It is for one use, until ${joinTokenExpiresAt}. On the host:`,
-    `  sluice-agent join ${api.address} ${joinToken} --uplink DEVICE --underlay DEVICE`,
+    `  sluice-agent join ${url} TOKEN --uplink DEVICE --underlay DEVICE`,
   ].join('\n')
 }

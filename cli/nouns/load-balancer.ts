@@ -86,7 +86,7 @@ export const loadBalancerNoun: Noun<LoadBalancer> = {
     { heading: 'name', of: ({ name }) => name },
     { heading: 'status', of: ({ status }) => status },
     { heading: 'type', of: ({ trafficType }) => trafficType },
-    { heading: 'vips', of: ({ vips }) => vips.join(', ') },
+    { heading: 'vips', of: ({ vips }) => firstAndHowManyMore(vips) },
     { heading: 'members', of: ({ members }) => healthyOfAll(members) },
     { heading: 'id', of: ({ id }) => id },
   ],
@@ -103,11 +103,22 @@ export const loadBalancerNoun: Noun<LoadBalancer> = {
       { flags: '--type <http|tcp>', description: 'its traffic', field: 'trafficType', parse: text, isRequired: true },
       ...shared,
     ],
+    complete: completeHealthCheck,
   },
   update: {
     fields: [{ flags: '--new-name <name>', description: 'its new name', field: 'name', parse: text }, ...shared],
   },
 }
+
+/** A health check that says nothing of its protocol checks the traffic that is balanced. */
+function completeHealthCheck(body: Record<string, unknown>): Record<string, unknown> {
+  const { healthCheck, trafficType } = body
+  if (typeof healthCheck !== 'object' || healthCheck === null) return body
+  return { ...body, healthCheck: { protocol: trafficType, ...healthCheck } }
+}
+
+const firstAndHowManyMore = ([first = '-', ...more]: readonly string[]) =>
+  more.length === 0 ? first : `${first} +${more.length}`
 
 export function healthyOfAll(members: readonly { readonly status: string }[]): string {
   return `${members.filter(({ status }) => status === 'healthy').length}/${members.length}`
