@@ -202,9 +202,7 @@ describe('events and status', () => {
     const active = status.hosts.filter((host) => host.status === 'active').map(({ name }) => name)
     expect(active.toSorted()).toEqual(['host-1', 'host-2'])
     const printed = await must('status')
-    expect(printed).toMatch(/HOST +STATUS
-host-1 +active
-host-2 +active/)
+    expect(printed).toMatch(/HOST +STATUS\nhost-1 +active\nhost-2 +active/)
     expect(width(printed)).toBeLessThanOrEqual(80)
   })
 
