@@ -16,6 +16,7 @@ import {
   machineKind,
 } from '../objects.ts'
 import { mergeMembers } from '../observed/merge-members.ts'
+import { findInstanceReport } from '../observed/report-index.ts'
 import type { ControllerContext } from '../services.ts'
 import { endpointOf } from './members.ts'
 
@@ -38,7 +39,8 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
 
   function reportOf({ id, value }: StoredObject<InstanceValue>) {
     const host = hosts.get(value.hostId)?.value.name
-    return host === undefined ? undefined : observed.get(host)?.report.instances.find((report) => report.id === id)
+    const report = host === undefined ? undefined : observed.get(host)?.report
+    return report === undefined ? undefined : findInstanceReport(report, id)
   }
 
   function viewInstance(instance: StoredObject<InstanceValue>): LoadBalancer['instances'][number] {

@@ -6,6 +6,16 @@
  * @example macAddressOf('mch_…') // '06:1f:…'
  */
 export function macAddressOf(id: string, ...words: readonly string[]): string {
-  const digest = new Bun.CryptoHasher('sha256').update([id, ...words].join(' ')).digest()
-  return ['06', ...[...digest.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
+  const text = [id, ...words].join(' ')
+  const known = recent.get(text)
+  if (known !== undefined) return known
+  const digest = new Bun.CryptoHasher('sha256').update(text).digest('hex')
+  const address = `06:${digest.slice(0, 10).replace(/..(?!$)/g, '$&:')}`
+  if (recent.size >= recentMaximum) recent.clear()
+  recent.set(text, address)
+  return address
 }
+
+/** Every host's statement asks for the same addresses, again with each change. */
+const recent = new Map<string, string>()
+const recentMaximum = 20_000

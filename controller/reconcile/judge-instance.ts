@@ -3,6 +3,7 @@
 import type { InstanceReport } from '../../agent/contract/host-report.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import type { InstanceStatusValue, InstanceValue } from '../objects.ts'
+import { findInstanceReport } from '../observed/report-index.ts'
 import { type ConditionDraft, stampConditions } from './conditions.ts'
 import type { Hearing } from './judge-hosts.ts'
 import { describeLeaving } from './judge-machine.ts'
@@ -35,7 +36,7 @@ export interface JudgedInstance {
 export function judgeInstance(evidence: InstanceEvidence): JudgedInstance {
   const { instance, hearing, generation, now } = evidence
   const before = evidence.before ?? { status: 'provisioning', conditions: [], observedGeneration: 0 }
-  const report = hearing.kind === 'heard' ? hearing.report.instances.find(({ id }) => id === instance.id) : undefined
+  const report = hearing.kind === 'heard' ? findInstanceReport(hearing.report, instance.id) : undefined
   const isAnswered =
     hearing.kind === 'heard' &&
     report !== undefined &&

@@ -2,6 +2,7 @@
 
 import type { StoredObject } from '../control-plane/store.ts'
 import type { MachineStatusValue, MachineValue } from '../objects.ts'
+import { findMachineReport } from '../observed/report-index.ts'
 import { type ConditionDraft, stampConditions } from './conditions.ts'
 import type { Hearing } from './judge-hosts.ts'
 
@@ -50,7 +51,7 @@ function decide(evidence: MachineEvidence, before: MachineStatusValue): Verdict 
     default:
       return hearing satisfies never
   }
-  const report = hearing.report.machines.find(({ id }) => id === machine.id)
+  const report = findMachineReport(hearing.report, machine.id)
   const isCurrent =
     report !== undefined &&
     generation !== undefined &&

@@ -9,6 +9,7 @@ import { listHostCandidates } from '../load-balancing/host-candidates.ts'
 import { placeInstances } from '../load-balancing/place-instances.ts'
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import type { InstanceValue, LoadBalancerValue } from '../objects.ts'
+import { findInstanceReport, findMachineReport } from '../observed/report-index.ts'
 import { type JudgedHost, judgeHosts, type Observed } from './judge-hosts.ts'
 import type { ReconcileOperation } from './operation.ts'
 import { planStatuses } from './plan-statuses.ts'
@@ -188,5 +189,6 @@ export function isGivenUp(view: TurnView, hostId: string, id: string, list: 'mac
   if (published === undefined) return true
   if (published[list].some((object) => object.id === id) || host.hearing.kind !== 'heard') return false
   const { report } = host.hearing
-  return report.generation >= published.generation && !report[list].some((object) => object.id === id)
+  const isListed = list === 'machines' ? findMachineReport(report, id) : findInstanceReport(report, id)
+  return report.generation >= published.generation && isListed === undefined
 }

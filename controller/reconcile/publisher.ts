@@ -9,6 +9,8 @@ import type { InstructionsBus, PublishedInstructions } from './instructions-bus.
 export interface Publisher {
   /** By host name; complete for the hosts that `load` was asked for. */
   readonly published: ReadonlyMap<string, HostInstructions>
+  /** True when what is published for these is known: then nothing needs to be loaded. */
+  knows(hosts: readonly string[]): boolean
   /** Reads what is not known yet of these hosts, and at the first call of all others that have a statement. */
   load(hosts: Iterable<string>): Promise<void>
   /** False: another controller published meanwhile; what it wrote is read before the next plan. */
@@ -28,6 +30,7 @@ export function createPublisher(bus: InstructionsBus): Publisher {
 
   return {
     published,
+    knows: (hosts) => hasListed && hosts.every((host) => revisions.has(host)),
 
     async load(hosts) {
       const wanted = new Set(hosts)

@@ -3,7 +3,6 @@
  * went wrong is in its report, and the next turn is the retry.
  */
 
-import { hostKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import {
   type ApplyContext,
@@ -12,8 +11,10 @@ import {
   groupStatuses,
   recordStatuses,
 } from './apply-operation.ts'
+import { judgeHosts } from './judge-hosts.ts'
 import { describeOperation, type ReconcileOperation } from './operation.ts'
 import { planReconcile } from './plan-reconcile.ts'
+import { type Sight, seesTheSame } from './quiet.ts'
 import { type HostContent, renderAllHosts } from './render-host-instructions.ts'
 import { readSnapshot, rendersTheSame, type Snapshot } from './snapshot.ts'
 
@@ -34,6 +35,9 @@ const parallelMaximum = 24
 export function createReconciler(context: ReconcilerContext): Reconciler {
   let rendered: { readonly snapshot: Snapshot; readonly contents: ReadonlyMap<string, HostContent> } | null = null
 
+  /** What the last turn saw when there was nothing to do. */
+  let atRest: Sight | null = null
+
   /** Reports wake a turn far more often than the desired state changes: what says the same is not rendered again. */
   function render(snapshot: Snapshot): ReadonlyMap<string, HostContent> {
     if (rendered === null || !rendersTheSame(rendered.snapshot, snapshot)) {
@@ -44,10 +48,19 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
 
   async function plan(): Promise<readonly ReconcileOperation[]> {
     const { store, publisher, observed } = context
-    await publisher.load(store.snapshot(hostKind).map(({ value }) => value.name))
-    const snapshot = readSnapshot(store)
-    const { published } = publisher
-    return planReconcile({ snapshot, contents: render(snapshot), published, observed, now: context.now() })
+    let snapshot = readSnapshot(store)
+    // Read again after each wait: a host may have come meanwhile.
+    while (!publisher.knows(listHostNames(snapshot))) {
+      await publisher.load(listHostNames(snapshot))
+      snapshot = readSnapshot(store)
+    }
+    const published = new Map(publisher.published)
+    const input = { snapshot, contents: render(snapshot), published, observed, now: context.now() }
+    const sight = { input, hosts: judgeHosts(snapshot, observed, input.now) }
+    if (atRest !== null && seesTheSame(atRest, sight)) return []
+    const operations = planReconcile(input)
+    atRest = operations.length === 0 ? sight : null
+    return operations
   }
 
   async function apply(operations: readonly ReconcileOperation[]): Promise<TurnReport> {
@@ -79,6 +92,8 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
     },
   }
 }
+
+const listHostNames = ({ hosts }: Snapshot) => [...hosts.values()].map(({ value }) => value.name)
 
 /** In their order, so many at a time; one that throws has failed, and keeps no other from being done. */
 async function runAll(runs: readonly (() => Promise<ApplyOutcome>)[]): Promise<readonly ApplyOutcome[]> {

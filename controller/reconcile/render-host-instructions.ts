@@ -177,7 +177,46 @@ function renderMachine(rack: Rack, machine: StoredObject<MachineValue>): Ungener
   }
 }
 
+/** By instance, what it was rendered from, and to: balancers are many, and a change concerns few of them. */
+const renderedInstances = new WeakMap<
+  StoredObject<InstanceValue>,
+  { readonly sources: readonly unknown[]; readonly instructions: Ungenerated<InstanceInstructions> }
+>()
+
 function renderInstance(
+  rack: Rack,
+  instance: StoredObject<InstanceValue>,
+  loadBalancer: StoredObject<LoadBalancerValue>,
+): Ungenerated<InstanceInstructions> {
+  const sources = listSources(rack, instance, loadBalancer)
+  const known = renderedInstances.get(instance)
+  if (known?.sources.length === sources.length && known.sources.every((source, i) => source === sources[i])) {
+    return known.instructions
+  }
+  const instructions = renderInstanceAnew(rack, instance, loadBalancer)
+  renderedInstances.set(instance, { sources, instructions })
+  return instructions
+}
+
+/** Everything that an instance's instructions are made of; what is stored is never changed in place. */
+function listSources(
+  rack: Rack,
+  instance: StoredObject<InstanceValue>,
+  loadBalancer: StoredObject<LoadBalancerValue>,
+): readonly unknown[] {
+  const slots = rack.snapshot.slots.get(loadBalancer.id)
+  return [
+    rack.settings,
+    loadBalancer,
+    slots,
+    largestInstanceCount(rack, loadBalancer.id),
+    ...(slots?.value.slots ?? []).map(({ instanceId }) => rack.snapshot.instances.get(instanceId ?? '')),
+    ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
+    ...(rack.shardsOf.get(instance.value.networkId) ?? []),
+  ]
+}
+
+function renderInstanceAnew(
   rack: Rack,
   instance: StoredObject<InstanceValue>,
   loadBalancer: StoredObject<LoadBalancerValue>,
@@ -248,7 +287,7 @@ function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): Instance
 }
 
 /** The count of the fullest host of a balancer: all its instances must keep one interval. */
-function largestInstanceCount(rack: Rack, loadBalancerId: string): number {
+function largestInstanceCount(rack: Pick<Rack, 'snapshot' | 'instancesOn'>, loadBalancerId: string): number {
   const slots = rack.snapshot.slots.get(loadBalancerId)?.value.slots ?? []
   const counts = slots.map(({ instanceId }) => {
     const hostId = instanceId === null ? undefined : rack.snapshot.instances.get(instanceId)?.value.hostId

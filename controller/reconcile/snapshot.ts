@@ -31,6 +31,7 @@ import {
   shardKind,
   shardOccupancyKind,
 } from '../objects.ts'
+import { hasSameEntries } from './quiet.ts'
 
 type ById<Value> = ReadonlyMap<string, StoredObject<Value>>
 
@@ -71,13 +72,7 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
 
 /** True when host instructions made of either are the same: every object that they are made of is the very same. */
 export function rendersTheSame(a: Snapshot, b: Snapshot): boolean {
-  return renderedParts.every((part) => {
-    const before: ById<unknown> = a[part]
-    const after: ById<unknown> = b[part]
-    if (before.size !== after.size) return false
-    for (const [id, object] of before) if (after.get(id) !== object) return false
-    return true
-  })
+  return renderedParts.every((part) => hasSameEntries<unknown>(a[part], b[part]))
 }
 
 const renderedParts = [
