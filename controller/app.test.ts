@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createTestWorld, type Json, type Reply, type TestWorld } from '../test/api/api-world.ts'
+import { admitAdminBearer } from './access/tokens.ts'
 import type { Kind } from './control-plane/store.ts'
 import * as objects from './objects.ts'
 
@@ -245,6 +246,16 @@ describe('tokens', () => {
       401,
       'unauthenticated',
     )
+  })
+
+  test('the first of an admin stays deleted when the controller starts again', async () => {
+    const { world } = await createGround()
+    const me = await world.call('GET', '/v1/me')
+    const { token } = await world.create('/v1/tokens', { name: 'second admin' })
+    const second = { token: String(token) }
+    expect((await world.call('DELETE', `/v1/tokens/${me.body.tokenId}`, undefined, second)).status).toBe(204)
+    expect(await admitAdminBearer(world.context, world.admin)).toEqual({ ok: true, value: null })
+    expectProblem(await world.call('GET', '/v1/me'), 401, 'unauthenticated')
   })
 
   test('the last of an admin can not be deleted', async () => {

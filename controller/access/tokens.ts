@@ -72,12 +72,15 @@ export function createBearer(context: Pick<ControllerContext, 'now' | 'random'>)
 
 /**
  * Makes an admin's bearer valid, made by `createBearer` and kept outside the store. Idempotent: called at each start.
+ * Null: an admin has deleted it since, and it stays so.
  * @example await admitAdminBearer(context, (await readAdminToken()) ?? (await writeAdminToken(createBearer(context))))
  */
-export async function admitAdminBearer(context: ControllerContext, bearer: string): Promise<Outcome<Token>> {
+export async function admitAdminBearer(context: ControllerContext, bearer: string): Promise<Outcome<Token | null>> {
   const parsed = parseBearer(bearer)
   if (parsed === null) return refuseField('token', 'is not of the form slt_…', 'Remove it, and a new one is made.')
   const { id } = parsed
+  const known = await context.store.getOrTombstone(tokenKind, id)
+  if (known !== null && known.value === null) return succeed(null)
   const value: TokenValue = {
     name: `first admin ${id.slice(-6)}`,
     scope: 'admin',

@@ -1,5 +1,6 @@
 /** Reads the events that are kept, as a list that ends. It reads the stream EVENTS and touches nothing else. */
 
+import { jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { CloudEvent } from './cloud-event.ts'
 import { eventStream, eventSubjects, messageIdHeader } from './event-stream.ts'
@@ -26,18 +27,29 @@ export interface EventList {
 /** How much the clock that an event's id was made by may be ahead of the server's. */
 const clockSkewMilliseconds = 60_000
 
+/** The newest events are looked for among so many: a week's events may be a gigabyte. */
+const lookedThroughMaximum = 10_000
+const emptyList: EventList = { items: [], next: null }
+
 export async function listEvents(options: ListEventsOptions): Promise<EventList> {
   const { afterId } = options
   const all: FollowStart = { kind: 'sequence', sequence: 1 }
-  if (afterId === undefined) return (await readKept(options, all, undefined)) ?? { items: [], next: null }
+  if (afterId === undefined) return (await readKept(options, await findNewest(options), undefined)) ?? emptyList
   const time = timeOfId(afterId)
   const likely: FollowStart = time === null ? all : { kind: 'time', time: new Date(time - clockSkewMilliseconds) }
   // One that is not kept any more has all that are kept come out: better twice than never.
   return (
     (await readKept(options, likely, afterId)) ??
     (await readKept(options, all, afterId)) ??
-    (await readKept(options, all, '')) ?? { items: [], next: null }
+    (await readKept(options, all, '')) ??
+    emptyList
   )
+}
+
+async function findNewest({ connection }: ListEventsOptions): Promise<FollowStart> {
+  const manager = await jetstreamManager(connection, { checkAPI: false })
+  const { state } = await manager.streams.info(eventStream)
+  return { kind: 'sequence', sequence: Math.max(1, state.last_seq - lookedThroughMaximum + 1) }
 }
 
 /** Null: the event `afterId` is not there. An empty one is before all others. */
