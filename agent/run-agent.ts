@@ -142,7 +142,10 @@ function followKernel(observer: KernelObserver, wake: () => void): () => void {
   })
   // A namespace that loses its name makes no event in the kernel.
   ensureFolder(namespaceFolder)
-  const watcher = watch(namespaceFolder, wakeSoon)
+  const watcher = watch(namespaceFolder, () => {
+    observer.mark('names')
+    wakeSoon()
+  })
   return () => {
     stopFollowing()
     watcher.close()

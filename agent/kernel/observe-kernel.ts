@@ -21,8 +21,11 @@ import {
   parseSysctls,
 } from './observed-kernel.ts'
 
-/** A part of the kernel that is read as one: the host's own links, its forwarding tables, our rules, or a namespace. */
-export type KernelPart = 'links' | 'forwarding' | 'ruleSet' | { readonly namespace: string }
+/**
+ * A part of the kernel that is read as one: which namespaces there are, the host's own links, its forwarding tables, our
+ * rules, or what is in a namespace.
+ */
+export type KernelPart = 'names' | 'links' | 'forwarding' | 'ruleSet' | { readonly namespace: string }
 
 export interface KernelObserver {
   /** Reads what has been marked; gives the same object where nothing was. `sysctlNames`: which parameters matter, by namespace. */
@@ -31,7 +34,7 @@ export interface KernelObserver {
   markAll(): void
   /** Marks the next part of the slow round, so that a change that nobody has told of is seen in the end. */
   markNext(): void
-  /** The namespaces of ours and their inodes as they are at this moment. */
+  /** The namespaces of ours and their inodes, as of the last mark. */
   namespaceInodes(): ReadonlyMap<string, number>
   /** Whether this address was a permanent neighbour there when it was read last. */
   hasNeighbour(namespace: string, address: string): boolean
@@ -50,7 +53,8 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
   let forwarding: readonly Forwarding[] = []
   let ruleSet: ObservedRuleSet | undefined
   const namespaces = new Map<string, ObservedNamespace>()
-  const marked = { links: true, forwarding: true, ruleSet: true, namespaces: new Set<string>() }
+  const marked = { names: true, links: true, forwarding: true, ruleSet: true, namespaces: new Set<string>() }
+  let inodes: NamespaceInodes = { sound: new Map(), broken: [] }
   let roundPosition = 0
   let last: ObservedKernel | undefined
 
@@ -59,15 +63,20 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
     else marked.namespaces.add(part.namespace)
   }
 
-  const isAtRest = ({ brokenNamespaces }: ObservedKernel, inodes: NamespaceInodes) =>
+  const readNames = () => {
+    if (marked.names) inodes = readNamespaceInodes()
+    marked.names = false
+    return inodes
+  }
+  const isAtRest = ({ brokenNamespaces }: ObservedKernel, names: NamespaceInodes) =>
     !marked.links &&
     !marked.forwarding &&
     !marked.ruleSet &&
     marked.namespaces.size === 0 &&
     brokenNamespaces.length === 0 &&
-    inodes.broken.length === 0 &&
-    inodes.sound.size === namespaces.size &&
-    [...inodes.sound].every(([name, inode]) => namespaces.get(name)?.inode === inode)
+    names.broken.length === 0 &&
+    names.sound.size === namespaces.size &&
+    [...names.sound].every(([name, inode]) => namespaces.get(name)?.inode === inode)
 
   const readHost = async () => {
     if (marked.links) {
@@ -105,16 +114,16 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
 
   return {
     async observe(sysctlNames) {
-      const inodes = readNamespaceInodes()
-      if (last !== undefined && isAtRest(last, inodes)) return last
+      const names = readNames()
+      if (last !== undefined && isAtRest(last, names)) return last
       try {
-        await Promise.all([readHost(), readForwardingTables(), readRules(), readNamespaces(inodes.sound, sysctlNames)])
+        await Promise.all([readHost(), readForwardingTables(), readRules(), readNamespaces(names.sound, sysctlNames)])
       } catch (error) {
         // Nobody knows what has been missed.
         markEverything(marked, namespaces.keys())
         throw error
       }
-      last = { links, forwarding, ruleSet, namespaces: new Map(namespaces), brokenNamespaces: inodes.broken }
+      last = { links, forwarding, ruleSet, namespaces: new Map(namespaces), brokenNamespaces: names.broken }
       return last
     },
     mark,
@@ -131,8 +140,9 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
       const part = round[roundPosition % round.length]
       roundPosition = (roundPosition + 1) % round.length
       if (part !== undefined) mark(part)
+      marked.names = true
     },
-    namespaceInodes: () => readNamespaceInodes().sound,
+    namespaceInodes: () => readNames().sound,
     hasNeighbour: (namespace, address) =>
       namespaces.get(namespace)?.neighbours.some((neighbour) => neighbour.address === address) ?? false,
     namespaceOfNsid: (nsid) => nsids.get(nsid),
@@ -140,9 +150,10 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
 }
 
 function markEverything(
-  marked: { links: boolean; forwarding: boolean; ruleSet: boolean; namespaces: Set<string> },
+  marked: { names: boolean; links: boolean; forwarding: boolean; ruleSet: boolean; namespaces: Set<string> },
   names: Iterable<string>,
 ): void {
+  marked.names = true
   marked.links = true
   marked.forwarding = true
   marked.ruleSet = true

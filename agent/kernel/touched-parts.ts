@@ -14,6 +14,7 @@ export function touchedParts(groups: readonly OperationGroup[]): KernelPart[] {
 function partsOf(operation: Operation): KernelPart[] {
   if (operation.kind === 'replaceRuleSet') return ['ruleSet']
   if (!isKernelOperation(operation)) return []
+  if (operation.kind === 'addNamespace' || operation.kind === 'deleteNamespace') return ['names', 'links']
   // A cable ends in a namespace, so its making changes both.
   if (operation.kind === 'addVeth') return ['links', 'forwarding', { namespace: operation.peer.namespace }]
   if (operation.kind === 'addMacvlan' || operation.kind === 'setSysctls') return [{ namespace: operation.namespace }]
