@@ -34,8 +34,9 @@ export const importDirections: Rule = {
       if (!from.startsWith('.')) return []
       const target = join(dirname(path), from)
       const forTypes = isTypeOnly ? (allowedTypeImports[room] ?? []) : []
-      // What tests of several rooms share is in test/.
-      const allowed = [...(allowedImports[room] ?? []), ...forTypes, ...(isTest(path) ? ['test/'] : [])]
+      // A test may use the whole of its room, and what tests of several rooms share, which is in test/.
+      const forTests = isTest(path) ? ['test/', `${room.split('/')[0]}/`] : []
+      const allowed = [...(allowedImports[room] ?? []), ...forTypes, ...forTests]
       if (allowed.some((one) => target === one || (one.endsWith('/') && target.startsWith(one)))) return []
       return [`imports ${target}; ${room} may import ${allowed.join(', ')}`]
     })
