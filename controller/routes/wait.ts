@@ -2,7 +2,8 @@
 
 import type { Condition } from '../contract/common.ts'
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
-import type { StoredObject } from '../control-plane/store.ts'
+import type { Change, StoredObject } from '../control-plane/store.ts'
+import { addressKind, instanceKind, reservationKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import type { Settling } from './route.ts'
 
@@ -18,13 +19,13 @@ export async function waitUntilSettled(
   settling: Settling,
   options: { readonly milliseconds: number; readonly signal: AbortSignal },
 ): Promise<Outcome<true>> {
-  const { kind, id, statusKind } = settling
+  const { kind, id, statusKind, until } = settling
   let wake = Promise.withResolvers<void>()
   const unsubscribe = context.store.subscribe((changes) => {
-    const concerns = changes.some(
-      ({ object }) => object.id === id && [kind.name, statusKind?.name].includes(object.kind),
-    )
-    if (concerns) wake.resolve()
+    const own: readonly unknown[] = [kind.name, statusKind?.name]
+    const concerns = ({ object }: Change) =>
+      (object.id === id && own.includes(object.kind)) || (until === 'gone' && heldKinds.includes(object.kind))
+    if (changes.some(concerns)) wake.resolve()
   })
   let isOver = false
   const end = () => {
@@ -54,9 +55,9 @@ async function look(context: Pick<ControllerContext, 'store'>, settling: Settlin
   const { kind, id, until, statusKind } = settling
   const object = await context.store.get(kind, id)
   if (until === 'gone') {
-    return object === null
-      ? { progress: 'done' }
-      : { progress: 'pending', detail: 'it is still being given up by hosts' }
+    if (object !== null) return { progress: 'pending', detail: 'it is still being given up by hosts' }
+    const held = await findHeld(context.store, id)
+    return held === null ? { progress: 'done' } : { progress: 'pending', detail: `${held} is still being given back` }
   }
   if (object === null) return { progress: 'lost' }
   if (statusKind === null) return { progress: 'done' }
@@ -65,6 +66,23 @@ async function look(context: Pick<ControllerContext, 'store'>, settling: Settlin
     return { progress: 'done' }
   return { progress: 'pending', detail: describePending(object, status) }
 }
+
+/**
+ * What it held is given back right after its end. Whoever has waited for that end may take its name again, or its shard
+ * away, at once. Null: nothing is held any more, neither by itself nor by an instance that ended with it.
+ */
+async function findHeld(store: ControllerContext['store'], id: string): Promise<string | null> {
+  const reservation = store.snapshot(reservationKind, id).find(({ value }) => value.ownerId === id)
+  if (reservation !== undefined) return reservation.value.words.join(' ')
+  for (const { value } of store.snapshot(addressKind, id)) {
+    if (value.ownerId === id) return value.address
+    const instance = await store.getOrTombstone(instanceKind, value.ownerId)
+    if (instance !== null && instance.value === null) return value.address
+  }
+  return null
+}
+
+const heldKinds: readonly string[] = [addressKind.name, reservationKind.name]
 
 function describePending(
   object: StoredObject<unknown>,
