@@ -148,13 +148,24 @@ function checkUnused(context: ControllerContext, id: string, name: string): Prob
   return holders.length === 0 ? null : refuseInUse('host', name, holders).problem
 }
 
-/** The machines and balancers that run there, by name. */
+/**
+ * The machines and balancers that run there, by name. What is being deleted keeps no host: a dead one could never give
+ * it up, and its removal is the operator's word that nothing of it runs any more.
+ */
 function listHolders({ store }: ControllerContext, hostId: string): readonly string[] {
-  const machines = store.snapshot(machineKind).filter(({ value }) => value.hostId === hostId)
+  const machines = store
+    .snapshot(machineKind)
+    .filter(({ value }) => value.hostId === hostId && value.deletingSince === undefined)
   const balancerIds = new Set(
-    store.snapshot(instanceKind).flatMap(({ value }) => (value.hostId === hostId ? [value.loadBalancerId] : [])),
+    store
+      .snapshot(instanceKind)
+      .flatMap(({ value }) =>
+        value.hostId === hostId && value.deletingSince === undefined ? [value.loadBalancerId] : [],
+      ),
   )
-  const balancers = store.snapshot(loadBalancerKind).filter(({ id }) => balancerIds.has(id))
+  const balancers = store
+    .snapshot(loadBalancerKind)
+    .filter(({ id, value }) => balancerIds.has(id) && value.deletingSince === undefined)
   return [
     ...machines.map(({ value }) => `machine ${value.name}`),
     ...balancers.map(({ value }) => `load balancer ${value.name}`),

@@ -14,7 +14,7 @@ import { type JudgedHost, judgeHosts, type Observed } from './judge-hosts.ts'
 import type { ReconcileOperation } from './operation.ts'
 import { planStatuses } from './plan-statuses.ts'
 import type { HostContent } from './render-host-instructions.ts'
-import { countFreeAddresses, type Snapshot } from './snapshot.ts'
+import { countFreeAddresses, isLeaving, type Snapshot } from './snapshot.ts'
 import { stampGenerations } from './stamp-generations.ts'
 
 export interface ReconcileInput {
@@ -108,7 +108,7 @@ function listEmptySlots(
 ): readonly { readonly slot: number; readonly vip: string | null }[] {
   const slots = snapshot.slots.get(id)?.value.slots ?? []
   const empty = slots
-    .filter(({ instanceId }) => instanceId === null || !snapshot.instances.has(instanceId))
+    .filter(({ instanceId }) => !isPlaced(snapshot, instanceId))
     .map(({ slot, vip }) => ({ slot, vip }))
   const missing = Math.max(0, value.instanceCount - slots.length)
   const used = new Set(slots.map(({ slot }) => slot))
@@ -116,6 +116,12 @@ function listEmptySlots(
     (slot) => !used.has(slot),
   )
   return [...empty, ...fresh.slice(0, missing).map((slot) => ({ slot, vip: null }))]
+}
+
+/** One whose host has been deleted has no place any more: its slot is given another. */
+function isPlaced({ hosts, instances }: Snapshot, instanceId: string | null): boolean {
+  const instance = instances.get(instanceId ?? '')
+  return instance !== undefined && hosts.has(instance.value.hostId)
 }
 
 function listOccupied({ snapshot }: TurnView, loadBalancer: StoredObject<LoadBalancerValue>): readonly string[] {
@@ -170,7 +176,7 @@ function planFarewells(view: TurnView): readonly ReconcileOperation[] {
     const loadBalancer = snapshot.loadBalancers.get(loadBalancerId)
     if (loadBalancer?.value.deletingSince !== undefined) continue
     for (const instance of instances) {
-      if (loadBalancer !== undefined && instance.value.deletingSince === undefined) continue
+      if (!isLeaving(snapshot, instance)) continue
       if (!isGivenUp(view, instance.value.hostId, instance.id, 'instances')) continue
       operations.push({ kind: 'finishInstance', instance, statusVersion: statusVersionOf(instance.id) })
     }

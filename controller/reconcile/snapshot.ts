@@ -86,14 +86,19 @@ const renderedParts = [
   'instances',
 ] as const satisfies readonly (keyof Snapshot)[]
 
-/** An instance goes when it is deleted itself, or its balancer is, or its balancer is gone. */
+/** An instance goes when it is deleted itself, or its balancer is, or no slot of its balancer names it any more. */
 export function isLeaving(snapshot: Snapshot, instance: StoredObject<InstanceValue>): boolean {
   const loadBalancer = snapshot.loadBalancers.get(instance.value.loadBalancerId)
   return (
     instance.value.deletingSince !== undefined ||
     loadBalancer === undefined ||
-    loadBalancer.value.deletingSince !== undefined
+    loadBalancer.value.deletingSince !== undefined ||
+    !isInSlot(snapshot, instance)
   )
+}
+
+function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue>): boolean {
+  return slots.get(value.loadBalancerId)?.value.slots.some(({ instanceId }) => instanceId === id) === true
 }
 
 /** How many addresses a network can still give. */
