@@ -76,8 +76,9 @@ async function findHeld(store: ControllerContext['store'], id: string): Promise<
   if (reservation !== undefined) return reservation.value.words.join(' ')
   for (const { value } of store.snapshot(addressKind, id)) {
     if (value.ownerId === id) return value.address
+    if (!value.ownerId.startsWith(`${instanceKind.prefix}_`)) continue
     const instance = await store.getOrTombstone(instanceKind, value.ownerId)
-    if (instance !== null && instance.value === null) return value.address
+    if (instance?.value === null) return value.address
   }
   return null
 }
