@@ -392,7 +392,7 @@ describe('bad input is refused by its name, and changes nothing', () => {
       'body',
     ],
     ['no body', ({ world }) => world.call('POST', '/v1/networks'), 400, 'malformed', 'body'],
-    ['a body that is not an object', ({ world }) => world.call('POST', '/v1/networks', []), 422, 'invalid'],
+    ['a body that is not an object', ({ world }) => world.call('POST', '/v1/networks', []), 422, 'invalid', 'body'],
     [
       'a body that is too large',
       ({ world }) => world.call('POST', '/v1/networks', { name: 'x'.repeat(1_100_000) }),
@@ -517,6 +517,13 @@ describe('bad input is refused by its name, and changes nothing', () => {
     [
       'an unknown project',
       ({ world }) => world.call('POST', '/v1/networks', { name: 'x', projectId: id('prj') }),
+      422,
+      'invalid',
+      'projectId',
+    ],
+    [
+      'an unknown project, though the network is known',
+      (ground) => postBalancer(ground, { projectId: id('prj') }),
       422,
       'invalid',
       'projectId',

@@ -4,6 +4,7 @@ import { updateObject } from '../access/change-object.ts'
 import { type DeclaredContent, declareObject } from '../access/declare-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseField, refuseNotFound } from '../access/problems.ts'
+import { readProject } from '../access/quota.ts'
 import { findVisible, listObjects, maySee } from '../access/view.ts'
 import { refuseUnknownProject } from '../address-space/pools.ts'
 import type { HealthCheck, LoadBalancerCreate, LoadBalancerUpdate, MemberCreate } from '../contract/load-balancer.ts'
@@ -74,6 +75,8 @@ export function createLoadBalancersService(context: ControllerContext, means: Lo
   return {
     async create(input, request) {
       if (!maySee(request.caller, input.projectId)) return refuseUnknownProject(input.projectId)
+      const project = await readProject(context, input.projectId)
+      if (!project.ok) return project
       const created = await createLoadBalancer(context, means, input, request)
       if (!created.ok) return created
       context.wake()

@@ -4,6 +4,7 @@ import { updateObject } from '../access/change-object.ts'
 import { type DeclaredContent, declareObject } from '../access/declare-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseField } from '../access/problems.ts'
+import { readProject } from '../access/quota.ts'
 import { findVisible, listObjects, maySee, viewObject } from '../access/view.ts'
 import type { AddressAllocator } from '../address-space/allocator.ts'
 import { refuseUnknownProject } from '../address-space/pools.ts'
@@ -40,6 +41,8 @@ export function createMachinesService(
   return {
     async create(input, request) {
       if (!maySee(request.caller, input.projectId)) return refuseUnknownProject(input.projectId)
+      const project = await readProject(context, input.projectId)
+      if (!project.ok) return project
       const created = await createMachine(context, means, input, request)
       if (!created.ok) return created
       context.wake()

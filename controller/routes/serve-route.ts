@@ -178,7 +178,18 @@ function parseQuery(route: Route, url: URL): Outcome<unknown> {
 
 function parseBody(schema: NonNullable<Route['body']>, text: string): Outcome<unknown> {
   const json = parseJson(text)
-  return json.ok ? parseValue(schema, json.value, 'the body') : json
+  if (!json.ok) return json
+  const { value } = json
+  const sort = Array.isArray(value)
+    ? 'a list'
+    : value === null
+      ? 'null'
+      : typeof value === 'object'
+        ? 'object'
+        : `a ${typeof value}`
+  if (sort !== 'object')
+    return refuseParameter('body', `must be a JSON object, not ${sort}`, 'Send the fields as one object.')
+  return parseValue(schema, value, 'the body')
 }
 
 async function waitFor(

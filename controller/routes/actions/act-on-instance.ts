@@ -8,12 +8,12 @@ import {
   instanceUpdateInfoSchema,
 } from '../../contract/json-interface.ts'
 import { type LoadBalancer, type LoadBalancerCreate, loadBalancerCreateSchema } from '../../contract/load-balancer.ts'
-import { type Outcome, refuse, succeed } from '../../contract/problem.ts'
+import { type Outcome, succeed } from '../../contract/problem.ts'
 import type { Project } from '../../contract/project.ts'
 import { loadBalancerKind } from '../../objects.ts'
 import { parseValue } from '../parse.ts'
 import { listAll } from '../status-routes.ts'
-import { type ActionCall, type ActionResult, findProject, parseInfo } from './act-on-project.ts'
+import { type ActionCall, type ActionResult, findProject, parseInfo, refuseNameTaken } from './act-on-project.ts'
 import { findOrCreateSubnet, findSubnet } from './subnets.ts'
 import {
   describeInstance,
@@ -46,7 +46,7 @@ async function createOnce(
 ): Promise<Outcome<ActionResult>> {
   const known = await findByName(call, project.id, info.name)
   if (!known.ok) return known
-  if (known.value !== null) return answerRepetition(call, info, known.value, wanted)
+  if (known.value !== null) return refuseTaken(call, info, known.value, wanted)
   const subnet = await findOrCreateSubnet(call.services, project.id, info.subnet, call.request)
   if (!subnet.ok) return subnet
   const created = await call.services.loadBalancers.create(
@@ -127,28 +127,18 @@ function translateChecked(info: InstanceCreateInfo, projectId: string, networkId
   return input.ok ? parseValue(loadBalancerCreateSchema, input.value, 'info') : input
 }
 
-/** The same instance once more is no mistake; another one of the same name is. */
-async function answerRepetition(
+/** Who asks once more is told whether what is there is what he asks for: then there is nothing left to do. */
+async function refuseTaken(
   call: ActionCall,
   info: InstanceCreateInfo,
   known: LoadBalancer,
   wanted: LoadBalancerCreate,
-): Promise<Outcome<ActionResult>> {
+): Promise<Outcome<never>> {
   const subnet = await findSubnet(call.services, known.networkId, call.request)
   if (!subnet.ok) return subnet
-  const field =
-    findDifference(info, known, wanted, await readGiven(call, known.id)) ??
-    (subnet.value === info.subnet ? null : 'subnet')
-  if (field === null && known.status !== 'deleting') return describeResult(call, info.project, known)
-  const what = field === null ? 'is being deleted' : `exists already, and differs in ${field}`
-  const message = field === null ? what : 'differs from what the instance of this name has'
-  return refuse({
-    code: 'name-taken',
-    title: 'The name is taken',
-    detail: `The instance '${info.name}' ${what}.`,
-    remedy: field === null ? 'Ask again when it is gone.' : 'Change it by the action update, or choose another name.',
-    errors: [{ field: field ?? 'name', message }],
-  })
+  const differs = findDifference(info, known, wanted, await readGiven(call, known.id))
+  const field = differs ?? (subnet.value === info.subnet ? null : 'subnet')
+  return refuseNameTaken('instance', known, field === null ? 'just as it is asked for' : `and differs in ${field}`)
 }
 
 async function describeResult(

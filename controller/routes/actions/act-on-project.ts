@@ -42,7 +42,7 @@ export async function createProject(call: ActionCall, given: unknown): Promise<O
   const known = await listProjects(call, name, user)
   if (!known.ok) return known
   const [project] = known.value
-  if (project !== undefined) return describeProject(call, project)
+  if (project !== undefined) return refuseNameTaken('project', project, 'just as it is asked for')
   const created = await call.services.projects.create({ name, user, quota: v.parse(quotaSchema, {}) }, call.request)
   return created.ok ? describeProject(call, created.value) : created
 }
@@ -77,6 +77,17 @@ export async function deleteProject(call: ActionCall, given: unknown): Promise<O
   if (!cleared.ok) return cleared
   const removed = await call.services.projects.remove(projectId, call.request)
   return removed.ok ? succeed({ info: { user, name } }) : removed
+}
+
+/** A name that is there already: said with what is there, so that whoever asks once more can go on. */
+export function refuseNameTaken(type: string, known: { readonly id: string; readonly name: string }, how: string) {
+  const message = `is taken: the ${type} '${known.name}' exists already (${known.id}), ${how}`
+  return refuseField(
+    'name',
+    message,
+    'Ask for it by the action info, change it by update, or choose another name.',
+    'name-taken',
+  )
 }
 
 /** The project that is meant: by name, and by user where there are several of that name. */

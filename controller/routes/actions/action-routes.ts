@@ -116,7 +116,7 @@ function describeAnswer(asked: Asked, result: ActionResult): Answer {
 }
 
 /** Problems of which the field says more than the detail, which is in the words of REST. */
-const fieldCodes: readonly Problem['code'][] = ['invalid', 'malformed', 'not-found', 'quota-exceeded']
+const fieldCodes: readonly Problem['code'][] = ['invalid', 'malformed', 'not-found', 'name-taken', 'quota-exceeded']
 
 /** What was asked for is said again as far as it can be read, so that whoever sent many knows which one failed. */
 function describeRefusal(problem: Problem, text: string, request: string | null): ActionAnswer {

@@ -45,11 +45,19 @@ describe('projects by the JSON interface', () => {
     expectFail(await act(world, 'info', 'project', { user: 'john', name: 'shop' }), 'name', /no project 'shop'/)
   })
 
-  test('created once more are the same', async () => {
+  test('created once more are refused, saying that they are there', async () => {
     const world = await createTestWorld()
-    const first = expectSuccess(await act(world, 'create', 'project', projectInfo))
-    const second = expectSuccess(await act(world, 'create', 'project', projectInfo))
-    expect(second).toEqual(first)
+    const { id } = expectSuccess(await act(world, 'create', 'project', projectInfo))
+    const again = await act(world, 'create', 'project', projectInfo)
+    expectFail(again, 'name', new RegExp(`exists already \\(${id}\\), just as it is asked for`))
+  })
+
+  test('are created once however often a request with one Idempotency-Key comes', async () => {
+    const world = await createTestWorld()
+    const request = { action: 'create', type: 'project', info: projectInfo }
+    const headers = { 'idempotency-key': 'k1' }
+    const first = expectSuccess(await world.call('POST', '/v1/actions', request, { headers }))
+    expect(expectSuccess(await world.call('POST', '/v1/actions', request, { headers }))).toEqual(first)
   })
 
   test('of two users with one name are told apart by the user', async () => {
@@ -112,14 +120,18 @@ describe('instances by the JSON interface', () => {
     expectFail(both, 'request', /so is a body/)
   })
 
-  test('created once more are the same; one that differs is refused, naming the difference', async () => {
+  test('created once more are refused, saying whether they are the same', async () => {
     const world = await createWorld()
-    const first = expectSuccess(await act(world, 'create', 'instance', instanceInfo))
-    expect(expectSuccess(await act(world, 'create', 'instance', instanceInfo))).toEqual(first)
+    expectSuccess(await act(world, 'create', 'instance', instanceInfo))
+    expectFail(
+      await act(world, 'create', 'instance', instanceInfo),
+      'name',
+      /exists already .* just as it is asked for/,
+    )
     const other = await act(world, 'create', 'instance', withBackend({ entities: ['198.18.16.99'] }))
-    expectFail(other, 'backend.entities', /exists already/)
+    expectFail(other, 'name', /exists already .* differs in backend\.entities/)
     const elsewhere = await act(world, 'create', 'instance', { ...instanceInfo, subnet: '198.18.20.0/24' })
-    expectFail(elsewhere, 'subnet', /exists already/)
+    expectFail(elsewhere, 'name', /exists already .* differs in subnet/)
   })
 
   test('of one subnet share its network, created at once or one after the other', async () => {
