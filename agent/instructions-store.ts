@@ -20,6 +20,27 @@ export function saveInstructionsOperation(
   }
 }
 
+/** Saves one statement after the other; of those that come while one is being saved, the last counts. */
+export function createInstructionsSaver(
+  save: (instructions: HostInstructions) => Promise<void>,
+): (instructions: HostInstructions) => void {
+  let next: HostInstructions | undefined
+  let isSaving = false
+  const saveAll = async () => {
+    isSaving = true
+    while (next !== undefined) {
+      const instructions = next
+      next = undefined
+      await save(instructions)
+    }
+    isSaving = false
+  }
+  return (instructions) => {
+    next = instructions
+    if (!isSaving) void saveAll()
+  }
+}
+
 /** What was kept, `absent`, or the words of what is wrong with it: a bad file must not stop the agent. */
 export type KeptInstructions =
   | { readonly kind: 'kept'; readonly instructions: HostInstructions }

@@ -13,7 +13,7 @@ import type { HostReport } from './contract/host-report.ts'
 import { reportIntervalSeconds } from './contract/subjects.ts'
 import { createDnsmasqRoom } from './dnsmasq/dnsmasq-room.ts'
 import { createInstanceRoom } from './health/instance-room.ts'
-import { saveInstructionsOperation } from './instructions-store.ts'
+import { createInstructionsSaver, saveInstructionsOperation } from './instructions-store.ts'
 import { type KernelEvent, monitorArgv, parseKernelEvent } from './kernel/kernel-event.ts'
 import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
 import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
@@ -22,7 +22,7 @@ import { createMachineRoom } from './machine/machine-room.ts'
 import { createBatcher } from './operations/batch.ts'
 import { createDaemons } from './operations/daemons.ts'
 import { createExecute } from './operations/execute.ts'
-import { ensureFolder, executeFileOperation } from './operations/files.ts'
+import { ensureFolder, writeDurably } from './operations/files.ts'
 import { followCommand } from './operations/follow-command.ts'
 import { askHaproxy } from './operations/haproxy-socket.ts'
 import { readStat } from './operations/marked-processes.ts'
@@ -87,10 +87,10 @@ export function startAgent(options: AgentOptions): Agent {
       for (const part of touchedParts(groups)) observer.mark(part)
       instances.onApplied(groups)
     },
-    saveInstructions: (instructions) => {
-      const failure = executeFileOperation(saveInstructionsOperation(settings.stateFolder, instructions))
+    saveInstructions: createInstructionsSaver(async (instructions) => {
+      const failure = await writeDurably(saveInstructionsOperation(settings.stateFolder, instructions))
       if (failure !== undefined) log({ failure }, 'the instructions could not be saved')
-    },
+    }),
     sendReport: options.sendReport,
     log,
     now: () => new Date(),

@@ -1,6 +1,7 @@
 /** Writes, renames and removes files. A file is replaced whole or not at all. */
 
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { FileOperation } from './operation.ts'
 
@@ -28,16 +29,38 @@ export function executeFileOperation(operation: FileOperation): string | undefin
   }
 }
 
+/**
+ * The same for one file that must outlive a power cut, but without holding up everything else: a busy disk can take a
+ * second. Writes to one path may not overlap.
+ */
+export async function writeDurably({ path, content, mode = 0o640 }: WriteFile): Promise<string | undefined> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    const temporary = `${path}.new`
+    await using file = await open(temporary, 'w', mode)
+    await file.writeFile(content)
+    await file.sync()
+    await rename(temporary, path)
+    await using folder = await open(dirname(path), 'r')
+    await folder.sync()
+    return undefined
+  } catch (error) {
+    return String(error)
+  }
+}
+
 export function ensureFolder(path: string): void {
   mkdirSync(path, { recursive: true })
 }
 
-function writeWhole({ path, content, mode = 0o640, durable = false }: Extract<FileOperation, { kind: 'writeFile' }>) {
+type WriteFile = Extract<FileOperation, { kind: 'writeFile' }>
+
+function writeWhole({ path, content, mode = 0o640, durable = false }: WriteFile) {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = `${path}.new`
   const file = openSync(temporary, 'w', mode)
   try {
-    writeSync(file, content)
+    writeFileSync(file, content)
     if (durable) fsyncSync(file)
   } finally {
     closeSync(file)
