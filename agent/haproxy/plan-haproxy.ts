@@ -3,17 +3,12 @@
  * come and go while it runs. Pure.
  */
 
-import {
-  backendName,
-  type RenderedHaproxyConfig,
-  renderServer,
-  serverName,
-  serverWeight,
-} from '../../templates/haproxy-config.ts'
-import type { InstanceInstructions, ListenerInstructions } from '../contract/host-instructions.ts'
+import { backendName, type RenderedHaproxyConfig, renderServer, serverWeight } from '../../templates/haproxy-config.ts'
+import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import type { Operation } from '../operations/operation.ts'
 import { checkHaproxyConfig, type HaproxyFiles, startHaproxy } from './haproxy-files.ts'
 import type { HaproxyAnswer, ObservedServer } from './observed-haproxy.ts'
+import { wantedServers } from './wanted-servers.ts'
 
 export interface ObservedHaproxy {
   /**
@@ -108,11 +103,7 @@ function planMembers(
   const observed = new Map<string, ObservedServer>(
     servers.map((server) => [`${server.backend}/${server.name}`, server]),
   )
-  const wanted = new Map<string, { member: ListenerInstructions['members'][number]; port: number }>(
-    instance.listeners.flatMap(({ port, members }) =>
-      members.map((member) => [`${backendName(port)}/${serverName(member)}`, { member, port }] as const),
-    ),
-  )
+  const wanted = wantedServers(instance)
   const coming = [...wanted].flatMap(([path, { member, port }]) => {
     const server = observed.get(path)
     if (server === undefined) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { findLocalAddresses, isAlive, readTurns } from './process-facts.ts'
+import { findLocalAddresses, isAlive, openTurns } from './process-facts.ts'
 
 /** As the kernel shows it, shortened. */
 const table = `Main:
@@ -28,9 +28,15 @@ test.each<[string, string, string[]]>([
   expect(findLocalAddresses(table, [address])).toEqual(expected)
 })
 
-test('a process has turns while it lives', () => {
-  expect(readTurns(process.pid)).toBeGreaterThan(0)
-  expect(isAlive(process.pid)).toBe(true)
-  expect(readTurns(0)).toBeUndefined()
-  expect(isAlive(0)).toBe(false)
+test('a process has turns while it lives', async () => {
+  const child = Bun.spawn(['sleep', '60'])
+  const turns = openTurns(child.pid)
+  expect(turns?.read()).toBeGreaterThan(0)
+  expect(isAlive(child.pid)).toBe(true)
+  child.kill('SIGKILL')
+  await child.exited
+  expect(turns?.read()).toBeUndefined()
+  expect(isAlive(child.pid)).toBe(false)
+  expect(openTurns(child.pid)).toBeUndefined()
+  turns?.close()
 })

@@ -1,14 +1,38 @@
 /** Reads what the kernel says of a process, each fact by one short file. Reads /proc only. */
 
-import { readFileSync } from 'node:fs'
-import { isRunning, readStat } from '../operations/marked-processes.ts'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { readStat } from '../operations/marked-processes.ts'
 
-export { isRunning, readStat }
+/** Reads how often a process has been given a processor; the file stays open, since it is read many times a second. */
+export interface TurnsReader {
+  /** Undefined when the process is gone. */
+  read(): number | undefined
+  close(): void
+}
 
-/** How often the process has been given a processor; undefined when it is gone. */
-export function readTurns(pid: number): number | undefined {
-  const turns = Number(readText(`/proc/${pid}/schedstat`)?.split(' ')[2])
-  return Number.isInteger(turns) ? turns : undefined
+const turnsBuffer = Buffer.alloc(128)
+
+export function openTurns(pid: number): TurnsReader | undefined {
+  let file: number
+  try {
+    file = openSync(`/proc/${pid}/schedstat`, 'r')
+  } catch {
+    return undefined
+  }
+  return {
+    read() {
+      try {
+        const length = readSync(file, turnsBuffer, 0, turnsBuffer.length, 0)
+        const turns = Number(turnsBuffer.toString('latin1', 0, length).split(' ')[2])
+        return Number.isInteger(turns) ? turns : undefined
+      } catch {
+        return undefined
+      }
+    },
+    close() {
+      closeSync(file)
+    },
+  }
 }
 
 /** Whether a process of this number lives; a zombie doesn't. */

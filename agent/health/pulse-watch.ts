@@ -3,9 +3,10 @@
  * a keepalived hangs or that the whole host stood still. Reads /proc and pidfds; what is to be done is for others.
  */
 
+import { readStat } from '../operations/marked-processes.ts'
 import { createDeathWatch } from './death-watch.ts'
 import { hasStoodStill, judgeHeartbeat, type Pulse, standstillMilliseconds } from './heartbeat.ts'
-import { readStat, readTurns } from './process-facts.ts'
+import { openTurns, type TurnsReader } from './process-facts.ts'
 
 export interface WatchedInstance {
   readonly haproxyPid: number | undefined
@@ -27,12 +28,13 @@ export interface PulseWatch {
 }
 
 /** An end is noticed within this time. */
-const lookMilliseconds = 40
+const lookMilliseconds = 50
 /** Reads in one look, so that it costs the same however many instances there are. */
 const pulsesPerLook = 7
 
 interface Patient {
   readonly watched: WatchedInstance
+  readonly turns: TurnsReader | undefined
   pulse: Pulse | undefined
   isHanging: boolean
 }
@@ -44,15 +46,16 @@ export function createPulseWatch(onTrouble: (instanceId: string, trouble: Troubl
   let last = { wall: Date.now(), monotonic: performance.now() }
 
   const release = (instanceId: string) => {
-    const watched = patients.get(instanceId)?.watched
+    const patient = patients.get(instanceId)
     patients.delete(instanceId)
-    for (const pid of watched ? pidsOf(watched) : []) deaths.release(pid)
+    patient?.turns?.close()
+    for (const pid of patient ? pidsOf(patient.watched) : []) deaths.release(pid)
   }
 
   const feel = (instanceId: string, patient: Patient) => {
     const { keepalivedChildPid: pid, advertIntervalSeconds, isExpectedToSpeak } = patient.watched
     if (pid === undefined || patient.isHanging) return
-    const turns = readTurns(pid)
+    const turns = patient.turns?.read()
     if (turns === undefined) return
     const now = { atMilliseconds: performance.now(), turns }
     const before = patient.pulse ?? now
@@ -74,8 +77,8 @@ export function createPulseWatch(onTrouble: (instanceId: string, trouble: Troubl
   /** After a standstill all pulses are felt at once: who has had no turns meanwhile stood still as well. */
   const feelAfterGap = (gapMilliseconds: number) => {
     for (const [instanceId, patient] of patients) {
-      const { keepalivedChildPid: pid, advertIntervalSeconds } = patient.watched
-      const turns = pid === undefined ? undefined : readTurns(pid)
+      const { advertIntervalSeconds } = patient.watched
+      const turns = patient.turns?.read()
       if (turns === undefined || patient.pulse === undefined) continue
       const since = turns - patient.pulse.turns
       patient.pulse = { atMilliseconds: performance.now(), turns }
@@ -100,7 +103,9 @@ export function createPulseWatch(onTrouble: (instanceId: string, trouble: Troubl
       const before = patients.get(instanceId)
       if (before && isSame(before.watched, watched)) return
       release(instanceId)
-      patients.set(instanceId, { watched, pulse: undefined, isHanging: false })
+      const { keepalivedChildPid: pid } = watched
+      const turns = pid === undefined ? undefined : openTurns(pid)
+      patients.set(instanceId, { watched, turns, pulse: undefined, isHanging: false })
       const watchFor = (pid: number | undefined, trouble: Trouble) => {
         if (pid === undefined) return
         const tell = () => {
@@ -114,6 +119,7 @@ export function createPulseWatch(onTrouble: (instanceId: string, trouble: Troubl
     release,
     close() {
       clearInterval(timer)
+      for (const instanceId of [...patients.keys()]) release(instanceId)
       deaths.close()
     },
   }

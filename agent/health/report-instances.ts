@@ -1,9 +1,10 @@
 /** Tells how an instance fares, from what was observed of it last. Pure. */
 
-import { backendName, memberIdOfServer, serverName } from '../../templates/haproxy-config.ts'
+import { memberIdOfServer } from '../../templates/haproxy-config.ts'
 import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import type { MemberStatus } from '../contract/host-report.ts'
 import type { ObservedServer } from '../haproxy/observed-haproxy.ts'
+import { wantedServers } from '../haproxy/wanted-servers.ts'
 import type { ObservedKeepalived } from '../keepalived/plan-keepalived.ts'
 import type { InstanceCondition } from '../room.ts'
 import { noFault, type ObservedInstance } from './plan-instance.ts'
@@ -39,22 +40,18 @@ function keepalivedWord(status: ObservedKeepalived['status']): InstanceCondition
  * that is no longer wanted drains until it is gone.
  */
 function describeMembers(
-  { listeners }: InstanceInstructions,
+  instance: InstanceInstructions,
   servers: readonly ObservedServer[],
 ): Record<string, MemberStatus> {
-  const byPath = new Map(servers.map((server) => [`${server.backend}/${server.name}`, server]))
+  const byPath = new Map<string, ObservedServer>(servers.map((server) => [`${server.backend}/${server.name}`, server]))
+  const wanted = wantedServers(instance)
   const members: Record<string, MemberStatus> = {}
-  const paths = new Set<string>()
-  for (const { port, members: wanted } of listeners) {
-    for (const member of wanted) {
-      const path = `${backendName(port)}/${serverName(member)}`
-      paths.add(path)
-      const key = `${member.id}:${member.port}`
-      members[key] = worstOf(memberStatus(byPath.get(path)), members[key])
-    }
+  for (const [path, { member }] of wanted) {
+    const key = `${member.id}:${member.port}`
+    members[key] = worstOf(memberStatus(byPath.get(path)), members[key])
   }
   for (const [path, server] of byPath) {
-    if (!paths.has(path)) members[`${memberIdOfServer(server.name)}:${server.port}`] ??= 'draining'
+    if (!wanted.has(path)) members[`${memberIdOfServer(server.name)}:${server.port}`] ??= 'draining'
   }
   return members
 }
