@@ -53,6 +53,8 @@ describe('each rule can fail', () => {
     [onlyOperationsAct, 'agent/kernel/x.ts', "import { readFileSync, writeFileSync } from 'node:fs'"],
     [onlyOperationsAct, 'agent/kernel/x.ts', "import * as files from 'node:fs'"],
     [onlyOperationsAct, 'agent/kernel/x.ts', "import { execa } from 'execa'"],
+    [onlyOperationsAct, 'agent/main.ts', "const file = openSync('/etc/hosts', 'a')"],
+    [onlyOperationsAct, 'agent/main.ts', "const file = openSync('/etc/hosts', constants.O_RDWR)"],
     [onlyOperationsAct, 'agent/main.ts', "Bun.spawn(['ip', 'link'])"],
     [onlyOperationsAct, 'agent/main.ts', "await Bun.write('/etc/hosts', '')"],
     [filesAreShort, 'agent/x.ts', `${'\n'.repeat(linesMaximum)}x`],
@@ -81,6 +83,7 @@ describe('each rule can fail', () => {
 describe('what is allowed passes', () => {
   const good: readonly (readonly [string, string])[] = [
     ['agent/x.ts', "import { render } from '../templates/haproxy.ts'\nimport { readFileSync } from 'node:fs'"],
+    ['agent/x.ts', "import { openSync } from 'node:fs'\nexport const file = openSync('/proc/stat', 'r')"],
     ['controller/a/x.ts', "import { schema } from '../../agent/contract/host-report.ts'"],
     ['templates/x.ts', "import type { Instance } from '../agent/contract/host-instructions.ts'"],
     ['agent/operations/x.ts', "import { writeFileSync } from 'node:fs'\nBun.spawn([])"],

@@ -45,13 +45,39 @@ export const importDirections: Rule = {
 
 /** Of node:fs, what changes nothing. */
 const readingFunctions = new Set(
-  ['access', 'exists', 'lstat', 'readFile', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'watch']
+  [
+    'access',
+    'close',
+    'exists',
+    'fstat',
+    'lstat',
+    'open',
+    'read',
+    'readFile',
+    'readdir',
+    'readlink',
+    'realpath',
+    'stat',
+    'statfs',
+    'watch',
+  ]
     .flatMap((name) => [name, `${name}Sync`])
-    .concat('constants', 'createReadStream', 'watchFile', 'unwatchFile'),
+    .concat(
+      'openSync',
+      'readSync',
+      'closeSync',
+      'fstatSync',
+      'constants',
+      'createReadStream',
+      'watchFile',
+      'unwatchFile',
+    ),
 )
 const spawningModules = ['node:child_process', 'child_process', 'execa', 'bun']
 const fileModules = ['node:fs', 'fs', 'node:fs/promises', 'fs/promises']
-const spawningCalls = [/\bBun\.spawn(Sync)?\b/, /\bBun\.\$/, /\bBun\.write\b/, /\.writer\(/]
+/** A file may be opened, but only to be read. */
+const opensToWrite = /\bopenSync\([^)]*,\s*(['"`](w|a|r\+)|[^'"`\s])/
+const spawningCalls = [/\bBun\.spawn(Sync)?\b/, /\bBun\.\$/, /\bBun\.write\b/, /\.writer\(/, opensToWrite]
 
 export const onlyOperationsAct: Rule = {
   name: 'within agent/ only operations/ spawns and writes',
