@@ -27,6 +27,7 @@ const megabyte = 1024 * 1024
 const memoryWantedBytes = 1024 * megabyte
 const diskWantedBytes = 1024 * megabyte
 const filesWanted = 4096
+const neighboursWanted = 16_384
 
 /** All findings. `isLabRunning`: then the ports are taken by it, as they should be. */
 export async function examineMachine(run: Run, options: { readonly isLabRunning: boolean }): Promise<Finding[]> {
@@ -34,7 +35,7 @@ export async function examineMachine(run: Run, options: { readonly isLabRunning:
   const probes: Probe[] = [findPrograms, findForwardDrop, () => findPorts(options.isLabRunning), findAddresses]
   const kernel: Probe[] = root.status === 'ok' ? [probeKernel] : []
   const found = await Promise.all([...kernel, ...probes].map((probe) => probe(run)))
-  return [root, ...found.flat(), findMemory(), findDisk(), findOpenFiles(), findClock()]
+  return [root, ...found.flat(), findMemory(), findDisk(), findOpenFiles(), findNeighbours(), findClock()]
 }
 
 const ok = (name: string, detail: string): Finding => ({ name, status: 'ok', detail })
@@ -195,6 +196,17 @@ function findOpenFiles(): Finding {
   const [, , hard = '0'] = /Max open files\s+(\S+)\s+(\S+)/.exec(readOr('', '/proc/self/limits')) ?? []
   if (hard === 'unlimited' || Number(hard) >= filesWanted) return ok('open files', `up to ${hard}`)
   return warn('open files', `at most ${hard}`, `\`ulimit -Hn ${filesWanted}\`: haproxy holds two for each connection`)
+}
+
+/** One table serves all namespaces of a machine; a namespace within can't see how large it may grow. */
+function findNeighbours(): Finding {
+  const most = readOr('unseen', '/proc/sys/net/ipv4/neigh/default/gc_thresh3')
+  if (most === 'unseen' || Number(most) >= neighboursWanted) return ok('neighbours', `up to ${most}`)
+  return warn(
+    'neighbours',
+    `the kernel keeps ${most} for all namespaces together: a hundred load balancers fill them, and then nothing new is reached`,
+    '`scripts/setup` raises net.ipv4.neigh.default.gc_thresh3, and keeps it in /etc/sysctl.d',
+  )
 }
 
 /** Certificates and tokens carry times: a clock that stands before this program was made refuses all of them. */
