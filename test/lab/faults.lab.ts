@@ -11,7 +11,7 @@ import { describeFaults, type Fault, type Holder } from '../../bench/gap-faults.
 import { measureOutage } from '../../bench/prober/outage.ts'
 import { type Prober, startProber } from '../../bench/prober/start-prober.ts'
 import { type Cleanup, createCleanup } from '../../bench/system/cleanup.ts'
-import { findDaemonProcesses, killAtOnce } from '../../bench/system/processes.ts'
+import { findByCommandLine, findDaemonProcesses, killAtOnce } from '../../bench/system/processes.ts'
 import { createBalancer, type System, startSystem } from '../../bench/system/system.ts'
 import { awaitWhole, findHolder, listHeldVips } from '../../bench/system/world.ts'
 import type { LoadBalancer } from '../../controller/contract/load-balancer.ts'
@@ -25,7 +25,7 @@ import {
   openLab,
   startHostAgent,
 } from '../../lab/lab.ts'
-import { findProcessesOfFolder, killProcesses } from '../../lab/processes.ts'
+import { findProcessesOfFolder } from '../../lab/processes.ts'
 import { controllerFolder } from '../../lab/settings.ts'
 import { waitUntil } from '../../lab/wait.ts'
 import { requireSandbox } from './machine-snapshot.ts'
@@ -43,7 +43,7 @@ interface Trial {
   readonly fault: string
   readonly gapMilliseconds: number
   readonly healingGapMilliseconds: number
-  /** From the healing, or from the fault where nothing has to be healed. */
+  /** From the healing, or from the fault where nothing has to be healed: what failed by itself is put right by itself. */
   readonly wholeAfterSeconds: number
 }
 
@@ -69,20 +69,14 @@ afterAll(async () => {
 
 const lab = () => openLab(system.settings)
 
-/** Those of the bench, and what only tests try. */
-const faults: readonly { readonly name: string; readonly isOnPath: boolean; readonly of: () => Fault | undefined }[] = [
-  ...[
-    ['host is cut', true],
-    ["host's plug is pulled", true],
-    ['haproxy is killed', true],
-    ['keepalived is killed', true],
-    ['agent is killed', false],
-    ['controller is killed', false],
-  ].map(([name, isOnPath]) => ({
-    name: String(name),
-    isOnPath: isOnPath === true,
-    of: () => describeFaults(system).find((fault) => fault.name === name),
-  })),
+/** Those of the bench by their names, and what only tests try. */
+const faults: readonly { readonly name: string; readonly isOnPath: boolean; readonly of?: () => Fault }[] = [
+  { name: 'host is cut', isOnPath: true },
+  { name: "host's plug is pulled", isOnPath: true },
+  { name: 'haproxy is killed', isOnPath: true },
+  { name: 'keepalived is killed', isOnPath: true },
+  { name: 'agent is killed', isOnPath: false },
+  { name: 'controller is killed', isOnPath: false },
   {
     name: 'keepalived is stopped',
     isOnPath: true,
@@ -96,26 +90,34 @@ const faults: readonly { readonly name: string; readonly isOnPath: boolean; read
   {
     name: 'nats-server is killed',
     isOnPath: false,
-    of: () => ({
-      name: 'nats-server is killed',
-      inject: () => killProcesses(findProcessesOfFolder('nats-server', controllerFolder(system.settings))),
-    }),
+    of: () => ({ name: 'nats-server is killed', inject: async () => killAtOnce(natsServers()) }),
   },
   {
     name: 'a member is killed',
     isOnPath: false,
-    of: () => ({
-      name: 'a member is killed',
-      inject: async () => killAtOnce(findDaemonProcesses(system.machines[0]?.id ?? '', 'workload-web-80')),
-    }),
+    of: () => ({ name: 'a member is killed', inject: async () => killAtOnce(members()) }),
   },
 ]
+
+const natsServers = () => findProcessesOfFolder('nats-server', controllerFolder(system.settings)).map(({ pid }) => pid)
+const members = () => findDaemonProcesses(system.machines[0]?.id ?? '', 'workload-web-80')
+const agents = () => findByCommandLine(([program = '', verb]) => program.endsWith('/sluice-agent') && verb === 'run')
+
+/** What must have ended, and must be there again, before the world can count as whole; nothing where healing does it. */
+function victimsOf(fault: Fault, { instanceId }: Holder): () => readonly number[] {
+  if (fault.name.startsWith('haproxy')) return () => findDaemonProcesses(instanceId, 'haproxy')
+  if (fault.name.startsWith('keepalived')) return () => findDaemonProcesses(instanceId, 'keepalived')
+  if (fault.name.startsWith('agent')) return agents
+  if (fault.name.startsWith('nats-server')) return natsServers
+  if (fault.name.startsWith('a member')) return members
+  return () => []
+}
 
 describe('a load balancer goes on answering, and the world becomes whole again, when', () => {
   for (const { name, isOnPath, of } of faults) {
     test(name, async () => {
       for (let time = 1; time <= times; time++) {
-        const fault = of()
+        const fault = of?.() ?? describeFaults(system).find((one) => one.name === name)
         if (fault === undefined) throw new Error(`BUG: there is no fault "${name}"`)
         const trial = await suffer(fault, time)
         trials.push(trial)
@@ -132,29 +134,36 @@ async function suffer(fault: Fault, time: number): Promise<Trial> {
   const vip = before.vips[time % before.vips.length] ?? 'no VIP'
   const holder = await findHolder(system, before, vip)
   const target = { address: vip, port: 80 }
+  const victims = victimsOf(fault, holder)
+  const victimsBefore = victims()
   await prober.watch(target, pace)
   const begunAt = performance.now()
   await fault.inject(holder)
   if (isHostsEnd(fault)) await awaitSilence(holder)
+  if (!needsHealing(fault)) await awaitReplacement(victims, victimsBefore)
   await prober.awaitFirst([target], pace, recoverySeconds)
-  const needsHealing = fault.heal !== undefined
-  if (!needsHealing) await awaitWhole(system, balancerId)
-  const wholeAt = performance.now()
   const { gapMilliseconds } = measureOutage(await prober.endWatch())
-  const common = { fault: fault.name, gapMilliseconds }
-  if (fault.heal === undefined) {
-    return { ...common, healingGapMilliseconds: 0, wholeAfterSeconds: (wholeAt - begunAt) / 1000 }
-  }
   await prober.watch(target, pace)
-  const healedAt = performance.now()
-  await fault.heal(holder)
+  const healedAt = needsHealing(fault) ? performance.now() : begunAt
+  await fault.heal?.(holder)
   await awaitWhole(system, balancerId)
   const wholeAfterSeconds = (performance.now() - healedAt) / 1000
-  return {
-    ...common,
-    healingGapMilliseconds: measureOutage(await prober.endWatch()).gapMilliseconds,
-    wholeAfterSeconds,
+  const healingGapMilliseconds = measureOutage(await prober.endWatch()).gapMilliseconds
+  return { fault: fault.name, gapMilliseconds, healingGapMilliseconds, wholeAfterSeconds }
+}
+
+const needsHealing = ({ name }: Fault) => name.startsWith('host') || name.startsWith('controller')
+
+/** As many as before, and at least one of them anew: then the fault has happened, and has been noticed. */
+async function awaitReplacement(victims: () => readonly number[], before: readonly number[]): Promise<void> {
+  const isReplaced = () => {
+    const now = victims()
+    return now.length === before.length && (before.length === 0 || now.some((pid) => !before.includes(pid)))
   }
+  await waitUntil(isReplaced, {
+    what: () => `${before.join(', ')} to be replaced; there are ${victims().join(', ')}`,
+    timeoutSeconds: recoverySeconds,
+  })
 }
 
 const isHostsEnd = ({ name }: Fault) => name.startsWith('host')

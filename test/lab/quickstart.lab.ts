@@ -86,7 +86,9 @@ describe('the declared load balancer', () => {
     expect(exitCode).toBe(0)
     const text = expect.any(String)
     const instance = { id: text, host: expect.stringMatching(/^host-[123]$/), driver: 'netns', status: 'active' }
-    expect(JSON.parse(stdout)).toMatchObject({
+    const status = JSON.parse(stdout)
+    status.hosts.sort((one: { name: string }, other: { name: string }) => one.name.localeCompare(other.name))
+    expect(status).toMatchObject({
       controller: { url: 'http://127.0.0.1:7480', version: text },
       store: { mode: 'embedded', status: 'available' },
       hosts: ['host-1', 'host-2', 'host-3'].map((name) => ({ name, status: 'active' })),
