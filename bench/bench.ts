@@ -6,6 +6,8 @@ import type { Cleanup } from './system/cleanup.ts'
 export interface BenchOptions {
   /** How often the measured thing is done; each bench has its own default. */
   readonly times?: number
+  /** How many load balancers there are in `gap`. */
+  readonly balancers: number
   /** Minutes of full CPU load in `gap`; 0: none. */
   readonly stressMinutes: number
   /** The least number of requests in `failed-requests`. */

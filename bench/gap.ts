@@ -52,7 +52,12 @@ export const gap: Bench = {
       context.options.stressMinutes > 0
         ? await measureStress(system, await awaitWhole(system, balancerId), prober, context)
         : undefined
-    return conclude(rounds, times, settings, describeFaults(system), stress)
+    return conclude(
+      rounds,
+      { times, loadBalancers: context.options.balancers, floor: settings },
+      describeFaults(system),
+      stress,
+    )
   },
 
   plot: (result) =>
@@ -71,11 +76,12 @@ export const gap: Bench = {
 const quiet = 'nothing is done'
 const cutByHand = 'host is cut, by hand'
 
-async function prepare({ cleanup, tell }: BenchContext) {
+async function prepare({ options, cleanup, tell }: BenchContext) {
   tell('starting the lab')
   const system = await startSystem(cleanup)
   const balancer = await createBalancer(system, 'gap')
   const whole = await awaitWhole(system, balancer.id)
+  for (let number = 2; number <= options.balancers; number++) await addBystander(system, number)
   const settings = observeFloorSettings(whole.instances[0]?.id ?? '')
   tell('building the floor')
   const floor = await startFloor(settings)
@@ -87,6 +93,12 @@ async function prepare({ cleanup, tell }: BenchContext) {
   await floor.create(1)
   await floorProber.awaitFirst(targetsOf(await floor.vips(1)), pace, recoverySeconds)
   return { system, balancerId: balancer.id, floor, prober, floorProber, settings }
+}
+
+/** A balancer that only makes the hosts busier; whole before the next is made. */
+async function addBystander(system: System, number: number): Promise<void> {
+  const { id } = await createBalancer(system, `bystander-${number}`)
+  await awaitWhole(system, id)
 }
 
 async function sufferFault(system: System, balancerId: string, prober: Prober, fault: Fault): Promise<Round> {
@@ -136,8 +148,7 @@ function describeOutage({ outage, wholeAfterSeconds }: Round): string {
 
 function conclude(
   rounds: readonly Round[],
-  times: number,
-  settings: unknown,
+  settings: Readonly<Record<string, unknown>>,
   faults: readonly Fault[],
   stress: StressFindings | undefined,
 ): Findings {
@@ -168,7 +179,7 @@ function conclude(
   const cut = percentile(gaps('host is cut'), 0.5)
   return {
     title: 'How long a VIP is away',
-    settings: { times, pace, beforeMilliseconds, afterMilliseconds, floor: settings, hosts: 3, loadBalancers: 1 },
+    settings: { ...settings, pace, beforeMilliseconds, afterMilliseconds, hosts: 3 },
     series: [...series, ...comingBack, ...(stress?.series ?? [])],
     ratios: [{ name: 'p50 of a cut host to the same by hand', value: cut / percentile(gaps(cutByHand), 0.5) }],
     aims: [...aims, ...(stress?.aims ?? [])],

@@ -3,7 +3,6 @@
  * and 100. The floor of the time is the same number of balancers built by hand, one after another.
  */
 
-import { agentBinary } from '../lab/agent-process.ts'
 import { openLab } from '../lab/lab.ts'
 import type { Bench, BenchContext } from './bench.ts'
 import { wallMilliseconds } from './clock.ts'
@@ -11,7 +10,7 @@ import { type Floor, startFloor } from './floor/start-floor.ts'
 import { plotLines } from './plot.ts'
 import { type Prober, startProber } from './prober/start-prober.ts'
 import type { Result } from './result.ts'
-import { findByCommandLine, findProgram, idleShare, measureUsage, readProcessorTicks } from './system/processes.ts'
+import { findProgram, idleShare, measureUsage, readProcessorTicks } from './system/processes.ts'
 import {
   type CreatedBalancer,
   createBalancer,
@@ -20,13 +19,19 @@ import {
   startSystem,
   targetsOf,
 } from './system/system.ts'
-import { awaitWhole, observeFloorSettings } from './system/world.ts'
+import { awaitAllWhole, awaitWhole, findAgents, observeFloorSettings } from './system/world.ts'
 
 const steps = [1, 10, 100] as const
-const pace = { periodMilliseconds: 50, timeoutMilliseconds: 500 }
+/** As many probes a second however many VIPs there are, so that probing costs each step the same. */
+const probesPerSecond = 400
 const giveUpSeconds = 300
 const idleSeconds = 30
 const requestsAtOnce = 8
+
+const paceFor = (vips: number) => ({
+  periodMilliseconds: Math.max(5, Math.round((1000 * vips) / probesPerSecond)),
+  timeoutMilliseconds: 500,
+})
 
 interface Step {
   readonly loadBalancers: number
@@ -58,24 +63,31 @@ export const scale: Bench = {
     const { system, floor, prober, floorProber, settings } = await prepare(context)
     const found: Step[] = []
     let made = 0
+    let failure: string | undefined
     for (const loadBalancers of steps) {
       context.tell(`${loadBalancers} load balancers`)
-      const step = await takeStep(system, prober, made, loadBalancers)
+      const step = await takeStep(system, prober, made, loadBalancers).catch((error: unknown) => String(error))
+      if (typeof step === 'string') {
+        context.tell(step)
+        failure = `${loadBalancers} load balancers were not reached: ${step}`
+        break
+      }
       const byHandSeconds = await buildByHand(floor, floorProber, loadBalancers - made)
       found.push({ ...step, byHandSeconds })
       context.tell(JSON.stringify(found.at(-1)))
       made = loadBalancers
     }
     const of = (pick: (step: Step) => number) => found.map(pick)
-    const last = found.at(-1)
+    // Of the largest step: where that was not reached, nothing is said of it and no aim is met.
+    const last = found[steps.length - 1]
     const perBalancer = found.map((step) => step.answeredSeconds / step.added)
-    const growth = (perBalancer.at(-1) ?? Number.NaN) / (perBalancer[1] ?? Number.NaN)
+    const growth = (perBalancer[2] ?? Number.NaN) / (perBalancer[1] ?? Number.NaN)
     const agentMemory = last?.agent.residentMebibytes ?? Number.NaN
     const agentCpu = last?.agent.idleCpuPercent ?? Number.NaN
     const controllerCpu = last?.controller.idleCpuPercent ?? Number.NaN
     return {
       title: 'How it grows with load balancers',
-      settings: { steps, pace, idleSeconds, requestsAtOnce, hosts: 3, instancesEach: 2, floor: settings },
+      settings: { steps, probesPerSecond, idleSeconds, requestsAtOnce, hosts: 3, instancesEach: 2, floor: settings },
       series: [
         { name: 'load balancers', unit: 'count', samples: of((step) => step.loadBalancers) },
         { name: 'added in this step', unit: 'count', samples: of((step) => step.added) },
@@ -112,6 +124,7 @@ export const scale: Bench = {
         },
       ],
       notes: [
+        ...(failure === undefined ? [] : [failure]),
         'Steps add to each other: 1, then 9 more, then 90 more. By hand likewise, one after another in one script.',
         'The agent is the largest of three. Resident memory counts pages of the compiled binary that all three share; anonymous memory does not.',
         'The data path is haproxy and keepalived of all hosts together: what it costs without us.',
@@ -179,13 +192,13 @@ async function takeStep(system: System, prober: Prober, made: number, wanted: nu
     for (const number of next) balancers.push(await createBalancer(system, `balancer-${number}`))
   }
   await Promise.all(Array.from({ length: requestsAtOnce }, declare))
-  const at = await prober.awaitFirst(
-    balancers.flatMap(({ vips }) => targetsOf(vips)),
-    pace,
-    giveUpSeconds,
-  )
+  const targets = balancers.flatMap(({ vips }) => targetsOf(vips))
+  const at = await prober.awaitFirst(targets, paceFor(targets.length), giveUpSeconds)
   const answeredSeconds = (Math.max(...at) - begunAt) / 1000
-  for (const { id } of balancers) await awaitWhole(system, id)
+  await awaitAllWhole(
+    system,
+    balancers.map(({ id }) => id),
+  )
   const wholeSeconds = (wallMilliseconds() - begunAt) / 1000
   return { loadBalancers: wanted, added: numbers.length, answeredSeconds, wholeSeconds, ...(await measureIdle(system)) }
 }
@@ -199,13 +212,13 @@ async function buildByHand(floor: Floor, prober: Prober, count: number): Promise
     vips.push(...(await floor.vips(number)))
     await floor.create(number)
   }
-  const at = await prober.awaitFirst(targetsOf(vips), pace, giveUpSeconds)
+  const at = await prober.awaitFirst(targetsOf(vips), paceFor(vips.length), giveUpSeconds)
   for (const number of numbers) await floor.delete(number)
   return (Math.max(...at) - begunAt) / 1000
 }
 
 async function measureIdle(system: System) {
-  const agents = findByCommandLine(([program, verb]) => program === agentBinary && verb === 'run')
+  const agents = findAgents()
   const controller = openLab(system.settings).state.controller.process?.pid ?? 0
   const groups = {
     ...Object.fromEntries(agents.map((pid) => [`agent ${pid}`, [pid]])),

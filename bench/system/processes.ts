@@ -12,9 +12,25 @@ export interface Usage {
   readonly cpuSeconds: number
 }
 
-/** The processes of this daemon of this object, on whichever host, by the mark that the agent gives them. */
-export function findDaemonProcesses(objectId: string, daemon: string): readonly number[] {
-  return findProcesses((pid) => environmentOf(pid).includes(`SLUICE_DAEMON=${objectId}/${daemon}/`))
+/** The processes of each daemon, on whichever host, by the mark that the agent gives them: `<object id>/<daemon>`. */
+export type MarkedProcesses = ReadonlyMap<string, readonly number[]>
+
+/** One look at every process of the machine. */
+export function observeMarkedProcesses(): MarkedProcesses {
+  const marked = new Map<string, number[]>()
+  for (const pid of findProcesses(() => true)) {
+    const daemon = /(?:^|\0)SLUICE_DAEMON=([^/]+\/[^/]+)\//.exec(readOrEmpty(`/proc/${pid}/environ`))?.[1]
+    if (daemon !== undefined) marked.set(daemon, [...(marked.get(daemon) ?? []), pid])
+  }
+  return marked
+}
+
+export function findDaemonProcesses(
+  objectId: string,
+  daemon: string,
+  marked: MarkedProcesses = observeMarkedProcesses(),
+): readonly number[] {
+  return marked.get(`${objectId}/${daemon}`) ?? []
 }
 
 /** The processes whose program bears this name. */
@@ -74,8 +90,6 @@ function findProcesses(isIt: (pid: number) => boolean): readonly number[] {
     .flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []))
     .filter(isIt)
 }
-
-const environmentOf = (pid: number) => readOrEmpty(`/proc/${pid}/environ`)
 
 function readOrEmpty(path: string): string {
   try {

@@ -13,7 +13,7 @@ import { enterArgv, openLab } from '../../lab/lab.ts'
 import { waitUntil } from '../../lab/wait.ts'
 import { readElectionSettings } from '../floor/keepalived-settings.ts'
 import type { FloorSettings } from '../floor/start-floor.ts'
-import { findDaemonProcesses } from './processes.ts'
+import { findByCommandLine, findDaemonProcesses, type MarkedProcesses, observeMarkedProcesses } from './processes.ts'
 import { type System, showBalancer } from './system.ts'
 
 const wholeTimeoutSeconds = 120
@@ -24,13 +24,24 @@ const wholePollMilliseconds = 100
  * VIP in the kernel, every member is healthy. Rejects with what was amiss last.
  */
 export async function awaitWhole(system: System, balancerId: string): Promise<LoadBalancer> {
+  return first(await awaitAllWhole(system, [balancerId]))
+}
+
+/** The same of several, each looked at until it is whole. */
+export async function awaitAllWhole(system: System, balancerIds: readonly string[]): Promise<readonly LoadBalancer[]> {
+  const whole = new Map<string, LoadBalancer>()
   let amiss: readonly string[] = ['nothing was looked at']
-  let balancer: LoadBalancer | undefined
   await waitUntil(
     async () => {
       try {
-        balancer = await showBalancer(system, balancerId)
-        amiss = [...(await findAmissHosts(system)), ...(await findAmissBalancer(system, balancer))]
+        const marked = observeMarkedProcesses()
+        amiss = await findAmissHosts(system)
+        for (const id of balancerIds.filter((one) => !whole.has(one))) {
+          if (amiss.length > 0) break
+          const balancer = await showBalancer(system, id)
+          amiss = await findAmissBalancer(system, balancer, marked)
+          if (amiss.length === 0) whole.set(id, balancer)
+        }
       } catch (error) {
         amiss = [String(error)]
       }
@@ -42,16 +53,34 @@ export async function awaitWhole(system: System, balancerId: string): Promise<Lo
       intervalMilliseconds: wholePollMilliseconds,
     },
   )
+  return [...whole.values()]
+}
+
+function first(balancers: readonly LoadBalancer[]): LoadBalancer {
+  const [balancer] = balancers
   if (balancer === undefined) throw new Error('BUG: the world is whole without the balancer')
   return balancer
 }
 
 async function findAmissHosts(system: System): Promise<readonly string[]> {
   const hosts = await system.api.call(v.object({ items: v.array(hostSchema) }), 'GET', '/v1/hosts')
-  return hosts.items.flatMap(({ name, status }) => (status === 'active' ? [] : [`${name} is ${status}`]))
+  const agents = findAgents().length
+  return [
+    ...hosts.items.flatMap(({ name, status }) => (status === 'active' ? [] : [`${name} is ${status}`])),
+    // One that was killed a moment ago is missed by nobody yet.
+    ...(agents === hosts.items.length ? [] : [`${agents} agents run`]),
+  ]
 }
 
-async function findAmissBalancer(system: System, balancer: LoadBalancer): Promise<readonly string[]> {
+/** The agents of all hosts. */
+export const findAgents = (): readonly number[] =>
+  findByCommandLine(([program, verb]) => program === agentBinary && verb === 'run')
+
+async function findAmissBalancer(
+  system: System,
+  balancer: LoadBalancer,
+  marked: MarkedProcesses,
+): Promise<readonly string[]> {
   const amiss = balancer.status === 'active' ? [] : [`the balancer is ${balancer.status}`]
   for (const member of balancer.members) {
     if (member.status !== 'healthy') amiss.push(`member ${member.address} is ${member.status}`)
@@ -59,11 +88,11 @@ async function findAmissBalancer(system: System, balancer: LoadBalancer): Promis
   for (const instance of balancer.instances) {
     if (instance.status !== 'active') amiss.push(`instance ${instance.slot} is ${instance.status}`)
     for (const daemon of ['haproxy', 'keepalived']) {
-      const count = findDaemonProcesses(instance.id, daemon).length
+      const count = findDaemonProcesses(instance.id, daemon, marked).length
       // Parent and child of each; a worker of haproxy that was replaced may still end what it has begun.
       if (count < 2) amiss.push(`instance ${instance.slot} has ${count} processes of ${daemon}`)
     }
-    const backedUp = countBackedUp(instance.id)
+    const backedUp = countBackedUp(findDaemonProcesses(instance.id, 'keepalived', marked))
     if (backedUp !== balancer.vips.length) amiss.push(`keepalived of instance ${instance.slot} knows ${backedUp} VIPs`)
     const held = instance.host === null ? [] : await listHeldVips(system, instance.host, instance.id, balancer.vips)
     const home = balancer.vips[instance.slot - 1]
@@ -101,12 +130,9 @@ export async function findHolder(system: System, balancer: LoadBalancer, vip: st
 }
 
 /** How many VIPs the instance's keepalived may serve by its config: its own alone while it starts. */
-function countBackedUp(instanceId: string): number {
+function countBackedUp(keepalived: readonly number[]): number {
   try {
-    return (
-      readConfigOf(findDaemonProcesses(instanceId, 'keepalived'), ['-f', '--use-file']).split(/^vrrp_instance/m)
-        .length - 1
-    )
+    return readConfigOf(keepalived, ['-f', '--use-file']).split(/^vrrp_instance/m).length - 1
   } catch {
     return 0
   }
