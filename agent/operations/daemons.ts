@@ -24,12 +24,10 @@ type Signal = Extract<DaemonOperation, { kind: 'signalDaemon' }>
 
 export interface Daemons {
   observe(): ObservedDaemon[]
-  /** Each of these gives the failure's words, or undefined. */
+  /** Each of these gives the failure's words, or undefined. A start also complains of one before it that ended at once. */
   start(operation: Start): Promise<string | undefined>
   stop(operation: Stop): Promise<string | undefined>
   signal(operation: Signal): string | undefined
-  /** What a daemon printed before it ended, for a report's reason. */
-  lastWords(reference: DaemonReference): string | undefined
   /** Stops looking after them; they go on. */
   close(): void
 }
@@ -54,7 +52,7 @@ const lastWordsCharactersMaximum = 400
 
 export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: DaemonsOptions): Daemons {
   const finder = createProcessFinder()
-  const logFiles = new Map<string, string>()
+  const endedEarly = new Map<string, string>()
   let observed: ObservedDaemon[] = []
   let scannedAt = Number.NEGATIVE_INFINITY
   // Known from their start on, while a look into /proc could still find their parent's environment.
@@ -89,6 +87,7 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
         onExit: (ended) => {
           children.delete(ended.pid)
           if (performance.now() - startedAt >= shortLifeMilliseconds) onExit?.(operation)
+          else endedEarly.set(daemonKey(operation), readLastWords(operation.logFile))
         },
       })
       child.unref()
@@ -101,6 +100,11 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
     } finally {
       closeSync(log)
     }
+  }
+
+  const startUnit = async (operation: Start): Promise<string | undefined> => {
+    const result = await run(transientUnitArgv(operation))
+    return result.exitCode === 0 ? undefined : result.stderr.trim()
   }
 
   /** Resolves with whether all that bears the mark has ended, children that have come meanwhile included. */
@@ -128,16 +132,20 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
     async start(operation) {
       scannedAt = Number.NEGATIVE_INFINITY
       mkdirSync(dirname(operation.logFile), { recursive: true })
-      logFiles.set(daemonKey(operation), operation.logFile)
-      if (!hasSystemd) return startDetached(operation)
-      const result = await run(transientUnitArgv(operation))
-      return result.exitCode === 0 ? undefined : result.stderr.trim()
+      // It is started again all the same, but whoever wants it should know.
+      const complaint = endedEarly.get(daemonKey(operation))
+      endedEarly.delete(daemonKey(operation))
+      const failure = hasSystemd ? await startUnit(operation) : startDetached(operation)
+      return failure ?? complaint
     },
     async stop(operation) {
       for (const first of firstProcesses(findMarked(operation))) sendSignal(first, operation.signal)
-      if (await untilEnded(operation, operation.graceMilliseconds)) return undefined
-      for (const left of findMarked(operation)) sendSignal(left, 'SIGKILL')
-      if (await untilEnded(operation, killMilliseconds)) return undefined
+      if (!(await untilEnded(operation, operation.graceMilliseconds))) {
+        for (const left of findMarked(operation)) sendSignal(left, 'SIGKILL')
+      }
+      const hasEnded = await untilEnded(operation, killMilliseconds)
+      endedEarly.delete(daemonKey(operation))
+      if (hasEnded) return undefined
       return `${operation.daemon} does not end, not even by SIGKILL`
     },
     signal(operation) {
@@ -148,12 +156,12 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
     close: () => {
       clearInterval(lookingAfter)
     },
-    lastWords(reference) {
-      const logFile = logFiles.get(daemonKey(reference))
-      if (logFile === undefined || !existsSync(logFile)) return undefined
-      return readFileSync(logFile, 'utf8').trim().slice(-lastWordsCharactersMaximum) || undefined
-    },
   }
+}
+
+function readLastWords(logFile: string): string {
+  const words = existsSync(logFile) ? readFileSync(logFile, 'utf8').trim().slice(-lastWordsCharactersMaximum) : ''
+  return `it ended right after its start${words === '' ? ' without a word' : `: ${words}`}`
 }
 
 /** nsenter becomes the program without a fork, so that the child's pid is the daemon's. */

@@ -19,7 +19,6 @@ const noDaemons: Daemons = {
   start: () => Promise.resolve(undefined),
   stop: () => Promise.resolve(undefined),
   signal: () => 'dnsmasq does not run',
-  lastWords: () => undefined,
   close: () => undefined,
 }
 
