@@ -6,9 +6,14 @@ export interface AgentUnit {
 }
 
 /**
- * Namespaces and mounts need CAP_SYS_ADMIN, daemons of instances CAP_NET_RAW (VRRP), CAP_SYS_NICE (realtime) and
- * CAP_NET_BIND_SERVICE, other users' processes CAP_KILL, CAP_SYS_PTRACE and CAP_DAC_OVERRIDE. MemoryDenyWriteExecute is
- * left out, since it silently turns off the compiler that Bun runs by; PrivateMounts, since namespaces must be seen by all.
+ * No setting that gives the unit a mount namespace of its own (`Protect…=` but for the clock, `Private…=`, folders):
+ * network namespaces are mounts, those that the agent made would be seen by nobody else, and every daemon in them would
+ * fail to start. What such settings would forbid is forbidden by capabilities and system calls instead.
+ *
+ * Namespaces and their mounts need CAP_SYS_ADMIN, links and rules CAP_NET_ADMIN, the checks of daemons' configurations
+ * CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE and the change to their own users, other users' processes CAP_KILL,
+ * CAP_SYS_PTRACE and CAP_DAC_OVERRIDE. MemoryDenyWriteExecute is left out, since it silently turns off the compiler that
+ * Bun runs by.
  */
 export function renderAgentUnit({ argv }: AgentUnit): string {
   return `[Unit]
@@ -22,16 +27,18 @@ ExecStart=${argv.map(quoteArgument).join(' ')}
 Restart=always
 RestartSec=1
 KillMode=process
+OOMScoreAdjust=-500
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_KILL CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID
 NoNewPrivileges=yes
+KeyringMode=private
 LockPersonality=yes
 ProtectClock=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET
+RestrictNamespaces=net mnt
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
-UMask=0077
+SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
