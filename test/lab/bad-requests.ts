@@ -84,7 +84,7 @@ export const badRequests: readonly BadRequest[] = [
   pool('a CIDR with host bits', { cidr: '10.10.0.1/20' }, [422, 'invalid', 'cidr']),
   pool('a CIDR that is none', { cidr: '10.10.0.0' }, [422, 'invalid', 'cidr']),
   pool('an octet of 300', { cidr: '10.300.0.0/20' }, [422, 'invalid', 'cidr']),
-  pool("a CIDR that overlaps the rack's uplink", { cidr: '198.18.32.0/24' }, [409, 'overlap', 'cidr']),
+  pool("a CIDR that overlaps the rack's uplink", { cidr: '198.18.32.0/24' }, [422, 'invalid', 'cidr']),
   shard('a size outside /28 to /20: /29', { cidr: '10.9.4.0/29' }, [422, 'invalid', 'cidr']),
   shard('a size outside /28 to /20: /19', { cidr: '10.9.0.0/19' }, [422, 'invalid', 'cidr']),
   shard('a size that is no power of two', { sizeAddresses: 100 }, [422, 'invalid', 'sizeAddresses']),

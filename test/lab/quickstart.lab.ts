@@ -261,7 +261,8 @@ describe('other load balancers', () => {
     for (const vip of vips) {
       for (const port of [7, 7007]) {
         const script = `exec 3<>/dev/tcp/${vip}/${port}; echo hello ${port} >&3; read -r -t 3 -u 3 line; echo "$line"`
-        expect((await outside.on('client', 'bash', '-c', script)).stdout).toBe(`hello ${port}\n`)
+        const answer = await outside.on('client', 'bash', '-c', script)
+        expect(answer).toEqual({ exitCode: 0, stdout: `hello ${port}\n`, stderr: '' })
       }
     }
   })
