@@ -59,7 +59,7 @@ export function createKeepalivedObserver(): KeepalivedObserver {
     const before = known.get(instanceId)
     const daemonKey = daemon === undefined ? '' : `${daemon.pid}/${daemon.startTimeTicks}`
     const isStale = before === undefined || before.isMarked || before.daemonKey !== daemonKey
-    if (!isStale && !isItsTurn && before.status === 'running' && age >= settledSeconds) return before
+    if (!isStale && !isItsTurn && isSettled(before, age)) return before
     const seen: Known = {
       daemonKey,
       ...observeProcesses(daemon, age, subject.files),
@@ -94,6 +94,10 @@ export function createKeepalivedObserver(): KeepalivedObserver {
     },
   }
 }
+
+/** Before that, another look may find more. */
+const isSettled = ({ status, childPid }: Known, age: number) =>
+  status === 'running' && childPid !== undefined && age >= settledSeconds
 
 function observeProcesses(
   daemon: ObservedDaemon | undefined,
