@@ -16,10 +16,11 @@ import {
   StoreUnavailableError,
   type Write,
 } from '../control-plane/store.ts'
+import { reservationKind } from '../objects.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
 import { refuseContended, refuseUnavailable, refuseUnknownOutcome } from './problems.ts'
-import { reserveQuota } from './quota.ts'
-import { type Claim, type Owner, release, reservationGraceMilliseconds, reserve } from './reserve.ts'
+import { findUnits, readProject, reserveQuota } from './quota.ts'
+import { type Claim, type Owner, release, reservationGraceMilliseconds, reservationId, reserve } from './reserve.ts'
 
 export interface Declaration<Value> {
   readonly kind: Kind<Value>
@@ -79,6 +80,21 @@ export const declareObject: DeclareObject = async (context, declaration, request
   if (!isAlive(written.value)) return refuseDeleted(kind, id)
   if (context.now() - beganAt <= reservationGraceMilliseconds / 2) return succeed(written.value)
   return checkStillTaken(context, declaration, written.value, request)
+}
+
+/**
+ * Whether memory shows neither the name nor the last unit of quota to be another's. What is taken elsewhere at the same
+ * time is taken only then, so that a creation that will be refused leaves no trace; it is no promise.
+ */
+export async function seemsFree(
+  context: Pick<ControllerContext, 'store'>,
+  { kind, id, scope, name, quota }: Pick<Declaration<unknown>, 'kind' | 'id' | 'scope' | 'name' | 'quota'>,
+): Promise<boolean> {
+  const named = await context.store.get(reservationKind, reservationId(nameClaim(kind, scope, name)))
+  if (named !== null && named.value.ownerId !== id) return false
+  if (quota === undefined) return true
+  const project = await readProject(context, quota.projectId)
+  return project.ok && findUnits(context, quota.projectId, quota.noun).size < project.value.value.quota[quota.noun]
 }
 
 export const nameClaim = (kind: Kind<unknown>, scope: string, name: string): Claim => ({
