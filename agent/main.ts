@@ -92,6 +92,7 @@ async function join(
   options: { uplink: string; underlay: string; configuration: string; state: string; run: string },
 ): Promise<void> {
   const host = await joinHost({
+    userId: process.getuid?.() ?? 0,
     controllerUrl,
     token,
     uplinkDevice: options.uplink,
@@ -100,10 +101,11 @@ async function join(
     stateFolder: options.state,
     runFolder: options.run,
   })
-  const isInstalled = await installAgentUnit([...agentArgv, 'run', '--configuration', options.configuration])
+  const runArgv = [...agentArgv, 'run', '--configuration', options.configuration]
+  const isInstalled = await installAgentUnit(runArgv)
   const next = isInstalled
     ? `its agent runs as ${agentUnit} and will at each boot`
-    : `there is no systemd here: start '${agentArgv.join(' ')} run' by what starts programs on this host`
+    : `there is no systemd here: have '${runArgv.join(' ')}' started at each boot, and again whenever it ends`
   process.stdout.write(`this host has joined as ${host}; ${next}\n`)
 }
 

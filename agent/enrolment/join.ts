@@ -8,7 +8,7 @@
 
 import { createHash, createHmac } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
+import { dirname } from 'node:path'
 import { createUser, fromSeed } from '@nats-io/nkeys'
 import * as v from 'valibot'
 import packageJson from '../../package.json'
@@ -16,9 +16,12 @@ import { configurationFiles } from '../configuration.ts'
 import { type AgentSettings, type JoinAnswer, type JoinRequest, joinAnswerSchema } from '../contract/enrolment.ts'
 import { hostNameSchema } from '../contract/host-instructions.ts'
 import { executeFileOperation } from '../operations/files.ts'
+import { type RunCommand, runCommand } from '../operations/run-command.ts'
 import { fingerprintOf, parseJoinToken } from './join-token.ts'
 
 export interface JoinOptions {
+  /** Who runs it; 0 is root. */
+  readonly userId: number
   readonly controllerUrl: string
   readonly token: string
   readonly uplinkDevice: string
@@ -31,15 +34,19 @@ export interface JoinOptions {
 const requestTimeoutMilliseconds = 15_000
 const secretMode = 0o600
 
-/** The host's name. Throws with what to do where it can't join; then it has not. */
-export async function joinHost(options: JoinOptions): Promise<string> {
-  if (process.getuid?.() !== 0) throw new Error('joining needs root: run it again with sudo')
+/**
+ * The host's name. Throws with what to do where it can't join; then it has not. A host that has joined already as the same
+ * host at the same controller joins again: an earlier attempt may have been cut off after its settings were written.
+ */
+export async function joinHost(options: JoinOptions, run: RunCommand = runCommand): Promise<string> {
+  if (options.userId !== 0) throw new Error('joining needs root: run it again with sudo')
   const token = parseJoinToken(options.token)
   const files = configurationFiles(options.configurationFolder)
-  refuseSecondJoin(files.settings)
-  const underlayAddress = readAddress(options.underlayDevice, '--underlay')
-  checkDevice(options.uplinkDevice, '--uplink')
-  const { seed, publicKey } = keepKey(files.seed)
+  refuseOtherJoin(files.settings, { host: token.host, controllerUrl: options.controllerUrl })
+  const devices = await observeDevices(run)
+  const underlayAddress = findUnderlayAddress(devices, options.underlayDevice)
+  findDevice(devices, options.uplinkDevice, '--uplink')
+  const { publicKey } = keepKey(files.seed)
   const answer = await askController(options.controllerUrl, token.host, {
     tokenId: token.tokenId,
     publicKey,
@@ -50,7 +57,7 @@ export async function joinHost(options: JoinOptions): Promise<string> {
   if (fingerprintOf(answer.caCertificate) !== token.caFingerprint) {
     throw new Error(
       `${options.controllerUrl} answered with another certificate authority than the join token names. Something stands ` +
-        'between this host and its controller: nothing was written',
+        'between this host and its controller, so this host has not joined',
     )
   }
   const settings: AgentSettings = {
@@ -64,7 +71,6 @@ export async function joinHost(options: JoinOptions): Promise<string> {
     stateFolder: options.stateFolder,
     runFolder: options.runFolder,
   }
-  writeDurable(files.seed, `${seed}\n`)
   writeDurable(files.userJwt, `${answer.userJwt}\n`)
   writeDurable(files.caCertificate, answer.caCertificate)
   // Last: where it is, the host has joined.
@@ -72,41 +78,84 @@ export async function joinHost(options: JoinOptions): Promise<string> {
   return token.host
 }
 
-function refuseSecondJoin(settingsFile: string): void {
+const joinedSchema = v.object({ host: hostNameSchema, controllerUrl: v.string() })
+
+/** One machine is one host of one controller. */
+function refuseOtherJoin(settingsFile: string, wanted: v.InferOutput<typeof joinedSchema>): void {
   if (!existsSync(settingsFile)) return
-  const settings: unknown = JSON.parse(readFileSync(settingsFile, 'utf8'))
-  const parsed = v.safeParse(v.object({ host: hostNameSchema, controllerUrl: v.string() }), settings)
-  const before = parsed.success ? ` as ${parsed.output.host} at ${parsed.output.controllerUrl}` : ''
-  throw new Error(`this host has joined already${before}; to join anew, stop its agent and remove ${settingsFile}`)
-}
-
-function readAddress(device: string, option: string): string {
-  checkDevice(device, option)
-  const address = networkInterfaces()[device]?.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
-  if (address !== undefined) return address
+  const joined = parseJoined(readFileSync(settingsFile, 'utf8'))
+  // Settings that can't be read are no good to the agent either, and are replaced.
+  if (joined === null || (joined.host === wanted.host && joined.controllerUrl === wanted.controllerUrl)) return
   throw new Error(
-    `the device ${device} of ${option} has no IPv4 address, or is down; VXLAN needs one as its outer address`,
+    `this host has joined already, as ${joined.host} at ${joined.controllerUrl}. To join as ${wanted.host} at ` +
+      `${wanted.controllerUrl} instead, stop its agent, remove ${dirname(settingsFile)} and run this again`,
   )
 }
 
-function checkDevice(device: string, option: string): void {
-  if (existsSync(`/sys/class/net/${device}`)) return
-  const devices = Object.keys(networkInterfaces()).filter((name) => name !== 'lo')
-  throw new Error(
-    `there is no device ${device}, as ${option} says; there are ${devices.join(', ') || 'none that is up'}`,
-  )
+function parseJoined(text: string): v.InferOutput<typeof joinedSchema> | null {
+  try {
+    return v.parse(joinedSchema, JSON.parse(text))
+  } catch {
+    return null
+  }
+}
+
+interface Device {
+  readonly name: string
+  /** Its first IPv4 address that reaches beyond the host; null: it has none. */
+  readonly address: string | null
+}
+
+const devicesSchema = v.array(
+  v.object({
+    ifname: v.string(),
+    addr_info: v.array(v.object({ family: v.string(), local: v.optional(v.string()), scope: v.optional(v.string()) })),
+  }),
+)
+
+/** The devices of this host's own network namespace: /sys may show those of another. */
+async function observeDevices(run: RunCommand): Promise<readonly Device[]> {
+  const result = await run(['ip', '-json', 'address', 'show'])
+  if (result.exitCode !== 0) {
+    throw new Error(`the devices of this host can't be listed: ${result.stderr.trim() || 'ip (iproute2) does not run'}`)
+  }
+  return v.parse(devicesSchema, JSON.parse(result.stdout)).map(({ ifname, addr_info }) => ({
+    name: ifname,
+    address: addr_info.find(({ family, scope }) => family === 'inet' && scope === 'global')?.local ?? null,
+  }))
+}
+
+function findDevice(devices: readonly Device[], name: string, option: string): Device {
+  const found = devices.find((device) => device.name === name)
+  if (found !== undefined) return found
+  const names = devices.map((device) => device.name).filter((other) => other !== 'lo')
+  throw new Error(`there is no device ${name}, as ${option} says; there are: ${names.join(', ') || 'none'}`)
+}
+
+function findUnderlayAddress(devices: readonly Device[], name: string): string {
+  const { address } = findDevice(devices, name, '--underlay')
+  if (address !== null) return address
+  throw new Error(`the device ${name} of --underlay has no IPv4 address; VXLAN needs one as its outer address`)
 }
 
 /** The key of an attempt that was cut off, so that the controller knows it again; else a new one. */
 function keepKey(seedFile: string): { readonly seed: string; readonly publicKey: string } {
-  if (existsSync(seedFile)) {
-    const seed = readFileSync(seedFile, 'utf8').trim()
-    return { seed, publicKey: fromSeed(new TextEncoder().encode(seed)).getPublicKey() }
-  }
+  const kept = existsSync(seedFile) ? parseSeed(readFileSync(seedFile, 'utf8').trim()) : null
+  if (kept !== null) return kept
   const key = createUser()
   const seed = new TextDecoder().decode(key.getSeed())
   writeDurable(seedFile, `${seed}\n`)
   return { seed, publicKey: key.getPublicKey() }
+}
+
+/** Null: it is no seed of a user, so nobody can have joined with it. */
+function parseSeed(seed: string): { readonly seed: string; readonly publicKey: string } | null {
+  try {
+    const publicKey = fromSeed(new TextEncoder().encode(seed)).getPublicKey()
+    return publicKey.startsWith('U') ? { seed, publicKey } : null
+  } catch {
+    return null
+  }
 }
 
 function prove(
@@ -119,6 +168,9 @@ function prove(
 }
 
 async function askController(url: string, host: string, request: JoinRequest): Promise<JoinAnswer> {
+  if (!URL.canParse(url) || !/^https?:/.test(url)) {
+    throw new Error(`'${url}' is no URL of a controller: it is like http://198.18.0.254:7480`)
+  }
   const path = `${url.replace(/\/+$/, '')}/v1/hosts/${host}/join`
   const response = await fetch(path, {
     method: 'POST',

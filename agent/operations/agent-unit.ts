@@ -18,7 +18,8 @@ export async function installAgentUnit(argv: readonly string[]): Promise<boolean
     mode: 0o644,
   })
   if (failure !== undefined) throw new Error(`${unitFile} could not be written: ${failure}`)
-  for (const command of [['daemon-reload'], ['enable', '--now', agentUnit]]) {
+  // A restart, since an agent that runs already must take the new credentials; what it started stays.
+  for (const command of [['daemon-reload'], ['enable', agentUnit], ['restart', agentUnit]]) {
     const result = await runCommand(['systemctl', ...command])
     if (result.exitCode !== 0) throw new Error(`systemctl ${command.join(' ')} failed: ${result.stderr.trim()}`)
   }
