@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import * as fc from 'fast-check'
+import fc from 'fast-check'
 import { createTestContext, type TestContext } from '../access/test-context.ts'
 import type { Outcome } from '../contract/problem.ts'
 import type { MemoryStoreFault } from '../control-plane/memory-store.ts'
@@ -48,7 +48,7 @@ async function openSpace(cidrs: readonly string[], fault: () => MemoryStoreFault
   return { context, allocator: createAddressAllocator(context), networkId, shardIds: shardIds.toSorted(), newOwner }
 }
 
-function valueOf<Value>(outcome: Outcome<Value>): Value {
+function unwrap<Value>(outcome: Outcome<Value>): Value {
   if (!outcome.ok) throw new Error(outcome.problem.detail)
   return outcome.value
 }
@@ -58,16 +58,16 @@ const problemOf = (outcome: Outcome<unknown>) => (outcome.ok ? null : outcome.pr
 describe('an address is allocated', () => {
   test('the first is the one after the gateway', async () => {
     const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
-    expect(valueOf(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
+    expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
   })
 
   test('an owner that asks again is given the same', async () => {
     const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
     const ownerId = newOwner()
-    const first = valueOf(await allocator.allocateAddress({ networkId, ownerId }))
-    expect(valueOf(await allocator.allocateAddress({ networkId, ownerId }))).toEqual(first)
+    const first = unwrap(await allocator.allocateAddress({ networkId, ownerId }))
+    expect(unwrap(await allocator.allocateAddress({ networkId, ownerId }))).toEqual(first)
     const twice = await Promise.all([1, 2].map(() => allocator.allocateAddress({ networkId, ownerId })))
-    expect(twice.map(valueOf)).toEqual([first, first])
+    expect(twice.map(unwrap)).toEqual([first, first])
   })
 
   test('those who ask at once share one transaction', async () => {
@@ -77,14 +77,14 @@ describe('an address is allocated', () => {
     const all = await Promise.all(
       Array.from({ length: 64 }, () => allocator.allocateAddress({ networkId, ownerId: newOwner() })),
     )
-    expect(new Set(all.map((outcome) => valueOf(outcome).address)).size).toBe(64)
+    expect(new Set(all.map((outcome) => unwrap(outcome).address)).size).toBe(64)
     expect(transactions).toBeLessThanOrEqual(2)
   })
 
   test('a chosen one, and nobody else after', async () => {
     const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
     const chosen = { networkId, address: '10.0.0.9' }
-    expect(valueOf(await allocator.allocateAddress({ ...chosen, ownerId: newOwner() })).address).toBe('10.0.0.9')
+    expect(unwrap(await allocator.allocateAddress({ ...chosen, ownerId: newOwner() })).address).toBe('10.0.0.9')
     expect(problemOf(await allocator.allocateAddress({ ...chosen, ownerId: newOwner() }))?.code).toBe('in-use')
   })
 
@@ -108,7 +108,7 @@ describe('an address is allocated', () => {
     const all = await Promise.all(
       Array.from({ length: 26 }, () => allocator.allocateAddress({ networkId, ownerId: newOwner() })),
     )
-    const byShard = Map.groupBy(all.map(valueOf), ({ shardId }) => shardId)
+    const byShard = Map.groupBy(all.map(unwrap), ({ shardId }) => shardId)
     expect(shardIds.map((id) => byShard.get(id)?.length)).toEqual([13, 13])
     const problem = problemOf(await allocator.allocateAddress({ networkId, ownerId: newOwner() }))
     expect(problem?.code).toBe('no-space')
@@ -122,10 +122,10 @@ describe('an address is allocated', () => {
     await allocator.allocateAddress({ networkId, ownerId })
     const countOf = async () => (await context.store.get(shardOccupancyKind, shardIds[0] ?? ''))?.value.resourceCount
     expect(await countOf()).toBe(1)
-    valueOf(await allocator.releaseAddresses(ownerId))
-    valueOf(await allocator.releaseAddresses(ownerId))
+    unwrap(await allocator.releaseAddresses(ownerId))
+    unwrap(await allocator.releaseAddresses(ownerId))
     expect(await countOf()).toBe(0)
-    expect(valueOf(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
+    expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
   })
 
   test('a network without a shard says so', async () => {

@@ -90,8 +90,7 @@ async function createPool(context: ControllerContext, input: PoolCreate, request
   const id = createObjectId(poolKind, input.projectId, request.seed)
   const value: PoolValue = { name: input.name, projectId: input.projectId, cidr: formatBlock(block.value) }
   const first = decidePool(context, id, value)
-  // A repetition finds its own pool in the way.
-  if (!first.ok && (await context.store.get(poolKind, id)) === null) return first
+  if (!first.ok) return first
   const declared = await declareObject(
     context,
     {
@@ -115,7 +114,8 @@ function decidePool(context: ControllerContext, id: string, value: PoolValue): O
   const space = context.store.snapshot(projectSpaceKind, value.projectId).find((object) => object.id === spaceId)
   const block = blockOf(value.cidr)
   const pools = space?.value.pools ?? []
-  const inTheWay = pools.find((pool) => overlaps(blockOf(pool.cidr), block))
+  // A repetition at the same moment may have written this very pool: then the write finds it there, and not this.
+  const inTheWay = pools.find((pool) => pool.poolId !== id && overlaps(blockOf(pool.cidr), block))
   if (inTheWay !== undefined) return refuseOverlap(context, value.cidr, inTheWay)
   return succeed({
     value,

@@ -1,26 +1,18 @@
 /** Shards: the blocks that networks get their addresses from. Cut from a pool, attached to a network, given back whole. */
 
 import { removeObject, updateObject } from '../access/change-object.ts'
-import { type DeclaredContent, declareObject } from '../access/declare-object.ts'
+import { declareObject } from '../access/declare-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseField, refuseNotFound } from '../access/problems.ts'
 import { findVisible, listObjects, viewObject } from '../access/view.ts'
-import {
-  type Shard,
-  type ShardCreate,
-  type ShardUpdate,
-  shardSizeDefaultAddresses,
-  shardSizes,
-} from '../contract/address-space.ts'
-import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
+import type { Shard, ShardCreate, ShardUpdate } from '../contract/address-space.ts'
+import { type Outcome, type Problem, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
-import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
+import { type StoredObject, type Write, write } from '../control-plane/store.ts'
 import {
   addressKind,
   type NetworkValue,
   networkKind,
-  type PoolOccupancyValue,
-  type PoolValue,
   poolKind,
   poolOccupancyKind,
   type ShardOccupancyValue,
@@ -29,20 +21,10 @@ import {
   shardOccupancyKind,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Services } from '../services.ts'
-import {
-  type Block,
-  blockOf,
-  contains,
-  findBestFit,
-  formatAddress,
-  formatBlock,
-  overlaps,
-  prefixLengthOf,
-  sizeOf,
-} from './cidr.ts'
+import { blockOf, formatAddress, sizeOf } from './cidr.ts'
+import { decideCut, describeShardEvent, parseWanted } from './cut-shard.ts'
 import { joinNames, nameHolder } from './holder-names.ts'
-import { parseCidrField } from './pools.ts'
-import { addressesNeverGiven, createTakenBitmap, encodeBitmap } from './taken-bitmap.ts'
+import { addressesNeverGiven } from './taken-bitmap.ts'
 
 export function createShardsService(context: ControllerContext): Services['shards'] {
   const view = (object: StoredObject<ShardValue>) => viewShard(object, findOccupancy(context, object.id)?.value)
@@ -167,107 +149,6 @@ async function findNetwork(
   )
 }
 
-type Wanted =
-  | { readonly kind: 'size'; readonly sizeAddresses: number }
-  | { readonly kind: 'block'; readonly block: Block }
-
-function parseWanted({ cidr, sizeAddresses }: ShardCreate): Outcome<Wanted> {
-  if (cidr === undefined) return succeed({ kind: 'size', sizeAddresses: sizeAddresses ?? shardSizeDefaultAddresses })
-  const parsed = parseCidrField(cidr)
-  if (!parsed.ok) return parsed
-  const block = parsed.value
-  if (sizeAddresses !== undefined && sizeAddresses !== sizeOf(block)) {
-    return refuseField(
-      'sizeAddresses',
-      `is ${sizeAddresses}, and ${cidr} has ${sizeOf(block)}`,
-      'Give the cidr or the size, not both.',
-    )
-  }
-  if (shardSizes.some((size) => size === sizeOf(block))) return succeed({ kind: 'block', block })
-  return refuseField(
-    'cidr',
-    `${cidr} has ${sizeOf(block)} addresses`,
-    'Choose a block from /28 to /20: 16 to 4096 addresses.',
-  )
-}
-
-interface Cut {
-  readonly id: string
-  readonly pool: StoredObject<PoolValue>
-  readonly wanted: Wanted
-  readonly input: ShardCreate
-}
-
-/** The pool's record is written with the shard: the one place where overlap within the pool is decided. */
-function decideCut(context: ControllerContext, { id, pool, wanted, input }: Cut): Outcome<DeclaredContent<ShardValue>> {
-  const occupancy = context.store.snapshot(poolOccupancyKind, pool.id).find((object) => object.id === pool.id)
-  if (occupancy === undefined) {
-    return refuseField('poolId', `the pool ${pool.id} has been deleted`, 'Give the id of a pool that is there.')
-  }
-  const found = findBlock(context, pool, occupancy.value, wanted)
-  if (!found.ok) return found
-  const block = found.value
-  const cidr = formatBlock(block)
-  const networkId = input.networkId ?? null
-  const { projectId } = pool.value
-  // A name of its own follows from the id alone: which block it gets may change until it is written.
-  const name = input.name ?? `shard-${id.slice(-6)}`
-  const value: ShardValue = { name, projectId, poolId: pool.id, cidr, reserved: false, networkId }
-  const empty: ShardOccupancyValue = {
-    takenBitmap: encodeBitmap(createTakenBitmap(block)),
-    resourceCount: 0,
-    lastAccessedAt: null,
-  }
-  const cuts = [...occupancy.value.cuts, { shardId: id, cidr }]
-  return succeed({
-    value,
-    beside: [
-      write({ kind: shardOccupancyKind, id, expect: 'absent', value: empty }),
-      write({ kind: poolOccupancyKind, id: pool.id, expect: occupancy.version, value: { cuts } }),
-    ],
-    events: [
-      describe('shard.created', id, value, { shardId: id, poolId: pool.id, cidr }),
-      ...(networkId === null ? [] : [describe('shard.allocated', id, value, { shardId: id, networkId, cidr })]),
-    ],
-  })
-}
-
-function findBlock(
-  context: ControllerContext,
-  pool: StoredObject<PoolValue>,
-  { cuts }: PoolOccupancyValue,
-  wanted: Wanted,
-): Outcome<Block> {
-  const whole = blockOf(pool.value.cidr)
-  if (wanted.kind === 'size') {
-    const taken = cuts.map(({ cidr }) => blockOf(cidr))
-    const found = findBestFit(whole, taken, prefixLengthOf(wanted.sizeAddresses))
-    if (found !== null) return succeed(found)
-    return refuse({
-      code: 'no-space',
-      title: 'The pool has no such block left',
-      detail: `The pool '${pool.value.name}' (${pool.value.cidr}) has no aligned block of ${wanted.sizeAddresses} addresses left.`,
-      remedy: 'Ask for a smaller shard, delete one that is not needed, or create another pool.',
-      errors: [{ field: 'sizeAddresses', message: 'is more than the pool has left in one block' }],
-    })
-  }
-  const cidr = formatBlock(wanted.block)
-  if (!contains(whole, wanted.block)) {
-    return refuseField('cidr', `${cidr} is not within the pool's ${pool.value.cidr}`, 'Choose a block of the pool.')
-  }
-  const inTheWay = cuts.find((cut) => overlaps(blockOf(cut.cidr), wanted.block))
-  if (inTheWay === undefined) return succeed(wanted.block)
-  const shard = context.store.snapshot(shardKind, pool.id).find(({ id }) => id === inTheWay.shardId)
-  const name = `${inTheWay.cidr}, the shard ${shard === undefined ? inTheWay.shardId : `'${shard.value.name}'`}`
-  return refuse({
-    code: 'overlap',
-    title: 'It overlaps another shard',
-    detail: `${cidr} overlaps ${name}.`,
-    remedy: 'Choose another block, or give a size and let the block be chosen.',
-    errors: [{ field: 'cidr', message: `overlaps ${name}` }],
-  })
-}
-
 function decideUpdate(
   context: ControllerContext,
   { id, value }: StoredObject<ShardValue>,
@@ -276,7 +157,7 @@ function decideUpdate(
   const changed = { ...value, name: input.name ?? value.name, reserved: input.reserved ?? value.reserved }
   if (Bun.deepEquals(changed, value)) return { kind: 'keep' }
   const { status } = viewShard({ id, value: changed } as StoredObject<ShardValue>, undefined)
-  const events = [describe('shard.updated', id, value, { shardId: id, status })]
+  const events = [describeShardEvent('shard.updated', id, value, { shardId: id, status })]
   // Whoever is allocating from it meanwhile has read it as it was: its record changes too, and stops that.
   const writes = changed.reserved === value.reserved ? [] : touchOccupancy(findOccupancy(context, id))
   return { kind: 'write', value: changed, writes, events }
@@ -306,7 +187,9 @@ function decideAttach(
     kind: 'write',
     value: { ...value, networkId: network.id },
     writes: touchOccupancy(findOccupancy(context, id)),
-    events: [describe('shard.allocated', id, value, { shardId: id, networkId: network.id, cidr: value.cidr })],
+    events: [
+      describeShardEvent('shard.allocated', id, value, { shardId: id, networkId: network.id, cidr: value.cidr }),
+    ],
   }
 }
 
@@ -333,7 +216,7 @@ async function decideDetach(
     kind: 'write',
     value: { ...value, networkId: null },
     writes: touchOccupancy(occupancy),
-    events: [describe('shard.deallocated', id, value, { shardId: id, networkId, cidr: value.cidr })],
+    events: [describeShardEvent('shard.deallocated', id, value, { shardId: id, networkId, cidr: value.cidr })],
   }
 }
 
@@ -377,7 +260,7 @@ async function removeShard(
         return checkEmpty(context, id, value.name, seen)
       },
       beside: ({ value }) => listRemovals(context, seen, value.poolId, id),
-      events: ({ value }) => [describe('shard.deleted', id, value, { shardId: id, cidr: value.cidr })],
+      events: ({ value }) => [describeShardEvent('shard.deleted', id, value, { shardId: id, cidr: value.cidr })],
     },
     request,
   )
@@ -414,10 +297,3 @@ function touchOccupancy(occupancy: StoredObject<ShardOccupancyValue> | undefined
   const { id, version, value } = occupancy
   return [write({ kind: shardOccupancyKind, id, expect: version, value })]
 }
-
-const describe = (type: string, id: string, value: ShardValue, data: unknown): EventDraft => ({
-  type,
-  projectId: value.projectId,
-  subject: id,
-  data,
-})

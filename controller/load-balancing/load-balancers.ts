@@ -1,7 +1,7 @@
 /** Load balancers: what callers want of them is written here; the reconcile loop has the hosts make it so. */
 
 import { updateObject } from '../access/change-object.ts'
-import { type DeclaredContent, declareObject } from '../access/declare-object.ts'
+import { type DeclaredContent, declareObject, seemsFree } from '../access/declare-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseField, refuseNotFound } from '../access/problems.ts'
 import { readProject } from '../access/quota.ts'
@@ -212,9 +212,13 @@ async function declareLoadBalancer(
   request: RequestInfo,
 ): Promise<Outcome<Stored>> {
   const { loadBalancerId: id, loadBalancer: value } = instances
-  let preparation: ReturnType<typeof prepareInstances> | null = prepareInstances(means, instances)
+  const { projectId, name } = value
+  const quota = { noun: 'loadBalancers', projectId } as const
+  const named = { kind: loadBalancerKind, id, scope: projectId, name, quota }
+  const prepare = () => prepareInstances(means, instances)
+  let preparation: ReturnType<typeof prepare> | null = (await seemsFree(context, named)) ? prepare() : null
   const decide = async (): Promise<Outcome<DeclaredContent<LoadBalancerValue>>> => {
-    const prepared = await (preparation ?? prepareInstances(means, instances))
+    const prepared = await (preparation ?? prepare())
     preparation = null
     if (!prepared.ok) return prepared
     const status: LoadBalancerStatusValue = { status: 'provisioning', conditions: [], observedGeneration: 0 }
@@ -224,13 +228,7 @@ async function declareLoadBalancer(
       events: [describeCreated(id, value), ...prepared.value.events],
     })
   }
-  const { projectId, name } = value
-  const quota = { noun: 'loadBalancers', projectId } as const
-  const declared = await declareObject(
-    context,
-    { kind: loadBalancerKind, id, scope: projectId, name, quota, value, events: [], decide },
-    request,
-  )
+  const declared = await declareObject(context, { ...named, value, events: [], decide }, request)
   if (declared.ok) return declared
   await preparation
   // Nobody can tell yet whether it was written: the sweep does, later.

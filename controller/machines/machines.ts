@@ -1,7 +1,7 @@
 /** Machines: workloads attached to a network, each on a host, with an address that its network's shards gave it. */
 
 import { updateObject } from '../access/change-object.ts'
-import { type DeclaredContent, declareObject } from '../access/declare-object.ts'
+import { type DeclaredContent, declareObject, seemsFree } from '../access/declare-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseField } from '../access/problems.ts'
 import { readProject } from '../access/quota.ts'
@@ -185,8 +185,10 @@ async function declareMachine(
     workloads,
     addresses: [],
   }
+  const quota = { noun: 'machines', projectId } as const
+  const named = { kind: machineKind, id, scope: projectId, name, quota }
   // Its address is taken while its name is; both are there before it is written.
-  let allocation: ReturnType<typeof allocate> | null = allocate()
+  let allocation: ReturnType<typeof allocate> | null = (await seemsFree(context, named)) ? allocate() : null
   const decide = async (): Promise<Outcome<DeclaredContent<MachineValue>>> => {
     const held = await (allocation ?? allocate())
     allocation = null
@@ -198,16 +200,13 @@ async function declareMachine(
       events: [describeEvent('created', id, value)],
     })
   }
-  const quota = { noun: 'machines', projectId } as const
-  const declared = await declareObject(
-    context,
-    { kind: machineKind, id, scope: projectId, name, quota, value, events: [], decide },
-    request,
-  )
+  const declared = await declareObject(context, { ...named, value, events: [], decide }, request)
   if (declared.ok) return declared
   await allocation
-  // Nobody can tell yet whether it was written: the sweep does, later.
-  if (declared.problem.code !== 'unavailable') await allocator.releaseAddresses(id)
+  // A repetition of the same request may have written it; and where nobody can tell yet, the sweep does later.
+  if (declared.problem.code !== 'unavailable' && (await context.store.get(machineKind, id)) === null) {
+    await allocator.releaseAddresses(id)
+  }
   return declared
 }
 

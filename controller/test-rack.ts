@@ -1,0 +1,158 @@
+/**
+ * A rack for tests: a controller assembled on the store in memory, hosts that do at once what they are told, and a
+ * project. Time stands still until it is moved.
+ */
+
+import type { HostInstructions, InstanceInstructions } from '../agent/contract/host-instructions.ts'
+import type { HostReport } from '../agent/contract/host-report.ts'
+import { createTestContext, type TestContext } from './access/test-context.ts'
+import { type AssembledController, assembleController } from './assemble.ts'
+import { createMemoryStore } from './control-plane/memory-store.ts'
+import { createClientId, createId } from './control-plane/shard-key.ts'
+import { type Store, write } from './control-plane/store.ts'
+import { hostKind, projectKind, systemClient } from './objects.ts'
+import { createObservedHosts } from './observed/observed-hosts.ts'
+import type { PublishedInstructions } from './reconcile/instructions-bus.ts'
+import { planReconcile } from './reconcile/plan-reconcile.ts'
+import { renderAllHosts } from './reconcile/render-host-instructions.ts'
+import { readSnapshot } from './reconcile/snapshot.ts'
+
+export interface TestRack extends AssembledController {
+  readonly context: TestContext
+  readonly store: Store
+  readonly projectId: string
+  readonly published: ReadonlyMap<string, PublishedInstructions>
+  readonly events: readonly { readonly type: string; readonly subject: string; readonly data: unknown }[]
+  readonly hostIds: ReadonlyMap<string, string>
+  /** Not heard of any more, and hears nothing. */
+  cut(host: string): void
+  heal(host: string): void
+  /** What a host says from now on, made from what it would say. */
+  distort(host: string, change: (report: HostReport) => HostReport): void
+  /** Every host does what is published, and says so. */
+  beat(): void
+  /** Turns and beats until there is nothing left to do. */
+  settle(): Promise<void>
+  /** What a controller that has just begun would do. */
+  planAnew(): ReturnType<typeof planReconcile>
+}
+
+const settleRoundsMaximum = 20
+
+export async function createTestRack(names: readonly string[] = ['a', 'b', 'c']): Promise<TestRack> {
+  const events: { type: string; subject: string; data: unknown }[] = []
+  const base = createTestContext()
+  const store = createMemoryStore({ now: base.now, random: base.random, onEvent: (event) => events.push(event) })
+  const inbox = createObservedHosts({ now: base.now })
+  const context: TestContext = { ...base, store, observed: inbox }
+  const published = new Map<string, PublishedInstructions>()
+  const cut = new Set<string>()
+  const applied = new Map<string, HostInstructions>()
+  const distortions = new Map<string, (report: HostReport) => HostReport>()
+  const { projectId, hostIds } = await writeGround(context, names)
+  const assembled = assembleController(context, {
+    listHosts: async () => [...published.keys()],
+    read: async (host) => published.get(host) ?? null,
+    async write(statement, revision) {
+      if ((published.get(statement.host)?.revision ?? null) !== revision) return null
+      const next = (revision ?? 0) + 1
+      published.set(statement.host, { statement, revision: next })
+      return next
+    },
+  })
+
+  const rack: TestRack = {
+    ...assembled,
+    context,
+    store,
+    projectId,
+    published,
+    events,
+    hostIds,
+    cut: (host) => cut.add(host),
+    heal: (host) => cut.delete(host),
+    distort: (host, change) => distortions.set(host, change),
+    beat() {
+      for (const host of names) {
+        if (cut.has(host)) continue
+        const statement = published.get(host)?.statement
+        if (statement !== undefined) applied.set(host, statement)
+        const report = makeTestReport(host, applied.get(host), (instance) => listHomeVips(instance))
+        const said = distortions.get(host)?.(report) ?? report
+        const fault = inbox.accept(host, JSON.stringify(said))
+        if (fault !== null) throw new Error(fault)
+      }
+    },
+    async settle() {
+      for (let round = 0; round < settleRoundsMaximum; round++) {
+        rack.beat()
+        const { operations, failures } = await assembled.reconciler.turn()
+        if (failures.length > 0) throw new Error(JSON.stringify(failures))
+        await new Promise((resolve) => setImmediate(resolve))
+        if (operations === 0) return
+      }
+      throw new Error('the rack does not come to rest')
+    },
+    planAnew() {
+      const snapshot = readSnapshot(store)
+      const contents = renderAllHosts(snapshot, context.settings)
+      const known = new Map([...published].map(([host, { statement }]) => [host, statement]))
+      return planReconcile({ snapshot, contents, published: known, observed: inbox, now: context.now() })
+    },
+  }
+  await rack.settle()
+  return rack
+}
+
+const listHomeVips = ({ vips }: InstanceInstructions) => vips.flatMap(({ home, address }) => (home ? [address] : []))
+
+/** What a host says that has done all that it was told. */
+export function makeTestReport(
+  host: string,
+  statement: HostInstructions | undefined,
+  vipsHeldBy: (instance: InstanceInstructions) => readonly string[],
+): HostReport {
+  const describe = ({ id, generation }: { readonly id: string; readonly generation: number }) =>
+    ({ id, generation, status: 'converged' }) as const
+  return {
+    format: 1,
+    host,
+    generation: statement?.generation ?? 0,
+    agentVersion: 'test',
+    bootId: 'boot',
+    sequence: 1,
+    startedAt: new Date(0).toISOString(),
+    reportedAt: new Date(0).toISOString(),
+    networks: (statement?.networks ?? []).map(describe),
+    machines: (statement?.machines ?? []).map(describe),
+    instances: (statement?.instances ?? []).map((instance) => ({
+      ...describe(instance),
+      haproxy: 'running',
+      keepalived: 'running',
+      serving: true,
+      heldVips: [...vipsHeldBy(instance)],
+      members: Object.fromEntries(
+        instance.listeners.flatMap(({ members }) =>
+          members.map(({ id, port }) => [`${id}:${port}`, 'healthy'] as const),
+        ),
+      ),
+    })),
+  }
+}
+
+async function writeGround({ store, now, random }: TestContext, names: readonly string[]) {
+  const joinedAt = new Date(now()).toISOString()
+  const hostIds = new Map<string, string>()
+  for (const [i, name] of names.entries()) {
+    const id = createId(hostKind.prefix, systemClient, now(), random)
+    const underlayAddress = `198.18.0.${i + 1}`
+    const value = { name, maintenance: false, labels: {}, underlayAddress, publicKey: 'U', joinedAt }
+    await store.transact({ writes: [write({ kind: hostKind, id, expect: 'absent', value })] })
+    hostIds.set(name, id)
+  }
+  const projectId = createClientId(projectKind.prefix, now(), random)
+  const quota = { pools: 20, shards: 200, networks: 50, machines: 500, loadBalancers: 100 }
+  const value = { name: 'shop', user: 'john', slug: 'shop', quota }
+  await store.transact({ writes: [write({ kind: projectKind, id: projectId, expect: 'absent', value })] })
+  return { projectId, hostIds }
+}
