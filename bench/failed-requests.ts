@@ -8,6 +8,7 @@ import { loadBalancerSchema, memberSchema } from '../controller/contract/load-ba
 import { bootController, killController, killHostAgent, openLab } from '../lab/lab.ts'
 import { waitUntil } from '../lab/wait.ts'
 import type { Bench, BenchContext } from './bench.ts'
+import { closedReason } from './load/client-connection.ts'
 import type { PhaseReport } from './load/messages.ts'
 import { type Load, startLoad } from './load/start-load.ts'
 import { plotBars } from './plot.ts'
@@ -74,6 +75,11 @@ export const failedRequests: Bench = {
       ],
       notes: [
         'GET over kept connections, half of which are given up for a fresh one after 50 requests. A request has failed unless a whole 2xx came back on the connection that it was sent on.',
+        ...(reports.some(({ reasons }) => (reasons[closedReason] ?? 0) > 0)
+          ? [
+              'haproxy 2.6 repeats a request when the connection to its member was closed, not when it was reset (haproxy issue 2061), as a program does that is killed with a request it has not read: then haproxy closes the connection to the client, which is to repeat.',
+            ]
+          : []),
         `Each change is made ${times} times. The restart of the controller takes its nats-server with it.`,
       ],
       details: reports,

@@ -24,15 +24,15 @@ describe('rows of samples', () => {
   test('may be logarithmic, and then keep in what is below the axis', () => {
     const svg = plotRows({ ...frame, isLogarithmic: true, rows: [{ label: 'ours', samples: [0, 1, 1000] }] })
     const xs = [...svg.matchAll(/<circle cx="([\d.]+)"/g)].map(([, x]) => Number(x))
-    expect(Math.min(...xs)).toBe(250)
-    expect(Math.max(...xs)).toBe(730)
+    expect(Math.min(...xs)).toBe(310)
+    expect(Math.max(...xs)).toBe(790)
   })
 })
 
 test('bars are as long as their values', () => {
   const bar = (label: string, value: number) => ({ label, value, words: `${value}`, isBad: false })
   const svg = plotBars({ ...frame, rows: [bar('all', 100), bar('half', 50)] })
-  const widths = [...svg.matchAll(/<rect x="250" y="\d+" width="([\d.]+)"/g)].map(([, size]) => Number(size))
+  const widths = [...svg.matchAll(/<rect x="310" y="\d+" width="([\d.]+)"/g)].map(([, size]) => Number(size))
   expect(widths).toEqual([480, 240])
 })
 

@@ -25,8 +25,8 @@ export interface RowsPlot extends Frame {
   readonly bound?: { readonly value: number; readonly label: string }
 }
 
-const width = 960
-const left = 250
+const width = 1020
+const left = 310
 const right = 230
 const top = 76
 const rowHeight = 34
@@ -126,14 +126,14 @@ const panelHeight = 210
 /** Panels one below the other, each with its lines over the same logarithmic x; the last point bears the line's name. */
 export function plotLines(plot: LinesPlot): string {
   const xs = plot.panels.flatMap(({ series }) => series.flatMap(({ points }) => points.map(({ x }) => x)))
-  const xScale = makeScale(xs, true, left - 150, width - right - 20)
+  const xScale = makeScale(xs, true, left - 210, width - right - 20)
   const panels = plot.panels.map((panel, index) => {
     const y = top + index * panelHeight
     const ys = panel.series.flatMap(({ points }) => points.map((point) => point.y))
     const yScale = makeScale([0, ...ys], false, y + panelHeight - 50, y + 24)
     const grid = yScale.ticks.flatMap((tick) => [
-      line(left - 150, yScale.at(tick), width - right, yScale.at(tick), `stroke="${grey}" stroke-opacity="0.25"`),
-      text(left - 158, yScale.at(tick) + 4, show(tick), `text-anchor="end" fill="${grey}" font-size="11"`),
+      line(left - 210, yScale.at(tick), width - right, yScale.at(tick), `stroke="${grey}" stroke-opacity="0.25"`),
+      text(left - 218, yScale.at(tick) + 4, show(tick), `text-anchor="end" fill="${grey}" font-size="11"`),
     ])
     const foot = [...new Set(xs)].map((x) =>
       text(xScale.at(x), y + panelHeight - 34, show(x), `text-anchor="middle" fill="${grey}" font-size="11"`),
@@ -157,11 +157,11 @@ export function plotLines(plot: LinesPlot): string {
         ),
       ].join('\n')
     })
-    const title = text(left - 150, y + 10, `${panel.title} (${panel.unit})`, 'font-weight="600" fill="currentColor"')
+    const title = text(left - 210, y + 10, `${panel.title} (${panel.unit})`, 'font-weight="600" fill="currentColor"')
     return [title, ...grid, ...foot, ...lines].join('\n')
   })
   const bottom = top + plot.panels.length * panelHeight
-  const foot = text((left - 150 + width - right) / 2, bottom - 8, plot.xLabel, `text-anchor="middle" fill="${grey}"`)
+  const foot = text((left - 210 + width - right) / 2, bottom - 8, plot.xLabel, `text-anchor="middle" fill="${grey}"`)
   return page({ ...plot, unit: '' }, bottom + 16, [...panels, foot])
 }
 

@@ -79,7 +79,7 @@ export function writeResult(result: Result, plot: string, folder: string = resul
   return [json, svg]
 }
 
-/** Nanoseconds of a clock that is read across processes say nothing. */
+/** Ten-thousandths of a millisecond, a percent or a MiB say nothing. */
 const roundNumbers = (_key: string, value: unknown) =>
   typeof value === 'number' && !Number.isInteger(value) ? Math.round(value * 1e4) / 1e4 : value
 

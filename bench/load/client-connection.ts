@@ -5,6 +5,9 @@
 
 import { readAnswer } from '../http-response.ts'
 
+/** The connection went, before or within the answer. */
+export const closedReason = 'closed before the answer'
+
 export type Exchange = { readonly ok: true } | { readonly ok: false; readonly why: string }
 
 export interface ClientConnection {
@@ -75,10 +78,10 @@ export function createClientConnection(options: ClientOptions): ClientConnection
       takeAnswer(from)
     },
     end: (ended) => {
-      lose(ended, 'closed before the answer')
+      lose(ended, closedReason)
       ended.end()
     },
-    close: (closed) => lose(closed, 'closed before the answer'),
+    close: (closed) => lose(closed, closedReason),
     error: (broken, error) => lose(broken, `error ${error.message}`),
     connectError: (_socket, error) => end({ ok: false, why: `not connected: ${error.message}` }),
   }
