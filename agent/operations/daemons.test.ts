@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { detachedArgv, transientUnitArgv } from './daemons.ts'
 import {
   createProcessFinder,
@@ -8,6 +8,8 @@ import {
   markEnvironment,
 } from './marked-processes.ts'
 import type { DaemonOperation } from './operation.ts'
+
+setDefaultTimeout(30_000)
 
 const start: Extract<DaemonOperation, { kind: 'startDaemon' }> = {
   kind: 'startDaemon',
@@ -88,9 +90,9 @@ describe('daemons are found by their mark', () => {
 })
 
 async function waitUntil(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + 20_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('waited 5 s in vain')
+    if (performance.now() > deadline) throw new Error('waited 20 s in vain')
     await Bun.sleep(5)
   }
 }

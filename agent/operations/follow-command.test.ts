@@ -1,5 +1,7 @@
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { followCommand } from './follow-command.ts'
+
+setDefaultTimeout(30_000)
 
 let stop: (() => void) | undefined
 afterEach(() => {
@@ -7,9 +9,9 @@ afterEach(() => {
 })
 
 async function waitUntil(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + 20_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('waited 5 s in vain')
+    if (performance.now() > deadline) throw new Error('waited 20 s in vain')
     await Bun.sleep(5)
   }
 }

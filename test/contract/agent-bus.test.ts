@@ -1,11 +1,15 @@
 /** The agent's line to the controller, against the controller's own bus and with no more than an agent's rights. */
 
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { createUser } from '@nats-io/nkeys'
 import { type Bus, startBus } from '../../agent/bus.ts'
 import type { HostReport } from '../../agent/contract/host-report.ts'
 import { instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
 import { openTestBus, type TestBus, waitFor } from '../../controller/nats/test-bus.ts'
+
+/** A server is started several times, on a machine that may be busy. */
+setDefaultTimeout(120_000)
+const waitSeconds = 30
 
 const host = 'host-a'
 const cleanups: (() => Promise<void>)[] = []
@@ -64,11 +68,11 @@ test('hears what is wanted now and what is wanted next, and tells what is so', a
   const ground = await openGround()
   await instruct(ground, 'first')
   const { agent, heard } = await startLine(ground)
-  await waitFor('the first statement', () => heard.includes('first'))
+  await waitFor('the first statement', () => heard.includes('first'), waitSeconds)
   await instruct(ground, 'second')
-  await waitFor('the second statement', () => heard.includes('second'))
+  await waitFor('the second statement', () => heard.includes('second'), waitSeconds)
   agent.sendReport(report(1))
-  await waitFor('the report', async () => (await reported(ground))?.sequence === 1)
+  await waitFor('the report', async () => (await reported(ground))?.sequence === 1, waitSeconds)
 })
 
 test('hears nothing of what other hosts must have', async () => {
@@ -76,7 +80,7 @@ test('hears nothing of what other hosts must have', async () => {
   const { heard } = await startLine(ground)
   await ground.bus.buckets.desired.put(instructionsKey('host-b'), 'for somebody else')
   await instruct(ground, 'mine')
-  await waitFor('its own statement', () => heard.includes('mine'))
+  await waitFor('its own statement', () => heard.includes('mine'), waitSeconds)
   expect(heard).toEqual(['mine'])
 })
 
@@ -87,23 +91,31 @@ test('starts while NATS is dead, and hears of it when it comes', async () => {
   const { agent, heard } = await startLine(ground)
   agent.sendReport(report(1))
   await ground.reopen()
-  await waitFor('the statement', () => heard.includes('waiting'))
-  await waitFor('a report', async () => {
-    agent.sendReport(report(2))
-    return (await reported(ground))?.sequence === 2
-  })
+  await waitFor('the statement', () => heard.includes('waiting'), waitSeconds)
+  await waitFor(
+    'a report',
+    async () => {
+      agent.sendReport(report(2))
+      return (await reported(ground))?.sequence === 2
+    },
+    waitSeconds,
+  )
 })
 
 test('goes on after NATS was away, with what was said meanwhile', async () => {
   const ground = await openGround()
   const { agent, heard } = await startLine(ground)
   await instruct(ground, 'before')
-  await waitFor('the statement before', () => heard.includes('before'))
+  await waitFor('the statement before', () => heard.includes('before'), waitSeconds)
   await ground.reopen()
   await instruct(ground, 'after')
-  await waitFor('the statement after', () => heard.includes('after'))
-  await waitFor('a report', async () => {
-    agent.sendReport(report(3))
-    return (await reported(ground))?.sequence === 3
-  })
+  await waitFor('the statement after', () => heard.includes('after'), waitSeconds)
+  await waitFor(
+    'a report',
+    async () => {
+      agent.sendReport(report(3))
+      return (await reported(ground))?.sequence === 3
+    },
+    waitSeconds,
+  )
 })
