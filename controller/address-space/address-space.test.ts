@@ -1,9 +1,12 @@
-import { beforeEach, describe, expect, test } from 'bun:test'
+import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { projectCaller } from '../access/test-context.ts'
 import type { Outcome, Problem } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import { projectKind } from '../objects.ts'
 import { createTestRack, type TestRack } from '../test-rack.ts'
+
+/** On a busy machine everything takes longer. */
+setDefaultTimeout(60_000)
 
 let rack: TestRack
 beforeEach(async () => {

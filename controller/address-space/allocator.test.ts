@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { createTestContext, type TestContext } from '../access/test-context.ts'
 import type { Outcome } from '../contract/problem.ts'
@@ -9,6 +9,9 @@ import { addressKind, instanceKind, machineKind, networkKind, shardKind, shardOc
 import { type AddressAllocator, createAddressAllocator } from './allocator.ts'
 import { blockOf } from './cidr.ts'
 import { countTaken, createTakenBitmap, decodeBitmap, encodeBitmap } from './taken-bitmap.ts'
+
+/** On a busy machine everything takes longer. */
+setDefaultTimeout(60_000)
 
 interface Space {
   readonly context: TestContext

@@ -1,10 +1,13 @@
-import { beforeEach, describe, expect, test } from 'bun:test'
+import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as v from 'valibot'
 import { loadBalancerCreateSchema } from '../contract/load-balancer.ts'
 import type { Outcome, Problem } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import { addressKind, instanceKind, loadBalancerKind, reservationKind } from '../objects.ts'
 import { createTestRack, type TestRack } from '../test-rack.ts'
+
+/** On a busy machine everything takes longer. */
+setDefaultTimeout(60_000)
 
 let rack: TestRack
 let networkId: string

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'bun:test'
+import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as v from 'valibot'
 import { loadBalancerCreateSchema } from '../contract/load-balancer.ts'
 import type { Outcome } from '../contract/problem.ts'
@@ -6,6 +6,9 @@ import { createTestRack, type TestRack } from '../test-rack.ts'
 import { describeOperation } from './operation.ts'
 import { renderAllHosts } from './render-host-instructions.ts'
 import { readSnapshot } from './snapshot.ts'
+
+/** On a busy machine everything takes longer. */
+setDefaultTimeout(60_000)
 
 let rack: TestRack
 let networkId: string

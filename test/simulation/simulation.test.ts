@@ -4,13 +4,16 @@
  * is whole or absent. `SIMULATION_SEED=7 bun test test/simulation` replays one, `SIMULATION_RUNS=500` tries more.
  */
 
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { planReconcile } from '../../controller/reconcile/plan-reconcile.ts'
 import { renderAllHosts } from '../../controller/reconcile/render-host-instructions.ts'
 import { readSnapshot } from '../../controller/reconcile/snapshot.ts'
 import { createCaller } from './callers.ts'
 import { findDoubles, findLeftovers } from './invariants.ts'
 import { createSimulation, type Simulation } from './simulation.ts'
+
+/** On a busy machine everything takes longer. */
+setDefaultTimeout(60_000)
 
 const stepsPerHistory = 80
 const roundsToRest = 40
