@@ -1,14 +1,13 @@
 /** Hosts: what the rack has, in which each machine that runs the agent is named, joins, rests in maintenance and leaves. */
 
-import { removeObject, updateObject } from '../access/change-object.ts'
+import { checkExpectedVersion, removeObject, updateObject } from '../access/change-object.ts'
 import { declareObject } from '../access/declare-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseForbidden, refuseInUse } from '../access/problems.ts'
 import { findVisible, listObjects, viewObject } from '../access/view.ts'
 import type { Host, HostCreate } from '../contract/machine.ts'
-import { type Outcome, type Problem, succeed } from '../contract/problem.ts'
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
-import type { Bus } from '../nats/bus.ts'
 import {
   type HostValue,
   hostKind,
@@ -20,11 +19,11 @@ import {
   systemClient,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Services } from '../services.ts'
+import { type HostBus, throwOut } from './host-bus.ts'
 import { joinHost } from './join-host.ts'
 import { issueJoinToken } from './join-token.ts'
 
-/** What joining and leaving need of the bus. */
-export type HostBus = Pick<Bus, 'issueAgentJwt' | 'revokeUser' | 'natsServers' | 'caCertificate' | 'caFingerprint'>
+export type { HostBus } from './host-bus.ts'
 
 export function createHostsService(context: ControllerContext, bus: HostBus): Services['hosts'] {
   const view = (object: StoredObject<HostValue>) => viewHost(context, object)
@@ -122,11 +121,11 @@ async function removeHost(
 ): Promise<Outcome<boolean>> {
   const found = await findVisible(context, hostKind, id, projectIdOf, request)
   if (!found.ok) return found
-  // Its agent is thrown out first: cut off between the two, the removal is carried on by its repetition.
-  const holders = listHolders(context, id)
   const { name, publicKey } = found.value.value
-  if (holders.length > 0) return refuseInUse('host', name, holders)
-  if (publicKey !== null) await bus.revokeUser(publicKey)
+  const problem = checkExpectedVersion('host', found.value, request) ?? checkUnused(context, id, name)
+  if (problem !== null) return refuse(problem)
+  const thrownOut = await throwOut(context, bus, publicKey)
+  if (!thrownOut.ok) return thrownOut
   const removed = await removeObject(
     context,
     {

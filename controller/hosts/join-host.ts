@@ -9,7 +9,8 @@ import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import { type StoredObject, write } from '../control-plane/store.ts'
 import { type HostValue, hostKind, type JoinTokenValue, joinTokenKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
-import { findHost, type HostBus } from './hosts.ts'
+import { type HostBus, throwOut } from './host-bus.ts'
+import { findHost } from './hosts.ts'
 import { isProven } from './join-token.ts'
 
 const attemptsMaximum = 5
@@ -43,8 +44,11 @@ export async function joinHost(
     const host = await context.store.get(hostKind, token.value.hostId, { latest: true })
     if (host === null) return refuseToken('is of a host that has been removed', name)
     const { publicKey } = host.value
-    // The key of before is thrown out first: the one who joins has proved that the host is now its own.
-    if (publicKey !== null && publicKey !== input.publicKey) await bus.revokeUser(publicKey)
+    // The one who joins has proved that the host is now its own.
+    if (publicKey !== input.publicKey) {
+      const thrownOut = await throwOut(context, bus, publicKey)
+      if (!thrownOut.ok) return thrownOut
+    }
     const outcome = await recordJoin(context, { host, token, input, traceparent })
     if (outcome.outcome === 'committed') {
       context.wake()
