@@ -34,8 +34,8 @@ export function startHaproxy(instanceId: string, files: HaproxyFiles): Extract<O
     namespace: instanceId,
     argv,
     fingerprint: createHash('sha256').update(argv.join('\n')).digest('hex').slice(0, 16),
-    // To bind low ports and VIPs that are elsewhere, and to become another user than root.
-    capabilities: ['CAP_NET_BIND_SERVICE', 'CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'],
+    // To bind low ports, to become another user than root, and to end workers of that user.
+    capabilities: ['CAP_NET_BIND_SERVICE', 'CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'],
     logFile: files.log,
   }
 }

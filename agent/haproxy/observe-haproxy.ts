@@ -33,13 +33,13 @@ export interface HaproxyObserverOptions {
 }
 
 /** Without news, so that what nobody told of is seen in the end. */
-const askAgainMilliseconds = 5000
+const askAgainMilliseconds = 2000
 /** Of the instances without news, in one turn. */
-const asksWithoutNewsMaximum = 16
+const asksWithoutNewsMaximum = 8
 const answerMilliseconds = 300
 const startMilliseconds = 5000
 /** A haproxy that answers nothing for so long serves nobody either. */
-const silentMilliseconds = 3000
+const silentMilliseconds = 2000
 
 interface Known {
   daemonKey: string

@@ -60,7 +60,7 @@ export function startKeepalived(
     namespace: instanceId,
     argv,
     fingerprint: createHash('sha256').update(argv.join('\n')).digest('hex').slice(0, 16),
-    capabilities: ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_NET_BIND_SERVICE', 'CAP_SYS_NICE'],
+    capabilities: ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SYS_NICE'],
     logFile: files.log,
   }
 }

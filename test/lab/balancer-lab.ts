@@ -99,6 +99,9 @@ function followLoad(child: Bun.Subprocess<'ignore', 'pipe', 'inherit'>): Load {
   }
 }
 
+/** For a machine that is busy with other things. */
+const patienceSeconds = 40
+
 export const instanceOn = (host: TestHost) => testId('ins', host.name === 'north' ? 1 : 2)
 
 export async function startBalancerLab(): Promise<BalancerLab> {
@@ -115,7 +118,7 @@ export async function startBalancerLab(): Promise<BalancerLab> {
     return all.every(({ status }) => status === 'converged') && report.instances.every(({ serving }) => serving)
   }
   const untilConverged = (host: TestHost) =>
-    until(`${host.name} has converged`, () => hasConverged(host)).catch((cause: unknown) => {
+    until(`${host.name} has converged`, () => hasConverged(host), patienceSeconds).catch((cause: unknown) => {
       const log = host
         .log()
         .slice(-20)
