@@ -31,8 +31,8 @@ const kills = Number(process.env.CONTROLLER_KILLS ?? 16)
 const seed = Number(process.env.KILL_SEED ?? 1)
 setDefaultTimeout(120_000 + kills * 15_000)
 
-/** A request takes some 5 to 30 ms: moments before, within and after its work. */
-const killMillisecondsMaximum = 40
+/** A request takes some 10 to 60 ms, and what hosts make of it some hundred: most moments are within the first. */
+const chooseKillMilliseconds = () => 500 * random() ** 3
 const repeatSeconds = 30
 /** A reservation whose owner was never written is kept for a grace of 30 s, and swept every 15 s. */
 const cleanSeconds = 90
@@ -62,22 +62,17 @@ interface Request {
   readonly body?: Readonly<Record<string, unknown>>
 }
 
-interface Interrupted {
-  /** What the first one was answered, if the kill left it the time. */
-  readonly first: Answer | undefined
-  readonly repeated: Answer
-}
-
 let keys = 0
+let cutOff = 0
 
 /** Sends it, kills controller and nats-server meanwhile, starts them again, looks, and repeats it with the same key. */
-async function interrupt(request: Request, look: () => Promise<void>): Promise<Interrupted> {
+async function interrupt(request: Request, look: () => Promise<void>): Promise<Answer> {
   const headers = { 'idempotency-key': `kill-${seed}-${keys++}` }
   const send = async () => await outside.ask(request.method, request.path, { body: request.body, headers })
   const sending = send().catch(() => undefined)
-  await Bun.sleep(random() * killMillisecondsMaximum)
+  await Bun.sleep(chooseKillMilliseconds())
   await killController(openLab(settings))
-  const first = await sending
+  if ((await sending) === undefined) cutOff++
   await bootController(openLab(settings))
   await look()
   let repeated: Answer | undefined
@@ -93,7 +88,7 @@ async function interrupt(request: Request, look: () => Promise<void>): Promise<I
     },
   )
   if (repeated === undefined) throw new Error('BUG: answered and not there')
-  return { first, repeated }
+  return repeated
 }
 
 const schemas = {
@@ -118,7 +113,7 @@ const named = async (noun: Noun, name: string) => (await list(noun)).filter((one
 
 async function create(noun: Noun, body: Readonly<Record<string, unknown>>): Promise<string> {
   const name = String(body.name)
-  const { repeated } = await interrupt({ method: 'POST', path: `/v1/${noun}`, body }, async () => {
+  const repeated = await interrupt({ method: 'POST', path: `/v1/${noun}`, body }, async () => {
     expect((await named(noun, name)).length).toBeLessThanOrEqual(1)
   })
   expect([noun, repeated.status, repeated.body]).toEqual([noun, 201, expect.objectContaining({ name })])
@@ -131,7 +126,7 @@ async function update(noun: Noun, id: string, body: Readonly<Record<string, unkn
   const path = `/v1/${noun}/${id}`
   const show = async () => v.parse(v.object({ version: v.number() }), (await outside.ask('GET', path)).body).version
   const before = await show()
-  const { repeated } = await interrupt({ method: 'PATCH', path, body }, async () => {
+  const repeated = await interrupt({ method: 'PATCH', path, body }, async () => {
     expect([before, before + 1]).toContain(await show())
   })
   expect([repeated.status, repeated.body]).toEqual([200, expect.objectContaining(body)])
@@ -141,7 +136,7 @@ async function update(noun: Noun, id: string, body: Readonly<Record<string, unkn
 
 async function remove(noun: Noun, id: string): Promise<void> {
   const path = `/v1/${noun}/${id}`
-  const { repeated } = await interrupt({ method: 'DELETE', path }, async () => {
+  const repeated = await interrupt({ method: 'DELETE', path }, async () => {
     expect([200, 404]).toContain((await outside.ask('GET', path)).status)
   })
   expect([202, 204, 404]).toContain(repeated.status)
@@ -198,6 +193,7 @@ test(`killed ${kills} times, the controller leaves every object whole or absent,
       if (done >= kills) break
     }
   }
+  process.stdout.write(`${kills} kills, seed ${seed}: ${cutOff} requests were cut off before their answer\n`)
 })
 
 test('what half-way creations had taken is given back within a bounded time', async () => {
