@@ -27,7 +27,8 @@ export interface ProjectValue extends Deletable {
 }
 export const projectKind = defineKind<ProjectValue>({ name: 'project', prefix: 'prj', dataType: 'project' })
 
-export interface TokenValue {
+/** Marked as deleted while its credentials for events are being revoked: it lets nobody in any more. */
+export interface TokenValue extends Deletable {
   readonly name: string
   readonly scope: 'admin' | 'project'
   readonly projectId: string | null

@@ -8,7 +8,14 @@ import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import packageJson from '../package.json' with { type: 'json' }
 import { createProjectsService } from './access/projects.ts'
-import { admitAdminBearer, createBearer, createTokensService, type EventCredentialsIssuer } from './access/tokens.ts'
+import { resumeProjectRemovals } from './access/remove-project.ts'
+import {
+  admitAdminBearer,
+  createBearer,
+  createTokensService,
+  type EventCredentialsIssuer,
+  resumeTokenRemovals,
+} from './access/tokens.ts'
 import { createApp } from './app.ts'
 import { assembleController } from './assemble.ts'
 import { readEvents } from './control-plane/events.ts'
@@ -75,11 +82,16 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   }
   const assembled = assembleController(context, createInstructionsBus(bus.buckets.desired))
   closers.push(() => assembled.close())
-  const { reconciler, sweep } = assembled
-  const loop = startReconcileLoop({ reconciler, store, observed, logger, sweep })
+  const issuer = createIssuer(bus)
+  const services = createServices(context, assembled.services, bus, issuer)
+  const sweep = async () => {
+    await assembled.sweep()
+    await resumeTokenRemovals(context, issuer)
+    await resumeProjectRemovals(context, services.tokens.remove)
+  }
+  const loop = startReconcileLoop({ reconciler: assembled.reconciler, store, observed, logger, sweep })
   closers.push(() => loop.close())
   wake = loop.wake
-  const services = createServices(context, assembled.services, bus)
   await admitFirstAdmin(context, settings.adminTokenFile)
   return serveApi({ settings, context, services, events: createEventReader(bus) }, closers)
 }
@@ -88,8 +100,9 @@ function createServices(
   context: ControllerContext,
   rooms: ReturnType<typeof assembleController>['services'],
   bus: Bus,
+  issuer: EventCredentialsIssuer,
 ): Services {
-  const tokens = createTokensService(context, createIssuer(bus))
+  const tokens = createTokensService(context, issuer)
   const projects = createProjectsService(context, (id, request) => tokens.remove(id, request))
   return { ...rooms, tokens, projects, hosts: createHostsService(context, bus) }
 }

@@ -13,8 +13,11 @@ import type { Caller, ControllerContext, RequestInfo, Services } from '../servic
 import { removeObject, updateObject } from './change-object.ts'
 import { declareObject } from './declare-object.ts'
 import { createObjectId, createSeed } from './object-id.ts'
+import { createOwnRequest } from './own-request.ts'
 import { refuseField, refuseForbidden, refuseUnavailable } from './problems.ts'
 import { readProject } from './quota.ts'
+import { resume } from './remove-project.ts'
+import { reservationGraceMilliseconds } from './reserve.ts'
 import { findVisible, listObjects, maySee, viewObject } from './view.ts'
 
 /** Makes and revokes the NATS user with which a project's own events are read. It rejects when the bus is not there. */
@@ -89,12 +92,7 @@ export async function admitAdminBearer(context: ControllerContext, bearer: strin
     expiresAt: null,
     natsPublicKey: null,
   }
-  const request: RequestInfo = {
-    caller: { tokenId: id, scope: 'admin', projectId: null },
-    traceparent: `00-${Buffer.from(context.random(16)).toString('hex')}-${Buffer.from(context.random(8)).toString('hex')}-01`,
-    actionId: `admit ${id}`,
-    seed: createSeed(context.now(), context.random),
-  }
+  const request = createOwnRequest(context, `admit ${id}`)
   const events = [describeEvent('created', id, value)]
   const declared = await declareObject(
     context,
@@ -123,7 +121,8 @@ async function authenticate(context: ControllerContext, bearer: string): Promise
   // Hashed before it is known whether there is such a token, so that the time tells nothing of that.
   const given = Buffer.from(hash(parsed.secret), 'hex')
   if (token === null || !timingSafeEqual(given, Buffer.from(token.value.secretHash, 'hex'))) return null
-  const { expiresAt, scope, projectId } = token.value
+  const { expiresAt, scope, projectId, deletingSince } = token.value
+  if (deletingSince !== undefined) return null
   if (expiresAt !== null && Date.parse(expiresAt) <= context.now()) return null
   if (projectId !== null && (await context.store.get(projectKind, projectId)) === null) return null
   return { tokenId: token.id, scope, projectId }
@@ -133,7 +132,7 @@ function viewToken(object: StoredObject<TokenValue>): Token {
   const { name, projectId, scope, expiresAt, natsPublicKey } = object.value
   return {
     ...viewObject(object, { name, projectId }),
-    status: 'active',
+    status: object.value.deletingSince === undefined ? 'active' : 'deleting',
     scope,
     expiresAt,
     nats: natsPublicKey !== null,
@@ -242,14 +241,17 @@ async function setSecret(
   )
 }
 
-/** Revoked first: a token that is gone from the store has no rights left anywhere. */
+/**
+ * A token with credentials for events is marked first, and lets nobody in from then on; it goes when these are revoked.
+ * Cut off between, it is finished by the sweep.
+ */
 async function removeToken(
   context: ControllerContext,
   issuer: EventCredentialsIssuer,
   token: StoredObject<TokenValue>,
   request: RequestInfo,
 ): Promise<Outcome<boolean>> {
-  const { projectId, natsPublicKey } = token.value
+  const { natsPublicKey } = token.value
   if (token.value.scope === 'admin' && isLastAdmin(context, token.id)) {
     return refuse({
       code: 'in-use',
@@ -259,22 +261,54 @@ async function removeToken(
       errors: [{ field: 'id', message: 'is the last admin token' }],
     })
   }
+  if (natsPublicKey === null) return finishRemoval(context, token, request)
+  const deletingSince = new Date(context.now()).toISOString()
+  const marked = await updateObject(
+    context,
+    { kind: tokenKind, id: token.id, apply: ({ value }) => ({ kind: 'write', value: { ...value, deletingSince } }) },
+    { ...request, actionId: `${request.actionId}-mark` },
+  )
+  if (!marked.ok) return marked
+  const { expectedVersion: _, ...unconditional } = request
+  return revokeAndFinish(context, issuer, marked.value, unconditional)
+}
+
+/** Finishes what a controller that died has left: a mark that is old. Called by the sweep; never fails. */
+export async function resumeTokenRemovals(context: ControllerContext, issuer: EventCredentialsIssuer): Promise<void> {
+  for (const token of context.store.snapshot(tokenKind)) {
+    const { id, version, value } = token
+    if (value.deletingSince === undefined) continue
+    if (context.now() - Date.parse(value.deletingSince) <= reservationGraceMilliseconds) continue
+    const request = createOwnRequest(context, `resume ${id} ${version}`)
+    await resume(context, id, () => revokeAndFinish(context, issuer, token, request))
+  }
+}
+
+async function revokeAndFinish(
+  context: ControllerContext,
+  issuer: EventCredentialsIssuer,
+  token: StoredObject<TokenValue>,
+  request: RequestInfo,
+): Promise<Outcome<boolean>> {
   try {
-    if (natsPublicKey !== null) await issuer.revoke(natsPublicKey)
+    if (token.value.natsPublicKey !== null) await issuer.revoke(token.value.natsPublicKey)
   } catch (cause) {
     return refuseBus(context, cause)
   }
-  return removeObject(
+  return finishRemoval(context, token, request)
+}
+
+const finishRemoval = (context: ControllerContext, { id, value }: StoredObject<TokenValue>, request: RequestInfo) =>
+  removeObject(
     context,
     {
       kind: tokenKind,
-      id: token.id,
-      scopes: [projectId ?? systemClient],
-      events: ({ value }) => [describeEvent('deleted', token.id, value)],
+      id,
+      scopes: [value.projectId ?? systemClient],
+      events: (current) => [describeEvent('deleted', id, current.value)],
     },
     request,
   )
-}
 
 function isLastAdmin(context: ControllerContext, id: string): boolean {
   const others = context.store
