@@ -61,6 +61,21 @@ async function findBalancer(name: string): Promise<LoadBalancer> {
   return found
 }
 
+/** A machine is active before the program in it listens; whether it does is told by the health of the member. */
+async function membersHealthy(name: string): Promise<LoadBalancer> {
+  let found = await findBalancer(name)
+  const isHealthy = async () => {
+    found = await findBalancer(name)
+    return found.status === 'active' && found.members.every(({ status }) => status === 'healthy')
+  }
+  await waitUntil(isHealthy, {
+    what: () => `all members of ${name} to be healthy: ${JSON.stringify(found.members)}`,
+    timeoutSeconds: settleSeconds,
+    intervalMilliseconds: 50,
+  })
+  return found
+}
+
 const pathOf = (one: { readonly id: string }) => `/v1/load-balancers/${one.id}`
 const vipOf = (one: LoadBalancer) => one.vips[0] ?? 'no VIP'
 
@@ -163,15 +178,6 @@ describe('under a steady load', () => {
   })
 
   const haproxies = () => balancer.instances.flatMap(({ id }) => findDaemonProcesses(id, 'haproxy')).toSorted()
-  const membersHealthy = async () => {
-    await waitUntil(
-      async () => {
-        const { members, status } = await findBalancer('web')
-        return status === 'active' && members.every((member) => member.status === 'healthy')
-      },
-      { what: () => 'all members to be healthy', timeoutSeconds: settleSeconds, intervalMilliseconds: 50 },
-    )
-  }
   const answersOf = async (address: string) =>
     (await outside.askMany(`http://${vipOf(balancer)}/`, 12)).filter((answer) => answer.endsWith(` ${address}`)).length
 
@@ -181,21 +187,21 @@ describe('under a steady load', () => {
     await load.enterPhase('a member is added')
     const path = `${pathOf(balancer)}/members`
     const added = await must(memberSchema, 'POST', `${path}?wait=true`, { address: '198.18.16.14', port: 80 })
-    await membersHealthy()
+    await membersHealthy('web')
     await waitUntil(async () => (await answersOf('198.18.16.14')) > 0, {
       what: () => 'the new member to answer',
       timeoutSeconds: settleSeconds,
     })
     await load.enterPhase('a member is given another address')
     await must(memberSchema, 'PATCH', `${path}/${added.id}?wait=true`, { address: '198.18.16.15' })
-    await membersHealthy()
+    await membersHealthy('web')
     await waitUntil(async () => (await answersOf('198.18.16.15')) > 0 && (await answersOf('198.18.16.14')) === 0, {
       what: () => 'the other address to answer, and the first one no more',
       timeoutSeconds: settleSeconds,
     })
     await load.enterPhase('a member is removed')
     await outside.ask('DELETE', `${path}/${added.id}?wait=true`)
-    await membersHealthy()
+    await membersHealthy('web')
     await waitUntil(async () => (await answersOf('198.18.16.15')) === 0, {
       what: () => 'the removed member to answer no more',
       timeoutSeconds: settleSeconds,
@@ -246,7 +252,7 @@ describe('other load balancers', () => {
       name: 'echo-1',
       workloads: [{ kind: 'echo', port: 7 }],
     })
-    const id = await create('load-balancers', {
+    await create('load-balancers', {
       projectId,
       networkId,
       name: 'echo',
@@ -256,7 +262,7 @@ describe('other load balancers', () => {
       members: [{ machineId }],
       healthCheck: { protocol: 'tcp', port: 7, intervalSeconds: 1, timeoutSeconds: 1 },
     })
-    const { vips, url } = await must(loadBalancerSchema, 'GET', `/v1/load-balancers/${id}`)
+    const { vips, url } = await membersHealthy('echo')
     expect(url).toBe(`tcp://${vips[0]}:7`)
     for (const vip of vips) {
       for (const port of [7, 7007]) {
@@ -279,7 +285,7 @@ describe('other load balancers', () => {
     const enter = ['ip', 'netns', 'exec', machine.id, process.execPath, '-e', program]
     const server = Bun.spawn([...enterArgv(openLab(settings), machine.host, enter)], { stdout: 'ignore' })
     try {
-      const id = await create('load-balancers', {
+      await create('load-balancers', {
         projectId,
         networkId,
         name: 'mirror',
@@ -288,11 +294,7 @@ describe('other load balancers', () => {
         members: [{ url: 'http://198.18.16.40:80' }],
         healthCheck: { protocol: 'http', intervalSeconds: 1, timeoutSeconds: 1 },
       })
-      const { vips } = await must(loadBalancerSchema, 'GET', `/v1/load-balancers/${id}`)
-      await waitUntil(async () => (await outside.askMany(`http://${vips[0]}/`, 1))[0] !== '', {
-        what: () => 'the mirror to answer',
-        timeoutSeconds: settleSeconds,
-      })
+      const { vips } = await membersHealthy('mirror')
       expect(await outside.askMany(`http://${vips[0]}/`, 1)).toEqual(['198.18.48.2'])
     } finally {
       server.kill('SIGKILL')
@@ -319,7 +321,7 @@ test('two projects with the same addresses do not reach each other', async () =>
     const curl = ['curl', '--silent', '--max-time', '1', `http://198.18.16.${last}/`]
     return (await outside.on(asking.host, 'ip', 'netns', 'exec', asking.id, ...curl)).stdout.split(' ')[0]
   }
-  expect(await ask(11)).toBe('twin-11')
+  await waitUntil(async () => (await ask(11)) === 'twin-11', { what: () => 'the twin', timeoutSeconds: settleSeconds })
   expect([await ask(12), await ask(13)]).toEqual(['', ''])
   const answers = await outside.askMany(`http://${vipOf(balancer)}/`, 6)
   expect(new Set(answers.map((answer) => answer.split(' ')[0]))).toEqual(new Set(['web-1', 'web-2', 'web-3']))
