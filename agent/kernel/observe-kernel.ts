@@ -44,6 +44,8 @@ export interface KernelObserver {
 
 export const namespaceFolder = '/run/netns'
 
+/** Of the slow round's steps, every so many is for our rules. */
+const rulesEverySteps = 4
 /** Reads at once; more would only wait for each other. */
 const readsAtOnceMaximum = 8
 
@@ -56,6 +58,7 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
   const marked = { names: true, links: true, forwarding: true, ruleSet: true, namespaces: new Set<string>() }
   let inodes: NamespaceInodes = { sound: new Map(), broken: [] }
   let roundPosition = 0
+  let steps = 0
   let last: ObservedKernel | undefined
 
   const mark = (part: KernelPart) => {
@@ -131,16 +134,17 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
       markEverything(marked, namespaces.keys())
     },
     markNext() {
-      const round: KernelPart[] = [
-        'links',
-        'forwarding',
-        'ruleSet',
-        ...[...namespaces.keys()].map((namespace) => ({ namespace })),
-      ]
-      const part = round[roundPosition % round.length]
-      roundPosition = (roundPosition + 1) % round.length
-      if (part !== undefined) mark(part)
       marked.names = true
+      steps += 1
+      // No event tells of the rules, so they do not wait for all namespaces.
+      if (steps % rulesEverySteps === 0) {
+        mark('ruleSet')
+        return
+      }
+      const round: KernelPart[] = ['links', 'forwarding', ...[...namespaces.keys()].map((namespace) => ({ namespace }))]
+      roundPosition = (roundPosition + 1) % round.length
+      const part = round[roundPosition]
+      if (part !== undefined) mark(part)
     },
     namespaceInodes: () => readNames().sound,
     hasNeighbour: (namespace, address) =>

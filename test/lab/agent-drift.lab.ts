@@ -76,7 +76,7 @@ describe('drift is repaired within a second', () => {
       'the namespace of a machine, whose workloads live on in what is left of it',
       ['netns', 'delete', machine],
       async () =>
-        (await lab.onMachine(lab.north, 11, 'curl', '-sf', '--max-time', '1', 'http://10.1.0.11/')).exitCode === 0,
+        (await lab.onMachine(lab.north, 11, 'ping', '-q', '-c', '1', '-W', '0.1', '10.1.1.13')).exitCode === 0,
     ],
     [
       'the namespace of a project',
@@ -93,6 +93,7 @@ describe('drift is repaired within a second', () => {
   test.each(drifts)('%s', async (_, argv, isRepaired) => {
     const seconds = await measureRepair(() => lab.north.run('ip', ...argv), isRepaired)
     expect(seconds).toBeLessThan(1)
+    await until('the workload answers, if it was started anew', doesAnswer)
   })
 
   test('an entry of the forwarding table', async () => {
@@ -105,15 +106,18 @@ describe('drift is repaired within a second', () => {
     expect(seconds).toBeLessThan(1)
   })
 
-  test('a workload that died', async () => {
-    const pattern = 'workload web .*--name=web-1'
-    const pid = (await lab.north.run('pgrep', '-f', pattern)).trim()
+  test('a workload that died is started again, and answers when it is ready', async () => {
+    const processes = async () => (await lab.north.try('pgrep', '-f', 'workload web .*--name=web-1')).stdout.trim()
+    const before = await processes()
     const seconds = await measureRepair(
-      () => lab.north.run('kill', '-9', pid),
-      async () =>
-        (await lab.onMachine(lab.north, 11, 'curl', '-sf', '--max-time', '1', 'http://10.1.0.11/')).exitCode === 0,
+      async () => {
+        await lab.north.run('kill', '-9', before)
+        await until('it is dead', async () => !(await processes()).includes(before))
+      },
+      async () => (await processes()) !== '',
     )
     expect(seconds).toBeLessThan(1)
+    await until('it answers', doesAnswer)
   })
 
   test('our bridge rules, in the slow round', async () => {
@@ -121,6 +125,11 @@ describe('drift is repaired within a second', () => {
     const isThere = async () => (await lab.north.try('nft', 'list', 'table', 'bridge', 'sluice')).exitCode === 0
     await until('the rules are back', isThere, 60)
   })
+
+  async function doesAnswer(): Promise<boolean> {
+    const answer = await lab.onMachine(lab.north, 11, 'curl', '-sf', '--max-time', '1', 'http://10.1.0.11/')
+    return answer.exitCode === 0
+  }
 
   async function measureRepair(harm: () => Promise<unknown>, isRepaired: () => Promise<boolean>): Promise<number> {
     await until('it was well before', isRepaired)
