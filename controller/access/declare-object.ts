@@ -176,10 +176,16 @@ const refuseDeleted = (kind: Kind<unknown>, id: string) =>
 /** The name, and a unit of quota; what was taken goes back when the rest can't be had. */
 async function takeAll(context: AccessContext, declaration: Declaration<unknown>): Promise<Outcome<readonly Claim[]>> {
   const { kind, id, scope, name, quota } = declaration
-  const named = await reserveName(context, kind, id, scope, name)
-  if (!named.ok) return named
-  if (quota === undefined) return succeed([named.value])
-  const unit = await reserveQuota(context, { kind, id }, quota)
+  // Both at once: each is a durable write, and a creation waits for them.
+  const [named, unit] = await Promise.all([
+    reserveName(context, kind, id, scope, name),
+    quota === undefined ? null : reserveQuota(context, { kind, id }, quota),
+  ])
+  if (!named.ok) {
+    if (unit?.ok === true) await release(context, unit.value, id)
+    return named
+  }
+  if (unit === null) return succeed([named.value])
   if (unit.ok) return succeed([named.value, unit.value])
   await release(context, named.value, id)
   return unit
