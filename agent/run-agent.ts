@@ -62,7 +62,13 @@ export function startAgent(options: AgentOptions): Agent {
   const wake = () => {
     loop.wake()
   }
-  const daemons = createDaemons({ run: runCommand, onExit: wake })
+  const daemons = createDaemons({
+    run: runCommand,
+    onExit: () => {
+      instances.onExit()
+      wake()
+    },
+  })
   const execute = createExecute({ run: runCommand, runLines: createBatcher(runCommand), daemons, askHaproxy })
   const instances = createInstanceRoom({
     runFolder: settings.runFolder,

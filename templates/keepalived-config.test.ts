@@ -60,12 +60,12 @@ test('an instance that is nobody’s home has nothing to start with and is stead
   expect(firstPhase({ vips: httpInstance.vips.slice(1) })).toBe('steady')
 })
 
-describe('how long a start listens for a master: one and a half of its intervals', () => {
+describe('how long a start listens for a master: three of its own intervals, 1.2 of the master’s or more', () => {
   test.each([
-    [0.05, '0.03'],
-    [0.1, '0.05'],
-    [0.2, '0.10'],
-    [1, '0.50'],
+    [0.05, '0.02'],
+    [0.1, '0.04'],
+    [0.2, '0.08'],
+    [1, '0.40'],
     [0.001, '0.01'],
   ])('at %d s: three times %s s', (advertIntervalSeconds, expected) => {
     expect(lineOf({ ...httpInstance, advertIntervalSeconds }, 'starting', 'advert_int')).toBe(`advert_int ${expected}`)

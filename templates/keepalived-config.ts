@@ -98,13 +98,13 @@ function listPeers({ peerAddresses }: VipInstructions): readonly string[] {
 /** keepalived counts in hundredths of a second. */
 const intervalStepSeconds = 0.01
 
-/**
- * A start waits for three of its own intervals. At half the interval that is one and a half of those at which a present
- * master speaks: enough to hear of it, and half the time to the first answer.
- */
+/** Three of a start's intervals are to be 1.2 of those at which a present master speaks: enough to hear of it. */
+const startingShare = 0.4
+
+/** A start waits for three of its own intervals, so with shorter ones the first answer comes sooner. */
 function advertInterval(seconds: number, phase: KeepalivedPhase): string {
   const steps = Math.max(1, Math.round(seconds / intervalStepSeconds))
-  return ((phase === 'starting' ? Math.ceil(steps / 2) : steps) * intervalStepSeconds).toFixed(2)
+  return ((phase === 'starting' ? Math.ceil(steps * startingShare) : steps) * intervalStepSeconds).toFixed(2)
 }
 
 /** keepalived knows no longer delay. */

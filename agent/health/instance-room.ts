@@ -34,6 +34,8 @@ export interface InstanceRoom extends Room {
   readonly reportInstances: ReportInstances
   /** Told what was done, so that it is looked at again. */
   onApplied(groups: readonly OperationGroup[]): void
+  /** Some daemon has ended: if it is an instance's, the reaction comes before the next turn. */
+  onExit(): void
   close(): void
 }
 
@@ -173,6 +175,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
         wakeIn(gatherMilliseconds)
       }
     },
+    onExit: pulses.lookForEnds,
     close() {
       clearTimeout(wakeTimer)
       follower.close()

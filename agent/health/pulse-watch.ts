@@ -24,13 +24,15 @@ export interface PulseWatch {
   /** Replaces what is watched of this instance; nothing of it from before is told any more. */
   watch(instanceId: string, watched: WatchedInstance): void
   release(instanceId: string): void
+  /** Looks at once: there is reason to think that something has ended. */
+  lookForEnds(): void
   close(): void
 }
 
-/** An end is noticed within this time. */
-const lookMilliseconds = 50
+/** An end that nobody tells of is noticed within this time: each look costs the agent more than what it looks at. */
+const lookMilliseconds = 80
 /** Reads in one look, so that it costs the same however many instances there are. */
-const pulsesPerLook = 7
+const pulsesPerLook = 10
 
 interface Patient {
   readonly watched: WatchedInstance
@@ -117,6 +119,7 @@ export function createPulseWatch(onTrouble: (instanceId: string, trouble: Troubl
       for (const pid of watched.keepalivedPids) watchFor(pid, 'keepalivedEnded')
     },
     release,
+    lookForEnds: deaths.poll,
     close() {
       clearInterval(timer)
       for (const instanceId of [...patients.keys()]) release(instanceId)
