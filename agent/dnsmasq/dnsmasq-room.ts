@@ -99,7 +99,8 @@ const startDnsmasq = (projectId: string, paths: DnsmasqPaths, fingerprint: strin
   // It keeps its rights: the files that it reads again are the agent's, and a namespace has nobody else in it.
   argv: ['dnsmasq', `--conf-file=${paths.configFile}`, '--pid-file', '--user=root', '--group=root'],
   fingerprint,
-  capabilities: ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_NET_BIND_SERVICE'],
+  // It sets its user and group even where they stay as they are.
+  capabilities: ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_NET_BIND_SERVICE', 'CAP_SETUID', 'CAP_SETGID'],
   logFile: paths.logFile,
 })
 
