@@ -47,7 +47,12 @@ export function createShardsService(context: ControllerContext): Services['shard
       return created.ok ? succeed(view(created.value)) : created
     },
     async list(query, request) {
-      return succeed(listObjects(context, { kind: shardKind, projectIdOf, view }, query, request))
+      const clientId = query.projectId ?? request.caller.projectId ?? undefined
+      const occupancies = new Map(
+        context.store.snapshot(shardOccupancyKind, clientId).map(({ id, value }) => [id, value]),
+      )
+      const viewEach = (object: StoredObject<ShardValue>) => viewShard(object, occupancies.get(object.id))
+      return succeed(listObjects(context, { kind: shardKind, projectIdOf, view: viewEach }, query, request))
     },
     async show(id, request) {
       const found = await findVisible(context, shardKind, id, projectIdOf, request)

@@ -4,17 +4,16 @@ import type { Judges } from '../access/sweep-reservations.ts'
 import type { Store } from '../control-plane/store.ts'
 import { instanceKind, loadBalancerSlotsKind } from '../objects.ts'
 
-/** A VIP is wanted while a slot has it, an instance's own address while the instance says that it is its. */
+/** A VIP is wanted while a slot has it, an instance's own address while the instance says that it is its. For one sweep. */
 export function createUplinkJudges(store: Pick<Store, 'snapshot'>): Judges {
+  const instances = new Map(store.snapshot(instanceKind).map(({ id, value }) => [id, value.uplinkAddress]))
+  const vips = new Map(store.snapshot(loadBalancerSlotsKind).map(({ id, value }) => [id, value.slots]))
   return {
     uplink: ({ value: { ownerId, ownerKind, words } }) => {
       const [, address] = words
-      if (ownerKind === instanceKind.name) {
-        const instance = store.snapshot(instanceKind, ownerId).find(({ id }) => id === ownerId)
-        return instance === undefined || instance.value.uplinkAddress === address
-      }
-      const slots = store.snapshot(loadBalancerSlotsKind, ownerId).find(({ id }) => id === ownerId)
-      return slots === undefined || slots.value.slots.some(({ vip }) => vip === address)
+      // One that came after this reading began is young, or comes up in the next sweep.
+      if (ownerKind === instanceKind.name) return (instances.get(ownerId) ?? address) === address
+      return vips.get(ownerId)?.some(({ vip }) => vip === address) ?? true
     },
   }
 }

@@ -36,7 +36,7 @@ export function createMachinesService(
   context: ControllerContext,
   means: MachineMeans,
 ): Service<Machine, MachineCreate, MachineUpdate> {
-  const view = (object: StoredObject<MachineValue>) => viewMachine(context, object)
+  const view = (object: StoredObject<MachineValue>) => createMachineViewer(context, object.id)(object)
 
   return {
     async create(input, request) {
@@ -49,7 +49,8 @@ export function createMachinesService(
       return succeed(view(created.value))
     },
     async list(query, request) {
-      return succeed(listObjects(context, { kind: machineKind, projectIdOf, view }, query, request))
+      const viewer = createMachineViewer(context, query.projectId ?? request.caller.projectId ?? undefined)
+      return succeed(listObjects(context, { kind: machineKind, projectIdOf, view: viewer }, query, request))
     },
     async show(id, request) {
       const found = await findVisible(context, machineKind, id, projectIdOf, request)
@@ -80,20 +81,24 @@ const projectIdOf = ({ value }: StoredObject<MachineValue>) => value.projectId
 const findStatus = (context: Pick<ControllerContext, 'store'>, id: string) =>
   context.store.snapshot(machineStatusKind, id).find((status) => status.id === id)
 
-function viewMachine(context: Pick<ControllerContext, 'store'>, object: StoredObject<MachineValue>): Machine {
-  const { name, projectId, networkId, hostId, driver, mac, addresses, workloads, deletingSince } = object.value
-  const status = findStatus(context, object.id)?.value
-  const host = context.store.snapshot(hostKind).find(({ id }) => id === hostId)
-  return {
-    ...viewObject(object, { name, projectId, conditions: status?.conditions ?? [] }),
-    status: deletingSince === undefined ? (status?.status ?? 'provisioning') : 'deleting',
-    networkId,
-    hostId,
-    host: host?.value.name ?? null,
-    driver,
-    mac,
-    addresses: addresses.map(({ address }) => address),
-    workloads: [...workloads],
+/** One reading of what all machines of a client (undefined: of all) are shown with, so that a list costs one as well. */
+function createMachineViewer({ store }: Pick<ControllerContext, 'store'>, clientId: string | undefined) {
+  const statuses = new Map(store.snapshot(machineStatusKind, clientId).map(({ id, value }) => [id, value]))
+  const hosts = new Map(store.snapshot(hostKind).map(({ id, value }) => [id, value.name]))
+  return (object: StoredObject<MachineValue>): Machine => {
+    const { name, projectId, networkId, hostId, driver, mac, addresses, workloads, deletingSince } = object.value
+    const status = statuses.get(object.id)
+    return {
+      ...viewObject(object, { name, projectId, conditions: status?.conditions ?? [] }),
+      status: deletingSince === undefined ? (status?.status ?? 'provisioning') : 'deleting',
+      networkId,
+      hostId,
+      host: hosts.get(hostId) ?? null,
+      driver,
+      mac,
+      addresses: addresses.map(({ address }) => address),
+      workloads: [...workloads],
+    }
   }
 }
 
