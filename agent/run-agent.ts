@@ -103,7 +103,7 @@ export function startAgent(options: AgentOptions): Agent {
     initial: options.initial,
   })
 
-  const stopFollowing = followKernel(observer, wake)
+  const stopFollowing = followKernel(observer, wake, log)
   let ticks = 0
   const ticking = setInterval(() => {
     ticks += 1
@@ -124,7 +124,7 @@ export function startAgent(options: AgentOptions): Agent {
 }
 
 /** Marks what events name and wakes the loop once for a swarm of them. */
-function followKernel(observer: KernelObserver, wake: () => void): () => void {
+function followKernel(observer: KernelObserver, wake: () => void, log: AgentOptions['log']): () => void {
   let gathering: ReturnType<typeof setTimeout> | undefined
   let wokenAt = Number.NEGATIVE_INFINITY
   const wakeSoon = () => {
@@ -146,16 +146,33 @@ function followKernel(observer: KernelObserver, wake: () => void): () => void {
       wakeSoon()
     },
   })
-  // A namespace that loses its name makes no event in the kernel.
-  ensureFolder(namespaceFolder)
-  const watcher = watch(namespaceFolder, () => {
+  const stopWatching = watchNamespaceNames(log, () => {
     observer.mark('names')
     wakeSoon()
   })
   return () => {
     stopFollowing()
-    watcher.close()
+    stopWatching()
     clearTimeout(gathering)
+  }
+}
+
+/**
+ * A namespace that loses its name makes no event in the kernel. Without this watch, where the machine has no more to give
+ * (`fs.inotify.max_user_instances`), the steady look finds it some seconds later.
+ */
+function watchNamespaceNames(log: AgentOptions['log'], onChange: () => void): () => void {
+  const tell = (error: unknown) => {
+    log({ reason: String(error) }, 'the names of namespaces are not watched, only looked at every few seconds')
+  }
+  ensureFolder(namespaceFolder)
+  try {
+    const watcher = watch(namespaceFolder, onChange)
+    watcher.on('error', tell)
+    return () => watcher.close()
+  } catch (error) {
+    tell(error)
+    return () => undefined
   }
 }
 
