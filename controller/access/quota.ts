@@ -92,19 +92,23 @@ async function reserveUnit(
 }
 
 /** Free units, begun at a place of the owner's own so that creations at once don't meet; then what may be abandoned. */
-function listCandidates(
+function* listCandidates(
   context: AccessContext,
   units: ReadonlyMap<number, Reservation>,
   limit: number,
   ownerId: string,
-): readonly number[] {
-  const abandoned = [...units].filter(([, unit]) => ageMilliseconds(context, unit) > reservationGraceMilliseconds)
-  const fallback = abandoned.map(([unit]) => unit).filter((unit) => unit <= limit)
+): Generator<number> {
   // After the quota was lowered there may be more units than it allows, and gaps below the limit.
-  if (units.size >= limit) return fallback
-  const free = Array.from({ length: limit }, (_, i) => i + 1).filter((unit) => !units.has(unit))
-  const start = Number(Bun.hash.crc32(ownerId)) % free.length
-  return [...free.slice(start), ...free.slice(0, start), ...fallback]
+  if (units.size < limit) {
+    const start = Number(Bun.hash.crc32(ownerId)) % limit
+    for (let i = 0; i < limit; i++) {
+      const unit = ((start + i) % limit) + 1
+      if (!units.has(unit)) yield unit
+    }
+  }
+  for (const [unit, reservation] of units) {
+    if (unit <= limit && ageMilliseconds(context, reservation) > reservationGraceMilliseconds) yield unit
+  }
 }
 
 const refuseQuota = (projectId: string, noun: QuotaNoun, limit: number) =>
