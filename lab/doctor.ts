@@ -28,6 +28,7 @@ const memoryWantedBytes = 1024 * megabyte
 const diskWantedBytes = 1024 * megabyte
 const filesWanted = 4096
 const neighboursWanted = 16_384
+const watchesWanted = 8192
 
 /** All findings. `isLabRunning`: then the ports are taken by it, as they should be. */
 export async function examineMachine(run: Run, options: { readonly isLabRunning: boolean }): Promise<Finding[]> {
@@ -35,7 +36,16 @@ export async function examineMachine(run: Run, options: { readonly isLabRunning:
   const probes: Probe[] = [findPrograms, findForwardDrop, () => findPorts(options.isLabRunning), findAddresses]
   const kernel: Probe[] = root.status === 'ok' ? [probeKernel] : []
   const found = await Promise.all([...kernel, ...probes].map((probe) => probe(run)))
-  return [root, ...found.flat(), findMemory(), findDisk(), findOpenFiles(), findNeighbours(), findClock()]
+  return [
+    root,
+    ...found.flat(),
+    findMemory(),
+    findDisk(),
+    findOpenFiles(),
+    findNeighbours(),
+    findWatches(),
+    findClock(),
+  ]
 }
 
 const ok = (name: string, detail: string): Finding => ({ name, status: 'ok', detail })
@@ -206,6 +216,17 @@ function findNeighbours(): Finding {
     'neighbours',
     `the kernel keeps ${most} for all namespaces together: a hundred load balancers fill them, and then nothing new is reached`,
     '`scripts/setup` raises net.ipv4.neigh.default.gc_thresh3, and keeps it in /etc/sysctl.d',
+  )
+}
+
+/** Each keepalived and each agent has one; they are counted for all of root's processes together. */
+function findWatches(): Finding {
+  const most = readOr('unseen', '/proc/sys/fs/inotify/max_user_instances')
+  if (most === 'unseen' || Number(most) >= watchesWanted) return ok('followers of files', `up to ${most}`)
+  return warn(
+    'followers of files',
+    `the kernel has room for ${most}: with more keepaliveds than that, some never hear that their haproxy has died`,
+    '`scripts/setup` raises fs.inotify.max_user_instances, and keeps it in /etc/sysctl.d',
   )
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { expectGolden } from './golden/expect-golden.ts'
@@ -9,6 +9,9 @@ import {
   type KeepalivedPhase,
   renderKeepalivedConfig,
 } from './keepalived-config.ts'
+
+// keepalived's own check may be slow on a busy machine.
+setDefaultTimeout(30_000)
 
 const folder = '/run/sluice/objects/lbi_0123456789abcdefghjkmnpqr'
 const place = { uplinkDevice: 'uplink', faultFile: `${folder}/haproxy.fault` }
