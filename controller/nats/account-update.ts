@@ -6,7 +6,7 @@ import { type BusAddress, connectController } from './connections.ts'
 import type { BusIdentity } from './identity.ts'
 
 const updateSubject = '$SYS.REQ.CLAIMS.UPDATE'
-const answerMilliseconds = 5_000
+const answerMilliseconds = 10_000
 const answerSchema = v.object({
   data: v.optional(v.object({ code: v.number() })),
   error: v.optional(v.object({ description: v.optional(v.string()) })),

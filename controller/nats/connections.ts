@@ -13,7 +13,7 @@ export interface BusAddress {
 const pingMilliseconds = 2_000
 const pingsUnansweredMaximum = 2
 const reconnectMilliseconds = 100
-const connectMilliseconds = 5_000
+const connectMilliseconds = 10_000
 const forever = -1
 
 /** A connection that is tried again for ever, and noticed within seconds when it is dead. */

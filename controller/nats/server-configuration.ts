@@ -19,6 +19,8 @@ export interface ServerConfiguration {
 
 const logBytesMaximum = 16 * 1024 ** 2
 const logFilesMaximum = 4
+/** All hosts of a rack come back at once after a restart, on machines that may be busy. */
+const handshakeSecondsMaximum = 10
 /** A host whose plug was pulled is forgotten after three unanswered pings. */
 const pingIntervalSeconds = 10
 const pingsUnansweredMaximum = 2
@@ -44,6 +46,7 @@ tls {
   cert_file: ${text(configuration.certificateFile)}
   key_file: ${text(configuration.keyFile)}
   min_version: "1.3"
+  timeout: ${handshakeSecondsMaximum}
 }
 
 jetstream {
