@@ -6,6 +6,7 @@ import type { LoadBalancer, Member } from '../contract/load-balancer.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import {
   hostKind,
+  hostStatusKind,
   type InstanceValue,
   instanceKind,
   instanceStatusKind,
@@ -33,13 +34,16 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
   const machines = byId(store.snapshot(machineKind, clientId))
   const instanceStatuses = byId(store.snapshot(instanceStatusKind, clientId))
   const hosts = byId(store.snapshot(hostKind))
+  const hostStatuses = byId(store.snapshot(hostStatusKind))
   const instances = Map.groupBy(store.snapshot(instanceKind, clientId), ({ value }) => value.loadBalancerId)
 
   const addressOfMachine = (id: string) => machines.get(id)?.value.addresses[0]?.address
 
   function reportOf({ id, value }: StoredObject<InstanceValue>) {
     const host = hosts.get(value.hostId)?.value.name
-    const report = host === undefined ? undefined : observed.get(host)?.report
+    // What a silent host said last is not so any more, as far as anybody knows.
+    const isSilent = hostStatuses.get(value.hostId)?.value.status === 'silent'
+    const report = host === undefined || isSilent ? undefined : observed.get(host)?.report
     return report === undefined ? undefined : findInstanceReport(report, id)
   }
 
@@ -60,7 +64,8 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
   function viewMembers({ id, value }: StoredObject<LoadBalancerValue>): readonly Member[] {
     const reports = (instances.get(id) ?? []).flatMap((instance) => reportOf(instance) ?? [])
     const ids = value.members.map((member) => member.id)
-    const live = reports.length > 0 ? mergeMembers(ids, reports) : (statuses.get(id)?.value.members ?? {})
+    const recorded = statuses.get(id)?.value.members ?? {}
+    const live = reports.length > 0 ? mergeMembers(ids, reports, recorded) : recorded
     return value.members.map((member) => viewMember(value, member, live[member.id] ?? 'unknown'))
   }
 

@@ -4,11 +4,13 @@ import type { InstanceReport, MemberStatus } from '../../agent/contract/host-rep
 
 /**
  * By member id. A member is `healthy` when some instance finds it so and none finds otherwise, on every port: an
- * instance that can't reach it is trouble that the operator should see. Instances that don't serve have no say.
+ * instance that can't reach it is trouble that the operator should see. Instances that don't serve have no say. Where those
+ * that serve can't tell at the moment, as a check is under way, it stays as it was `before`.
  */
 export function mergeMembers(
   memberIds: readonly string[],
   reports: readonly Pick<InstanceReport, 'serving' | 'members'>[],
+  before: Readonly<Record<string, MemberStatus>> = {},
 ): Readonly<Record<string, MemberStatus>> {
   const found = new Map<string, Set<MemberStatus>>()
   for (const { serving, members } of reports) {
@@ -18,7 +20,14 @@ export function mergeMembers(
       found.set(id, (found.get(id) ?? new Set()).add(status))
     }
   }
-  return Object.fromEntries(memberIds.map((id) => [id, worstOf(found.get(id) ?? new Set())]))
+  return Object.fromEntries(
+    memberIds.map((id) => {
+      const statuses = found.get(id)
+      if (statuses === undefined) return [id, 'unknown']
+      const worst = worstOf(statuses)
+      return [id, worst === 'unknown' ? (before[id] ?? worst) : worst]
+    }),
+  )
 }
 
 function worstOf(statuses: ReadonlySet<MemberStatus>): MemberStatus {

@@ -54,6 +54,12 @@ describe('a report', () => {
   }
 })
 
+test('a member of which nobody can tell at the moment is as it was', () => {
+  const checking = [{ serving: true, members: { 'm:80': 'unknown' as const } }]
+  expect(mergeMembers(['m'], checking, { m: 'unhealthy' })).toEqual({ m: 'unhealthy' })
+  expect(mergeMembers(['m'], [], { m: 'unhealthy' })).toEqual({ m: 'unknown' })
+})
+
 test('while nothing can be heard no silence is counted, and a full period begins when it can again', () => {
   expect(inbox.listeningSince).toBe(1000)
   inbox.setListening(false)
@@ -112,6 +118,7 @@ describe('a member is', () => {
       'healthy',
     ],
     ['unknown when nobody says anything', [[true, {}]], 'unknown'],
+    ['unknown before the first check', [[true, { 'm:80': 'unknown' }]], 'unknown'],
   ]
   for (const [sentence, reports, expected] of rows) {
     test(sentence, () => {

@@ -31,7 +31,7 @@ export function judgeLoadBalancer(evidence: LoadBalancerEvidence): LoadBalancerS
   const verdict = decide(evidence, before, judged)
   const memberIds = loadBalancer.value.members.map(({ id }) => id)
   const reports = judged.flatMap(({ instance }) => (instance?.report === undefined ? [] : [instance.report]))
-  const members = mergeMembers(memberIds, reports)
+  const members = mergeMembers(memberIds, reports, before.members)
   return {
     status: verdict.status,
     conditions: stampConditions([verdict.condition, describeMembers(members)], before.conditions, now),
