@@ -20,7 +20,9 @@ test('what runs and who answers', () => {
 test.each<[string, string, object]>([
   ['a member that no check has seen yet', '2 0 1 1 3 1 0 2 6', { health: 'unknown', isDraining: false }],
   ['a healthy member', '2 0 1 1 3 6 3 3 6', { health: 'up', isDraining: false, isInMaintenance: false }],
+  ['a healthy member while it is checked again', '2 0 1 1 3 6 0 3 7', { health: 'up' }],
   ['a member that fails its checks', '0 0 1 1 3 8 2 0 6', { health: 'down' }],
+  ['a member that fails its checks while it is checked again', '0 0 1 1 3 7 0 0 7', { health: 'down' }],
   ['a draining member', '2 8 1 1 3 6 3 3 6', { health: 'up', isDraining: true, isInMaintenance: false }],
   ['a member in maintenance', '0 1 1 1 3 1 0 0 0', { isInMaintenance: true }],
   ['its weight', '2 0 7 1 3 6 3 3 6', { weight: 7 }],

@@ -45,13 +45,16 @@ type Row = Readonly<Record<string, string>>
 /** See haproxy's include/haproxy/server-t.h: the bits of a server's administrative state. */
 const maintenanceBits = 0x01 | 0x02 | 0x04 | 0x20
 const drainBits = 0x08 | 0x10
-/** include/haproxy/check-t.h: results of checks, from CHK_RES_FAILED on there has been one. */
-const checkResultFirst = 2
+/**
+ * include/haproxy/check-t.h, enum hchk_status: from HCHK_STATUS_HANA on there has been a check. Not the check's result,
+ * which is unknown again each time while a check is under way.
+ */
+const checkStatusFirst = 3
 
 function parseServer(state: Row, connections: Row): ObservedServer {
   const number = (row: Row, name: string) => Number(row[name] ?? 0) || 0
   const adminState = number(state, 'srv_admin_state')
-  const isChecked = number(state, 'srv_check_result') >= checkResultFirst
+  const isChecked = number(state, 'srv_check_status') >= checkStatusFirst
   const inUse = number(connections, 'used_cur')
   return {
     backend: state.be_name ?? '',
