@@ -100,14 +100,16 @@ describe('a haproxy', () => {
   test('that says nothing for longer is silent', async () => {
     await look(subject(1))
     reply = () => Promise.reject(new Error('refused'))
-    for (at of [2000, 3000]) expect(await look(subject(1))).toBe('answering')
-    at = 4000
+    for (at of [2000, 6000]) expect(await look(subject(1))).toBe('answering')
+    at = 7000
     expect(await look(subject(1))).toBe('silent')
   })
 
-  test('that has been replaced is a new one', async () => {
+  test('that has been replaced is a new one, and may be late once as well', async () => {
     await look(subject(1))
     reply = () => Promise.reject(new Error('refused'))
+    expect(await look(subject(1, 2001))).toBe('starting')
+    at = 5000
     expect(await look(subject(1, 2001))).toBe('silent')
   })
 

@@ -36,10 +36,11 @@ export interface HaproxyObserverOptions {
 const askAgainMilliseconds = 2000
 /** Of the instances without news, in one turn. */
 const asksWithoutNewsMaximum = 8
-const answerMilliseconds = 300
+/** A turn waits no longer for one that is late. */
+const answerMilliseconds = 500
 const startMilliseconds = 5000
-/** A haproxy that answers nothing for so long serves nobody either. */
-const silentMilliseconds = 2000
+/** Longer than a busy machine explains: one that answers nothing for so long serves nobody either. */
+const silentMilliseconds = 5000
 
 interface Known {
   daemonKey: string
@@ -145,12 +146,11 @@ const hasNews = ({ isMarked, answer, unansweredSince, drainingSince, daemonKey }
 
 function judgeStatus(daemon: ObservedDaemon | undefined, memory: Known, at: number): ObservedHaproxy['status'] {
   if (daemon === undefined) return 'stopped'
-  if (memory.answer !== undefined) {
-    return memory.unansweredSince !== undefined && at - memory.unansweredSince >= silentMilliseconds
-      ? 'silent'
-      : 'answering'
-  }
-  return ageSeconds(daemon.startTimeTicks) * 1000 < startMilliseconds ? 'starting' : 'silent'
+  const { answer, unansweredSince } = memory
+  const isSilent = unansweredSince !== undefined && at - unansweredSince >= silentMilliseconds
+  if (answer !== undefined) return isSilent ? 'silent' : 'answering'
+  // One that an agent has only just found may be late once as well.
+  return isSilent && ageSeconds(daemon.startTimeTicks) * 1000 >= startMilliseconds ? 'silent' : 'starting'
 }
 
 async function askInTime(ask: AskHaproxy, socket: string): Promise<HaproxyAnswer | undefined> {
