@@ -61,6 +61,34 @@ export type ReconcileOperation =
       }[]
     }
 
+/** The traces of the requests that an operation answers, for the log. */
+export function tracesOf(operation: ReconcileOperation): readonly string[] {
+  switch (operation.kind) {
+    case 'publishInstructions': {
+      const { generation, networks, machines, instances } = operation.statement
+      const changed = [...networks, ...machines, ...instances].filter((object) => object.generation === generation)
+      return distinct(changed.map(({ traceparent }) => traceparent))
+    }
+    case 'recordStatus':
+      return distinct([operation.traceparent])
+    case 'addInstances':
+    case 'finishLoadBalancer':
+      return distinct([operation.loadBalancer.traceparent])
+    case 'retireInstances':
+      return distinct(operation.instances.map(({ traceparent }) => traceparent))
+    case 'finishInstance':
+      return distinct([operation.instance.traceparent])
+    case 'finishMachine':
+      return distinct([operation.machine.traceparent])
+    default:
+      return operation satisfies never
+  }
+}
+
+const distinct = (traces: readonly (string | undefined)[]): readonly string[] => [
+  ...new Set(traces.flatMap((trace) => trace ?? [])),
+]
+
 export const describeOperation = (operation: ReconcileOperation): string => {
   switch (operation.kind) {
     case 'publishInstructions':

@@ -12,7 +12,7 @@ import {
   recordStatuses,
 } from './apply-operation.ts'
 import { judgeHosts } from './judge-hosts.ts'
-import { describeOperation, type ReconcileOperation } from './operation.ts'
+import { describeOperation, type ReconcileOperation, tracesOf } from './operation.ts'
 import { planReconcile } from './plan-reconcile.ts'
 import { type Sight, seesTheSame } from './quiet.ts'
 import { type HostContent, renderAllHosts } from './render-host-instructions.ts'
@@ -27,7 +27,7 @@ export interface Reconciler {
   turn(): Promise<TurnReport>
 }
 
-type ReconcilerContext = ApplyContext & Pick<ControllerContext, 'observed' | 'settings'>
+type ReconcilerContext = ApplyContext & Pick<ControllerContext, 'observed' | 'settings' | 'logger'>
 
 /** Statuses are many when everything changes at once; the store takes so many transactions at a time. */
 const parallelMaximum = 24
@@ -63,12 +63,19 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
     return operations
   }
 
+  async function applyAndLog(operation: ReconcileOperation): Promise<ApplyOutcome> {
+    const outcome = await applyOperation(context, operation)
+    const line = { operation: describeOperation(operation), outcome: outcome.kind, traceparents: tracesOf(operation) }
+    context.logger.info(line, 'applied')
+    return outcome
+  }
+
   async function apply(operations: readonly ReconcileOperation[]): Promise<TurnReport> {
     const statuses = operations.filter((operation) => operation.kind === 'recordStatus')
     const steps = [
       ...operations
         .filter((operation) => operation.kind !== 'recordStatus')
-        .map((operation) => ({ name: describeOperation(operation), run: () => applyOperation(context, operation) })),
+        .map((operation) => ({ name: describeOperation(operation), run: () => applyAndLog(operation) })),
       ...groupStatuses(statuses).map((group) => ({
         name: `record ${group.length} statuses`,
         run: () => recordStatuses(context, group),
