@@ -14,7 +14,7 @@ test("an instance's config gives its settings back, whichever slot is its home",
 })
 
 test('a start has an interval of its own', () => {
-  expect(readAdvertSeconds(renderKeepalivedConfig(httpInstance, 'starting', place))).toBe(0.03)
+  expect(readAdvertSeconds(renderKeepalivedConfig(httpInstance, 'starting', place))).toBe(0.02)
 })
 
 test('an instance without a partner is nothing to compare with', () => {

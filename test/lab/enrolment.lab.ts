@@ -6,7 +6,7 @@
  */
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
@@ -20,7 +20,6 @@ setDefaultTimeout(4 * 1000 * waitSeconds)
 
 const agentBinary = join(import.meta.dir, '../../dist/sluice-agent')
 const url = 'http://198.18.0.254:7480'
-const hasSystemd = existsSync('/lib/systemd/systemd')
 
 let folder: string
 let controller: StartedController | undefined
@@ -29,7 +28,6 @@ let boxPid: number
 let token: string
 
 beforeAll(async () => {
-  if (!hasSystemd) return
   folder = mkdtempSync(join(tmpdir(), 'sluice-enrolment-'))
   ;({ box, boxPid } = await bootBox())
   await run(['ip', '-batch', '-'], {
@@ -58,7 +56,6 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  if (!hasSystemd) return
   await controller?.close()
   box?.kill('SIGKILL')
   await box?.exited
@@ -149,7 +146,7 @@ let host: Shown
 let projectId: string
 let machineId: string
 
-test.skipIf(!hasSystemd)('a host joins with one command, and its agent runs as a unit', async () => {
+test('a host joins with one command, and its agent runs as a unit', async () => {
   host = await make('/hosts', { name: 'host-1' })
   expect(host.status).toBe('awaiting-join')
   const joined = await joinBox(String(host.joinToken))
@@ -159,13 +156,13 @@ test.skipIf(!hasSystemd)('a host joins with one command, and its agent runs as a
   expect((await inBox('systemctl', 'is-enabled', 'sluice-agent')).trim()).toBe('enabled')
 })
 
-test.skipIf(!hasSystemd)('joining again, as after a cut, is as good as once', async () => {
+test('joining again, as after a cut, is as good as once', async () => {
   const again = await joinBox(String(host.joinToken))
   expect(again.stderr).toBe('')
   await untilStatus(`/hosts/${host.id}`, 'active')
 })
 
-test.skipIf(!hasSystemd)('a token that has been used is no good to anybody else', async () => {
+test('a token that has been used is no good to anybody else', async () => {
   await inBox('cp', '-r', '/etc/sluice-agent', '/etc/kept')
   await inBox('rm', '-r', '/etc/sluice-agent')
   const stolen = await joinBox(String(host.joinToken))
@@ -175,45 +172,42 @@ test.skipIf(!hasSystemd)('a token that has been used is no good to anybody else'
   await inBox('mv', '/etc/kept', '/etc/sluice-agent')
 })
 
-test.skipIf(!hasSystemd)(
-  'machines and balancers run in units of their own, in namespaces that all can see',
-  async () => {
-    await untilStatus(`/hosts/${host.id}`, 'active')
-    projectId = (await make('/projects', { name: 'enrolment', user: 'john' })).id
-    const poolId = (await make('/pools', { name: 'pool', projectId, cidr: '10.77.0.0/16' })).id
-    const networkId = (await make('/networks', { name: 'network', projectId })).id
-    await make('/shards', { poolId, networkId, sizeAddresses: 256 })
-    const workloads = [{ kind: 'web', port: 80 }]
-    machineId = (await make('/machines', { name: 'web-1', projectId, networkId, workloads })).id
-    await untilStatus(`/machines/${machineId}`, 'active')
-    const balancer = await make('/load-balancers', {
-      ...{ name: 'balancer', projectId, networkId, trafficType: 'http', instanceCount: 1 },
-      ...{ listeners: [{ port: 80 }], members: [{ machineId }] },
-    })
-    await untilStatus(`/load-balancers/${balancer.id}`, 'active')
-    const [vip] = (await ask('GET', `/load-balancers/${balancer.id}`)).body.vips as string[]
+test('machines and balancers run in units of their own, in namespaces that all can see', async () => {
+  await untilStatus(`/hosts/${host.id}`, 'active')
+  projectId = (await make('/projects', { name: 'enrolment', user: 'john' })).id
+  const poolId = (await make('/pools', { name: 'pool', projectId, cidr: '10.77.0.0/16' })).id
+  const networkId = (await make('/networks', { name: 'network', projectId })).id
+  await make('/shards', { poolId, networkId, sizeAddresses: 256 })
+  const workloads = [{ kind: 'web', port: 80 }]
+  machineId = (await make('/machines', { name: 'web-1', projectId, networkId, workloads })).id
+  await untilStatus(`/machines/${machineId}`, 'active')
+  const balancer = await make('/load-balancers', {
+    ...{ name: 'balancer', projectId, networkId, trafficType: 'http', instanceCount: 1 },
+    ...{ listeners: [{ port: 80 }], members: [{ machineId }] },
+  })
+  await untilStatus(`/load-balancers/${balancer.id}`, 'active')
+  const [vip] = (await ask('GET', `/load-balancers/${balancer.id}`)).body.vips as string[]
+  await until(
+    'the VIP answers',
+    async () => {
+      const { stdout } = await attempt(['curl', '--silent', '--max-time', '1', `http://${vip}/`])
+      return stdout.includes('web-1')
+    },
+    waitSeconds,
+  )
+  for (const daemon of ['haproxy', 'keepalived', 'dnsmasq', 'workload-web-80']) {
     await until(
-      'the VIP answers',
+      `${daemon} runs in a unit`,
       async () => {
-        const { stdout } = await attempt(['curl', '--silent', '--max-time', '1', `http://${vip}/`])
-        return stdout.includes('web-1')
+        const units = await inBox('systemctl', 'list-units', '--plain', '--no-legend', `sluice-${daemon}-*`)
+        return / active +running /.test(units)
       },
       waitSeconds,
     )
-    for (const daemon of ['haproxy', 'keepalived', 'dnsmasq', 'workload-web-80']) {
-      await until(
-        `${daemon} runs in a unit`,
-        async () => {
-          const units = await inBox('systemctl', 'list-units', '--plain', '--no-legend', `sluice-${daemon}-*`)
-          return / active +running /.test(units)
-        },
-        waitSeconds,
-      )
-    }
-  },
-)
+  }
+})
 
-test.skipIf(!hasSystemd)('what runs on the host outlives its agent, which systemd starts again', async () => {
+test('what runs on the host outlives its agent, which systemd starts again', async () => {
   const property = async (unit: string, name: string) =>
     (await inBox('systemctl', 'show', '--value', '--property', name, unit)).trim()
   const workload = `sluice-workload-web-80-${machineId}`
@@ -232,25 +226,22 @@ test.skipIf(!hasSystemd)('what runs on the host outlives its agent, which system
   expect(await property(workload, 'MainPID')).toBe(before.workload)
 })
 
-test.skipIf(!hasSystemd)(
-  'a host that runs something is not removed; an idle one is, and its agent is thrown out',
-  async () => {
-    const refused = await ask('DELETE', `/hosts/${host.id}`)
-    expect(refused.status).toBe(409)
-    expect(String(refused.body.detail)).toContain('web-1')
-    const balancers = (await ask('GET', `/load-balancers?projectId=${projectId}`)).body.items as Shown[]
-    for (const path of [...balancers.map(({ id }) => `/load-balancers/${id}`), `/machines/${machineId}`]) {
-      await ask('DELETE', path)
-      await until(`${path} is gone`, async () => (await ask('GET', path)).status === 404, waitSeconds)
-    }
-    expect((await ask('DELETE', `/hosts/${host.id}`)).status).toBeLessThan(300)
-    await until(
-      'the bus refuses the agent',
-      async () => {
-        const { stdout } = await tryInBox('journalctl', '--unit=sluice-agent', '--no-pager', '--lines=50')
-        return /authoriz|revoked/i.test(stdout)
-      },
-      waitSeconds,
-    )
-  },
-)
+test('a host that runs something is not removed; an idle one is, and its agent is thrown out', async () => {
+  const refused = await ask('DELETE', `/hosts/${host.id}`)
+  expect(refused.status).toBe(409)
+  expect(String(refused.body.detail)).toContain('web-1')
+  const balancers = (await ask('GET', `/load-balancers?projectId=${projectId}`)).body.items as Shown[]
+  for (const path of [...balancers.map(({ id }) => `/load-balancers/${id}`), `/machines/${machineId}`]) {
+    await ask('DELETE', path)
+    await until(`${path} is gone`, async () => (await ask('GET', path)).status === 404, waitSeconds)
+  }
+  expect((await ask('DELETE', `/hosts/${host.id}`)).status).toBeLessThan(300)
+  await until(
+    'the bus refuses the agent',
+    async () => {
+      const { stdout } = await tryInBox('journalctl', '--unit=sluice-agent', '--no-pager', '--lines=50')
+      return /authoriz|revoked/i.test(stdout)
+    },
+    waitSeconds,
+  )
+})
