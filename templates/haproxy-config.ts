@@ -116,10 +116,12 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
     `backend ${backend}`,
     // Here and not in the defaults: the ring is for what becomes of members, not for requests.
     '  log global',
+    // A member's first check is told as well, which would go without saying where it confirms what was assumed.
+    '  option log-health-checks',
     `  balance ${instance.algorithm === 'round-robin' ? 'roundrobin' : 'leastconn'}`,
     ...(instance.trafficType === 'http' ? renderHttpRules(instance) : []),
     ...renderHealthCheck(instance.healthCheck),
-    ...(withMembers ? members.map((member) => `  server ${renderServer(instance.healthCheck, member)}`) : []),
+    ...(withMembers ? members.map((member) => `  server ${renderServer(instance, member)}`) : []),
   ]
 }
 
@@ -164,7 +166,7 @@ export const serverWeight = ({ weight }: Pick<Member, 'weight'>) =>
   Math.min(weightMaximum, Math.max(0, Math.round(weight)))
 
 /** A server as `add server` and the file have it: whole, since a server added at runtime has no defaults. */
-export function renderServer(check: HealthCheckInstructions, member: Member): string {
+export function renderServer({ healthCheck: check, trafficType }: HaproxyInstance, member: Member): string {
   const interval = Math.max(1, Math.round(check.intervalSeconds * 1000))
   return [
     serverName(member),
@@ -179,7 +181,9 @@ export function renderServer(check: HealthCheckInstructions, member: Member): st
     `rise ${check.healthyThreshold}`,
     `weight ${serverWeight(member)}`,
     // A member that refuses a connection is down at once, and its requests go elsewhere.
-    'observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions',
+    'observe layer4 error-limit 1 on-error mark-down',
+    // A request that was on its way to it is tried again elsewhere, unless its session is ended; a connection can't be.
+    ...(trafficType === 'tcp' ? ['on-marked-down shutdown-sessions'] : []),
   ].join(' ')
 }
 

@@ -90,10 +90,10 @@ describe('a start', () => {
 
 describe('members, without a reload', () => {
   const replaced = ['writeFile', 'checkConfig', 'renameFile']
-  test('one that comes is added with all its settings, and only then made ready', () => {
+  test('one that comes is added with all its settings, and checked before it serves', () => {
     const plan = tell(planHaproxy(desire([one, two]), { ...running(desire([one, two]), [server(one)]), config: 'old' }))
     expect(plan[0]).toStartWith(`add server ${path(two)} 198.18.16.2:80 check inter 5000ms`)
-    expect(plan.slice(1)).toEqual([`enable health ${path(two)}`, `set server ${path(two)} state ready`, ...replaced])
+    expect(plan.slice(1)).toEqual([`enable health ${path(two)}`, `set server ${path(two)} state drain`, ...replaced])
   })
 
   test('the file follows, so that the next start has them', () => {
@@ -140,6 +140,19 @@ describe('members, without a reload', () => {
   test('one that comes back while it drains is made ready again', () => {
     const plan = planHaproxy(desire([one]), running(desire([one]), [server(one, { isDraining: true })]))
     expect(tell(plan)).toEqual([`set server ${path(one)} state ready`])
+  })
+
+  test('one that has not been checked yet waits', () => {
+    const observed = running(desire([one]), [server(one, { isDraining: true, health: 'unknown' })])
+    expect(planHaproxy(desire([one]), observed)).toEqual([])
+  })
+
+  test('one whose addition was cut short is checked', () => {
+    const observed = running(desire([one]), [server(one, { isInMaintenance: true, health: 'unknown' })])
+    expect(tell(planHaproxy(desire([one]), observed))).toEqual([
+      `enable health ${path(one)}`,
+      `set server ${path(one)} state drain`,
+    ])
   })
 
   test('another weight is set', () => {
@@ -192,7 +205,10 @@ function apply(desired: DesiredHaproxy, observed: ObservedHaproxy, operations: r
       )
       const found = wanted.find((each) => each.path === target)
       if (before !== undefined || found === undefined) throw new Error(`haproxy refuses: ${operation.command}`)
-      servers.set(target, server(found.each, { backend: backendName(found.port), isInMaintenance: true }))
+      servers.set(
+        target,
+        server(found.each, { backend: backendName(found.port), isInMaintenance: true, health: 'unknown' }),
+      )
     } else if (verb === 'set' && before) {
       if (what === 'weight') servers.set(target, { ...before, weight: Number(value) })
       else servers.set(target, { ...before, isDraining: value === 'drain', isInMaintenance: value === 'maint' })
@@ -205,8 +221,11 @@ function apply(desired: DesiredHaproxy, observed: ObservedHaproxy, operations: r
       if (cut) servers.set(last, { ...cut, connectionsInUse: 0, connections: 0 })
     }
   }
-  // Time passes until the next turn: what drains has drained for long enough by then.
-  for (const [each, { isDraining }] of servers) if (isDraining) drainingSeconds.set(each, 1000)
+  // Time passes until the next turn: what drains has drained for long enough by then, and been checked.
+  for (const [each, seen] of servers) {
+    if (seen.isDraining) drainingSeconds.set(each, 1000)
+    servers.set(each, { ...seen, health: seen.isInMaintenance ? seen.health : 'up' })
+  }
   const answer = { description, workerPid: 2, servers: [...servers.values()] }
   return { status: 'answering', config, answer, drainingSeconds, fault: '0\n' }
 }

@@ -94,7 +94,7 @@ function planMembers(
   servers: readonly ObservedServer[],
   drainingSeconds: ReadonlyMap<string, number>,
 ): Operation[] {
-  const say = (command: string, ...accepted: string[]): Operation => ({
+  const say: Say = (command, ...accepted) => ({
     kind: 'haproxyCommand',
     socket: files.statsSocket,
     command,
@@ -108,14 +108,14 @@ function planMembers(
     const server = observed.get(path)
     if (server === undefined) {
       return [
-        say(`add server ${backendName(port)}/${renderServer(instance.healthCheck, member)}`, 'New server registered'),
-        say(`enable health ${path}`),
-        say(`set server ${path} state ready`),
+        say(`add server ${backendName(port)}/${renderServer(instance, member)}`, 'New server registered'),
+        ...letBeChecked(path, say),
       ]
     }
     return [
       ...(server.weight === serverWeight(member) ? [] : [say(`set server ${path} weight ${serverWeight(member)}`)]),
-      ...(server.isDraining || server.isInMaintenance ? [say(`set server ${path} state ready`)] : []),
+      ...(server.isInMaintenance ? letBeChecked(path, say) : []),
+      ...(server.isDraining && server.health !== 'unknown' ? [say(`set server ${path} state ready`)] : []),
     ]
   })
   const going = [...observed]
@@ -132,5 +132,10 @@ function planMembers(
   return [...coming, ...going]
 }
 
-const endSessions = (path: string, { connectionsInUse }: ObservedServer, say: (command: string) => Operation) =>
+type Say = (command: string, ...accepted: string[]) => Operation
+
+/** haproxy takes a server for healthy until its first check: one that drains is checked, and gets no request. */
+const letBeChecked = (path: string, say: Say) => [say(`enable health ${path}`), say(`set server ${path} state drain`)]
+
+const endSessions = (path: string, { connectionsInUse }: ObservedServer, say: Say) =>
   connectionsInUse === 0 ? [] : [say(`shutdown sessions server ${path}`)]

@@ -46,7 +46,16 @@ describe('a member', () => {
     ['is unhealthy when one does not', [server(80, member), server(81, member, { health: 'down' })], 'unhealthy'],
     ['is unknown before its checks', [server(80, member, { health: 'unknown' }), server(81, member)], 'unknown'],
     ['is unknown while haproxy does not have it yet', [server(80, member)], 'unknown'],
-    ['drains', [server(80, member, { isDraining: true }), server(81, member)], 'draining'],
+    [
+      'that is new drains until its first check, and is unknown',
+      [server(80, member, { isDraining: true, health: 'unknown' }), server(81, member)],
+      'unknown',
+    ],
+    [
+      'that has just been checked is healthy',
+      [server(80, member, { isDraining: true }), server(81, member)],
+      'healthy',
+    ],
   ])('%s', (_, servers, expected) => {
     expect(statusOf(...servers)).toEqual({ [key]: expected } as ReturnType<typeof statusOf>)
   })

@@ -58,7 +58,7 @@ function describeMembers(
 
 function memberStatus(server: ObservedServer | undefined): MemberStatus {
   if (server === undefined) return 'unknown'
-  if (server.isDraining || server.isInMaintenance) return 'draining'
+  // Whether it drains does not count: one that is wanted does so only until its first check.
   switch (server.health) {
     case 'up':
       return 'healthy'
@@ -71,7 +71,7 @@ function memberStatus(server: ObservedServer | undefined): MemberStatus {
   }
 }
 
-const fromWorst: readonly MemberStatus[] = ['unhealthy', 'draining', 'unknown', 'healthy']
+const fromWorst: readonly MemberStatus[] = ['unhealthy', 'unknown', 'healthy']
 
 const worstOf = (status: MemberStatus, other: MemberStatus | undefined): MemberStatus =>
   fromWorst.find((candidate) => candidate === status || candidate === other) ?? status

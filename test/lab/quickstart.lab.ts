@@ -178,14 +178,24 @@ describe('under a steady load', () => {
   })
 
   const haproxies = () => balancer.instances.flatMap(({ id }) => findDaemonProcesses(id, 'haproxy')).toSorted()
+  const statusOf = async (id: string) => (await findBalancer('web')).members.find((one) => one.id === id)?.status
   const answersOf = async (address: string) =>
     (await outside.askMany(`http://${vipOf(balancer)}/`, 12)).filter((answer) => answer.endsWith(` ${address}`)).length
 
   test('a member is added, given another address and removed, by the very same processes of haproxy', async () => {
     const before = haproxies()
     expect(before).toHaveLength(4)
-    await load.enterPhase('a member is added')
     const path = `${pathOf(balancer)}/members`
+    await load.enterPhase('members that do not answer are added')
+    for (const port of [81, 82, 83]) {
+      const silent = await must(memberSchema, 'POST', `${path}?wait=true`, { address: '198.18.16.14', port })
+      await waitUntil(async () => (await statusOf(silent.id)) === 'unhealthy', {
+        what: () => 'a member that does not answer to be unhealthy',
+        timeoutSeconds: settleSeconds,
+      })
+      await outside.ask('DELETE', `${path}/${silent.id}?wait=true`)
+    }
+    await load.enterPhase('a member is added')
     const added = await must(memberSchema, 'POST', `${path}?wait=true`, { address: '198.18.16.14', port: 80 })
     await membersHealthy('web')
     await waitUntil(async () => (await answersOf('198.18.16.14')) > 0, {
