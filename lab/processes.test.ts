@@ -1,11 +1,23 @@
 import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
 import { findMarkedProcesses, findProcessesOfFolder, isAlive, killProcesses, observeProcess } from './processes.ts'
+import { waitUntil } from './wait.ts'
 
-const spawn = (env: Record<string, string>, argv = ['sleep', '60']) =>
-  Bun.spawn(argv, { env: { PATH: process.env.PATH ?? '', ...env }, stdio: ['ignore', 'ignore', 'ignore'] })
+async function spawn(env: Record<string, string>, argv = ['sleep', '60']) {
+  const child = Bun.spawn(argv, {
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
+  // For a moment within its exec a process has neither arguments nor environment.
+  await waitUntil(() => readFileSync(`/proc/${child.pid}/environ`, 'utf8').includes('PATH='), {
+    what: () => `the start of ${argv[0]}`,
+    timeoutSeconds: 10,
+  })
+  return child
+}
 
 test('a process is known by its id and its start, and is gone once it was ended', async () => {
-  const child = spawn({})
+  const child = await spawn({})
   const reference = observeProcess(child.pid)
   expect(isAlive(reference)).toBe(true)
   expect(isAlive(reference && { ...reference, startTicks: reference.startTicks - 1 })).toBe(false)
@@ -15,7 +27,7 @@ test('a process is known by its id and its start, and is gone once it was ended'
 })
 
 test('a process of another that took the same id is left alone', async () => {
-  const child = spawn({})
+  const child = await spawn({})
   const reference = observeProcess(child.pid)
   if (reference !== undefined) await killProcesses([{ ...reference, startTicks: 1 }])
   expect(isAlive(reference)).toBe(true)
@@ -25,7 +37,8 @@ test('a process of another that took the same id is left alone', async () => {
 
 test('marked processes are found by the whole value of the mark', async () => {
   const value = `processes-test/${process.pid}`
-  const [marked, other] = [spawn({ SLUICE_TEST_MARK: value }), spawn({ SLUICE_TEST_MARK: `${value}0` })]
+  const marked = await spawn({ SLUICE_TEST_MARK: value })
+  const other = await spawn({ SLUICE_TEST_MARK: `${value}0` })
   expect(findMarkedProcesses('SLUICE_TEST_MARK', value).map(({ pid }) => pid)).toEqual([marked.pid])
   for (const child of [marked, other]) {
     child.kill('SIGKILL')
@@ -35,7 +48,7 @@ test('marked processes are found by the whole value of the mark', async () => {
 
 test('a program is found by what it is given under a folder, and by no other word', async () => {
   const folder = `/tmp/processes-test-${process.pid}`
-  const child = spawn({}, ['sh', '-c', 'while :; do sleep 1; done', 'x', `${folder}/configuration`])
+  const child = await spawn({}, ['sh', '-c', 'while :; do sleep 1; done', 'x', `${folder}/configuration`])
   expect(findProcessesOfFolder('sh', folder).map(({ pid }) => pid)).toEqual([child.pid])
   expect(findProcessesOfFolder('sh', folder.slice(0, -1))).toEqual([])
   expect(findProcessesOfFolder('nats-server', folder)).toEqual([])
