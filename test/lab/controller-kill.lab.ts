@@ -140,8 +140,13 @@ async function remove(noun: Noun, id: string): Promise<void> {
     expect([200, 404]).toContain((await outside.ask('GET', path)).status)
   })
   expect([202, 204, 404]).toContain(repeated.status)
-  await waitUntil(async () => (await outside.ask('GET', path)).status === 404, {
-    what: () => `the end of ${id}`,
+  let last: Answer = repeated
+  const isGone = async () => {
+    last = await outside.ask('GET', path)
+    return last.status === 404
+  }
+  await waitUntil(isGone, {
+    what: () => `the end of ${JSON.stringify(last.body)}`,
     timeoutSeconds: repeatSeconds,
     intervalMilliseconds: 100,
   })
