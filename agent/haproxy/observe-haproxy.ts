@@ -35,7 +35,7 @@ export interface HaproxyObserverOptions {
 /** Without news, so that what nobody told of is seen in the end. */
 const askAgainMilliseconds = 2000
 /** Of the instances without news, in one turn. */
-const asksWithoutNewsMaximum = 8
+const asksWithoutNewsMaximum = 4
 /** A turn waits no longer for one that is late. */
 const answerMilliseconds = 500
 const startMilliseconds = 5000

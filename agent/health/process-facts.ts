@@ -41,11 +41,12 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z' && state !== 'X'
 }
 
-/** Seconds since a process started, by the kernel's own clock. */
-export function ageSeconds(startTimeTicks: number): number {
-  const uptimeSeconds = Number(readText('/proc/uptime')?.split(' ')[0])
-  return Math.max(0, uptimeSeconds - startTimeTicks / ticksPerSecond)
-}
+/** Since the machine's boot, by the clock that dates the starts of processes. */
+export const readUptimeSeconds = () => Number(readText('/proc/uptime')?.split(' ')[0])
+
+/** Seconds since a process started. */
+export const ageSeconds = (startTimeTicks: number, uptimeSeconds = readUptimeSeconds()) =>
+  Math.max(0, uptimeSeconds - startTimeTicks / ticksPerSecond)
 
 /** The kernel counts a process's start in hundredths of a second on every platform that we run on. */
 const ticksPerSecond = 100

@@ -3,8 +3,8 @@
  * a keepalived hangs or that the whole host stood still. Reads /proc and pidfds; what is to be done is for others.
  */
 
+import { createDeathWatch } from '../operations/death-watch.ts'
 import { readStat } from '../operations/marked-processes.ts'
-import { createDeathWatch } from './death-watch.ts'
 import { hasStoodStill, judgeHeartbeat, type Pulse, standstillMilliseconds } from './heartbeat.ts'
 import { openTurns, type TurnsReader } from './process-facts.ts'
 

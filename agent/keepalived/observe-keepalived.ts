@@ -3,7 +3,7 @@
  * remembers what seldom changes, so that a turn costs little however many there are. Reads only.
  */
 
-import { ageSeconds, isAlive, readHeldAddresses, readText } from '../health/process-facts.ts'
+import { ageSeconds, isAlive, readHeldAddresses, readText, readUptimeSeconds } from '../health/process-facts.ts'
 import type { ObservedDaemon } from '../operations/operation.ts'
 import type { KeepalivedFiles } from './keepalived-files.ts'
 import type { ObservedKeepalived } from './plan-keepalived.ts'
@@ -34,7 +34,7 @@ export interface KeepalivedObserver {
 /** By this age both processes have written down who they are. */
 const settledSeconds = 2
 /** Without news, in one turn. */
-const looksWithoutNewsMaximum = 12
+const looksWithoutNewsMaximum = 6
 
 interface Known {
   daemonKey: string
@@ -74,9 +74,10 @@ export function createKeepalivedObserver(): KeepalivedObserver {
   return {
     observe(subjects) {
       const turns = takeTurns(subjects)
+      const uptimeSeconds = readUptimeSeconds()
       return new Map(
         subjects.map((subject): [string, SeenKeepalived] => {
-          const age = subject.daemon === undefined ? 0 : ageSeconds(subject.daemon.startTimeTicks)
+          const age = subject.daemon === undefined ? 0 : ageSeconds(subject.daemon.startTimeTicks, uptimeSeconds)
           const seen = recall(subject, age, turns.has(subject.instanceId))
           const status: ObservedKeepalived['status'] =
             seen.status === 'running' && subject.isHanging ? 'hanging' : seen.status

@@ -5,6 +5,7 @@
 
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { createDeathWatch } from './death-watch.ts'
 import {
   createProcessFinder,
   daemonKey,
@@ -58,14 +59,16 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
   // Known from their start on, while a look into /proc could still find their parent's environment.
   const children = new Map<number, MarkedProcess>()
   // The kernel tells of the end of children alone; those that an earlier agent started are looked after, if there are any.
+  const deaths = createDeathWatch()
+  let adopted: readonly ObservedDaemon[] = []
   let lookingAfter: ReturnType<typeof setInterval> | undefined
   const lookAfterAdopted = () => {
-    const adopted = observed.filter(({ pid }) => !children.has(pid))
+    for (const { pid } of adopted) deaths.release(pid)
+    adopted = observed.filter(({ pid }) => !children.has(pid))
+    for (const daemon of adopted) if (!deaths.watch(daemon.pid, () => onExit?.(daemon))) onExit?.(daemon)
     clearInterval(lookingAfter)
     if (adopted.length === 0) return
-    lookingAfter = setInterval(() => {
-      for (const daemon of adopted) if (!isThere(daemon.pid)) onExit?.(daemon)
-    }, lookMilliseconds)
+    lookingAfter = setInterval(deaths.poll, lookMilliseconds)
     lookingAfter.unref()
   }
 
@@ -155,6 +158,7 @@ export function createDaemons({ run, onExit, hasSystemd = detectSystemd() }: Dae
     },
     close: () => {
       clearInterval(lookingAfter)
+      deaths.close()
     },
   }
 }
