@@ -18,7 +18,9 @@ import { until } from './agent-hosts.ts'
 const waitSeconds = 90
 setDefaultTimeout(4 * 1000 * waitSeconds)
 
-const agentBinary = join(import.meta.dir, '../../dist/sluice-agent')
+const repository = join(import.meta.dir, '../..')
+/** Where the box has it: the repository may lie where the box sees nothing of this machine. */
+const agentBinary = '/usr/local/bin/sluice-agent'
 const url = 'http://198.18.0.254:7480'
 
 let folder: string
@@ -99,9 +101,12 @@ const tryInBox = (...argv: readonly string[]) => attempt(enterBox(argv))
 
 async function bootBox(): Promise<{ box: Bun.Subprocess; boxPid: number }> {
   const namespaces = ['--net', '--mount', '--pid', '--uts', '--ipc', '--cgroup', '--fork', '--kill-child']
-  const started = Bun.spawn(['unshare', ...namespaces, 'sh', join(import.meta.dir, 'systemd-box.sh')], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const started = Bun.spawn(
+    ['unshare', ...namespaces, 'sh', join(import.meta.dir, 'systemd-box.sh'), join(repository, 'dist/sluice-agent')],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
   boxPid = await until('the box has its process 1', () => {
     const children = readFileSync(`/proc/${started.pid}/task/${started.pid}/children`, 'utf8').trim()
     const first = Number(children.split(' ')[0])

@@ -1,6 +1,6 @@
 # Boots a systemd of its own, as process 1 of what looks like a machine: own root (an overlay whose changes are lost), own
-# devices, /run and control groups. Run as process 1 of new namespaces:
-#   unshare --net --mount --pid --uts --ipc --cgroup --fork sh systemd-box.sh
+# devices, /run and control groups, and the agent's program installed. Run as process 1 of new namespaces:
+#   unshare --net --mount --pid --uts --ipc --cgroup --fork sh systemd-box.sh AGENT
 # What would reach beyond the namespaces (kernel parameters, modules, binary formats, devices) is masked.
 set -eu
 mount --make-rprivate /
@@ -8,6 +8,7 @@ mount -t tmpfs tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
 root=/mnt/root
+cp "$1" $root/usr/local/bin/sluice-agent
 
 mount -t proc proc $root/proc
 mount -t sysfs sysfs $root/sys
