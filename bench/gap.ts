@@ -148,7 +148,7 @@ function describeOutage({ outage, wholeAfterSeconds }: Round): string {
 
 function conclude(
   rounds: readonly Round[],
-  settings: Readonly<Record<string, unknown>>,
+  settings: { readonly times: number; readonly loadBalancers: number; readonly floor: unknown },
   faults: readonly Fault[],
   stress: StressFindings | undefined,
 ): Findings {
@@ -178,7 +178,7 @@ function conclude(
   })
   const cut = percentile(gaps('host is cut'), 0.5)
   return {
-    title: 'How long a VIP is away',
+    title: `How long a VIP is away${settings.loadBalancers === 1 ? '' : `, one of ${settings.loadBalancers}`}`,
     settings: { ...settings, pace, beforeMilliseconds, afterMilliseconds, hosts: 3 },
     series: [...series, ...comingBack, ...(stress?.series ?? [])],
     ratios: [{ name: 'p50 of a cut host to the same by hand', value: cut / percentile(gaps(cutByHand), 0.5) }],

@@ -39,7 +39,12 @@ async function runHere(name: string, bench: Bench, options: Options): Promise<vo
   const startedAt = new Date()
   try {
     const findings = await bench.run({ options, cleanup, tell })
-    const result = makeResult(name, findings, startedAt, new Date())
+    const result = makeResult(
+      options.balancers === 1 ? name : `${name}-${options.balancers}`,
+      findings,
+      startedAt,
+      new Date(),
+    )
     const files = writeResult(result, bench.plot(result), options.results)
     process.stdout.write(`${describeResult(result)}\n${files.join('\n')}\n`)
   } finally {

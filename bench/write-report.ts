@@ -6,7 +6,7 @@ import { type Result, resultsFolder } from './result.ts'
 import { show } from './statistics.ts'
 
 const page = new URL('../docs/measurements.md', import.meta.url).pathname
-const benches = ['create', 'gap', 'failed-requests', 'scale', 'throughput'] as const
+const benches = ['create', 'gap', 'gap-100', 'failed-requests', 'scale', 'throughput'] as const
 
 const introduction = `# Measurements
 
@@ -17,6 +17,7 @@ the settings that the measured instance really had (they are read from its runni
 \`\`\`sh
 bun bench/main.ts create --times 50
 bun bench/main.ts gap --times 20 --stress-minutes 10
+bun bench/main.ts gap --times 5 --balancers 100
 bun bench/main.ts failed-requests --requests 120000
 bun bench/main.ts scale
 bun bench/main.ts throughput
