@@ -6,6 +6,8 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import * as v from 'valibot'
+import { haproxyQuestion, parseHaproxyAnswer } from '../../agent/haproxy/observed-haproxy.ts'
+import { askHaproxy } from '../../agent/operations/haproxy-socket.ts'
 import type { LoadBalancer } from '../../controller/contract/load-balancer.ts'
 import { hostSchema } from '../../controller/contract/machine.ts'
 import { agentBinary } from '../../lab/agent-process.ts'
@@ -92,6 +94,7 @@ async function findAmissBalancer(
       // Parent and child of each; a worker of haproxy that was replaced may still end what it has begun.
       if (count < 2) amiss.push(`instance ${instance.slot} has ${count} processes of ${daemon}`)
     }
+    amiss.push(...(await findAmissServers(instance.slot, findDaemonProcesses(instance.id, 'haproxy', marked))))
     const backedUp = countBackedUp(findDaemonProcesses(instance.id, 'keepalived', marked))
     if (backedUp !== balancer.vips.length) amiss.push(`keepalived of instance ${instance.slot} knows ${backedUp} VIPs`)
     const held = instance.host === null ? [] : await listHeldVips(system, instance.host, instance.id, balancer.vips)
@@ -101,6 +104,20 @@ async function findAmissBalancer(
     }
   }
   return amiss
+}
+
+/** What an instance's haproxy itself says of its members: reports of a short failure may have been made before or after it. */
+async function findAmissServers(slot: number, processes: readonly number[]): Promise<readonly string[]> {
+  const pid = processes[0]
+  if (pid === undefined) return []
+  const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  const config = argv[argv.indexOf('-f') + 1] ?? ''
+  const socket = `/proc/${pid}/root${config.replace(/\.cfg$/, '.sock')}`
+  const answer = parseHaproxyAnswer(await askHaproxy(socket, haproxyQuestion))
+  if (answer === undefined) return [`haproxy of instance ${slot} does not answer`]
+  return answer.servers
+    .filter(({ health }) => health !== 'up')
+    .map(({ address, health }) => `member ${address} is ${health} to instance ${slot}`)
 }
 
 const linkSchema = v.array(v.object({ addr_info: v.optional(v.array(v.object({ local: v.optional(v.string()) }))) }))
