@@ -7,6 +7,7 @@ import type { WorkloadInstructions } from '../agent/contract/host-instructions.t
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { Condition } from './contract/common.ts'
 import type { HealthCheck } from './contract/load-balancer.ts'
+import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
 import { defineKind } from './control-plane/store.ts'
 
@@ -61,6 +62,8 @@ export interface ShardValue {
   readonly cidr: string
   readonly reserved: boolean
   readonly networkId: string | null
+  /** While its holders move away: nothing is allocated out of it. */
+  readonly migrationId?: string
 }
 /** Which addresses of a shard are held; the addresses themselves are objects beside it. */
 export interface ShardOccupancyValue {
@@ -98,6 +101,46 @@ export const shardOccupancyKind = defineKind<ShardOccupancyValue>({
 /** Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. */
 export const addressKind = defineKind<AddressValue>({ name: 'address', prefix: 'adr', dataType: addressSpace })
 
+/** Of one entity group with shards and addresses: a shard is marked together with the migration that empties it. */
+export interface MigrationValue {
+  readonly projectId: string
+  readonly shardId: string
+  readonly networkId: string
+  readonly toNetworkId: string | null
+  readonly mode: MigrationMode
+  readonly parallelism: number
+  readonly drainSeconds: number
+  /** What was asked for last. */
+  readonly wanted: 'run' | 'cancel' | 'rollback'
+  /** `running` until there is nothing left to do for what is wanted; `blocked` when some could not move. */
+  readonly status: 'running' | 'blocked' | 'cancelled' | 'rolled-back' | 'done'
+  readonly reason: string | null
+  readonly startedAt: string
+  readonly finishedAt: string | null
+}
+/** Of one holder; its id is named by migration and holder (createNamedId). */
+export interface MoveValue {
+  readonly migrationId: string
+  readonly projectId: string
+  readonly networkId: string
+  readonly ownerId: string
+  readonly ownerKind: 'machine' | 'instance'
+  readonly name: string
+  readonly mode: MigrationMode
+  readonly from: { readonly address: string; readonly shardId: string }
+  readonly to: { readonly address: string; readonly shardId: string } | null
+  readonly step: MoveStep
+  /** Since when it is at this step. */
+  readonly stepSince: string
+  /** What a return ends in. */
+  readonly returnsAs: 'failed' | 'undone' | null
+  readonly reason: string | null
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
+}
+export const migrationKind = defineKind<MigrationValue>({ name: 'migration', prefix: 'mig', dataType: addressSpace })
+export const moveKind = defineKind<MoveValue>({ name: 'move', prefix: 'mov', dataType: addressSpace })
+
 /** Marked as deleted while it is checked that nothing is left on it, so that no shard is allocated to it meanwhile. */
 export interface NetworkValue extends Deletable {
   readonly name: string
@@ -115,7 +158,12 @@ export interface MachineValue extends Deletable {
   readonly driver: 'netns'
   readonly mac: string
   readonly workloads: readonly WorkloadInstructions[]
+  /** The first is the one that balancers, names and DHCP give; another one is on its way in or out. */
   readonly addresses: readonly { readonly address: string; readonly shardId: string }[]
+  /** Changes its address by taking its interface down; set and cleared by a migration. */
+  readonly restartsForAddress?: boolean
+  /** Out of every balancer that it is a member of, while it is about to restart; set and cleared by a migration. */
+  readonly drained?: boolean
 }
 export interface MachineStatusValue {
   readonly status: 'provisioning' | 'active' | 'failed' | 'deleting'
@@ -171,6 +219,8 @@ export interface InstanceValue extends Deletable {
   readonly uplinkAddress: string
   readonly networkAddress: string
   readonly networkShardId: string
+  /** Still there for the connections that were begun with it. */
+  readonly formerNetworkAddress?: { readonly address: string; readonly shardId: string }
 }
 export interface LoadBalancerStatusValue {
   readonly status: 'provisioning' | 'active' | 'degraded' | 'failed' | 'deleting'

@@ -34,6 +34,7 @@ import type {
   MachineCreate,
   MachineUpdate,
 } from './contract/machine.ts'
+import type { Migration, MigrationAction, MigrationCreate, MigrationPlan } from './contract/migration.ts'
 import type { Outcome } from './contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
 import type { Store } from './control-plane/store.ts'
@@ -85,6 +86,16 @@ export interface ListQuery {
   readonly status?: string
   readonly after?: string
   readonly limit?: number
+}
+
+/** A shard's holders move away; the reconcile loop does the moves. */
+export interface MigrationService {
+  plan(shardId: string, input: MigrationCreate, request: RequestInfo): Promise<Outcome<MigrationPlan>>
+  /** Refused before anything moves where the target space is short. */
+  start(shardId: string, input: MigrationCreate, request: RequestInfo): Promise<Outcome<Migration>>
+  list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<Migration>>>
+  show(id: string, request: RequestInfo): Promise<Outcome<Migration>>
+  act(id: string, action: MigrationAction, request: RequestInfo): Promise<Outcome<Migration>>
 }
 
 /** `remove` answers true when it is gone, false when hosts have to give it up first (202). */

@@ -67,7 +67,10 @@ export const machineSchema = v.object({
   name: hostNameSchema,
   driver: v.literal('netns'),
   mac: macSchema,
+  /** The first is the source of what it begins; another one is on its way in or out. */
   addresses: v.array(v.object({ address: ipv4Schema, prefixLength: prefixLengthSchema, gateway: ipv4Schema })),
+  /** True: a change of address takes the interface down and up again, in one go. */
+  restartsForAddress: v.optional(v.boolean()),
   workloads: v.array(workloadSchema),
 })
 
@@ -124,7 +127,14 @@ export const instanceSchema = v.object({
   slot: v.number(),
   uplink: v.object({ mac: macSchema, address: ipv4Schema, prefixLength: prefixLengthSchema, gateway: ipv4Schema }),
   /** Its leg on the network: one address, and a route on the link to every shard. */
-  network: v.object({ mac: macSchema, address: ipv4Schema, onLinkCidrs: v.array(cidrSchema) }),
+  network: v.object({
+    mac: macSchema,
+    /** The source of what it begins. */
+    address: ipv4Schema,
+    /** Still there for the connections that were begun with it. */
+    formerAddress: v.optional(ipv4Schema),
+    onLinkCidrs: v.array(cidrSchema),
+  }),
   vips: v.array(vipSchema),
   advertIntervalSeconds: secondsSchema,
   preemptDelaySeconds: secondsSchema,

@@ -20,6 +20,20 @@ export const objectReportSchema = v.object({
   traceparent: v.optional(v.string()),
 })
 
+/** What the migration of an address needs to know; told of holders of several addresses alone, each of them looked at. */
+export const addressReportSchema = v.object({
+  address: v.string(),
+  /** It answered a probe from its network, made after it was there. */
+  answers: v.boolean(),
+  /** Established TCP connections with it at this end. */
+  connections: v.number(),
+})
+
+export const machineReportSchema = v.object({
+  ...objectReportSchema.entries,
+  addresses: v.optional(v.array(addressReportSchema)),
+})
+
 export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'draining', 'unknown'])
 
 export const instanceReportSchema = v.object({
@@ -32,6 +46,8 @@ export const instanceReportSchema = v.object({
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
   members: v.record(v.string(), memberStatusSchema),
+  /** Of its leg on the network. */
+  addresses: v.optional(v.array(addressReportSchema)),
 })
 
 export const hostReportSchema = v.object({
@@ -47,11 +63,13 @@ export const hostReportSchema = v.object({
   startedAt: v.string(),
   reportedAt: v.string(),
   networks: v.array(objectReportSchema),
-  machines: v.array(objectReportSchema),
+  machines: v.array(machineReportSchema),
   instances: v.array(instanceReportSchema),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
+export type MachineReport = v.InferOutput<typeof machineReportSchema>
+export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

@@ -51,6 +51,33 @@ export type ShardCreate = v.InferOutput<typeof shardCreateSchema>
 export type ShardUpdate = v.InferOutput<typeof shardUpdateSchema>
 export type Shard = v.InferOutput<typeof shardSchema>
 
+export const allocationOrders = ['pack', 'spread', 'sequential', 'random'] as const
+
+/** How a network's address space is kept; what a network leaves out is as its project says, or else as described here. */
+export const addressPolicySchema = v.strictObject({
+  /** No more shards than this are allocated to it; left out: as many as the quota lets. */
+  maximumShards: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024))),
+  /** Shards come from these pools alone; left out: from all of the project. */
+  poolIds: v.optional(v.pipe(v.array(idSchema('pol')), v.minLength(1), v.maxLength(64))),
+  /** From this utilization on (0.5 to 1) another shard is cut and allocated; left out: never by itself. */
+  growAtUtilization: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(1))),
+  /** Of that shard; left out: as many as the network has, within a shard's sizes. */
+  growSizeAddresses: v.optional(v.picklist(shardSizes)),
+  /** A shard that has been empty for so long is given back and deleted, unless it is the last; left out: never. */
+  giveBackAfterSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(60))),
+  /** `pack` (left out: this): the fullest shard first, its lowest address; `spread`: the emptiest; `sequential`: after the last one given; `random`. */
+  allocationOrder: v.optional(v.picklist(allocationOrders)),
+  /** How long an address that was given back is not given again, unless it is chosen; left out: 0. */
+  quarantineSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(86_400))),
+  /** Addresses that are given only when they are chosen. */
+  reservedRanges: v.optional(v.pipe(v.array(v.strictObject({ first: v.string(), last: v.string() })), v.maxLength(64))),
+  /** Addresses that are kept for the machine of this name, and that it gets. */
+  pinnedAddresses: v.optional(
+    v.pipe(v.array(v.strictObject({ address: v.string(), machineName: v.string() })), v.maxLength(1024)),
+  ),
+})
+export type AddressPolicy = v.InferOutput<typeof addressPolicySchema>
+
 export const networkCreateSchema = v.strictObject({
   name: nameSchema,
   projectId: idSchema('prj'),
