@@ -5,6 +5,7 @@
 
 import type { WorkloadInstructions } from '../agent/contract/host-instructions.ts'
 import type { MemberStatus } from '../agent/contract/host-report.ts'
+import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
 import type { HealthCheck } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
@@ -25,6 +26,8 @@ export interface ProjectValue extends Deletable {
   readonly user: string
   readonly slug: string
   readonly quota: Quota
+  /** What its networks leave out of theirs. */
+  readonly addressPolicy?: AddressPolicy
 }
 export const projectKind = defineKind<ProjectValue>({ name: 'project', prefix: 'prj', dataType: 'project' })
 
@@ -71,6 +74,10 @@ export interface ShardOccupancyValue {
   readonly takenBitmap: string
   readonly resourceCount: number
   readonly lastAccessedAt: string | null
+  /** Given back and not given again until then; their bits stay set, and are cleared when the record is next written. */
+  readonly quarantined?: readonly { readonly offset: number; readonly until: string }[]
+  /** Where addresses are given in sequence: the one given last, and which turn of the network's that was. */
+  readonly lastGiven?: { readonly offset: number; readonly turn: number }
 }
 export interface AddressValue {
   readonly address: string
@@ -147,6 +154,7 @@ export interface NetworkValue extends Deletable {
   readonly projectId: string
   readonly vni: number
   readonly mtu: number
+  readonly addressPolicy?: AddressPolicy
 }
 export const networkKind = defineKind<NetworkValue>({ name: 'network', prefix: 'net', dataType: 'network' })
 

@@ -8,11 +8,13 @@
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { OutcomeUnknownError, type Store, shardKeyOf } from '../control-plane/store.ts'
-import { addressKind, shardKind, shardOccupancyKind } from '../objects.ts'
+import { addressKind, machineKind, shardKind, shardOccupancyKind } from '../objects.ts'
 import { createAddressIndex } from './address-index.ts'
 import { describeAllocationRefusal } from './describe-refusal.ts'
+import type { HeldAddress } from './draft-space.ts'
 import { nameHolder } from './holder-names.ts'
-import { type AllocationPlan, type AllocationRequest, type HeldAddress, planAllocations } from './plan-allocations.ts'
+import { type AllocationPlan, type AllocationRequest, planAllocations } from './plan-allocations.ts'
+import { readPolicy } from './read-policy.ts'
 
 export interface AddressAllocator {
   /** An owner that holds an address of the network already is given the same again. */
@@ -20,6 +22,17 @@ export interface AddressAllocator {
     readonly networkId: string
     readonly ownerId: string
     readonly address?: string
+    /** The owner's name, where it is a machine: the policy may keep an address for it. */
+    readonly machineName?: string
+  }): Promise<Outcome<HeldAddress>>
+  /**
+   * One more address for an owner that is to leave a shard, out of another shard of the network. An owner that holds
+   * one outside of that shard already is given that again.
+   */
+  allocateForMove(request: {
+    readonly networkId: string
+    readonly ownerId: string
+    readonly fromShardId: string
   }): Promise<Outcome<HeldAddress>>
   /** Everything that the owner holds, or only those named; nothing held is no error. */
   releaseAddresses(ownerId: string, addresses?: readonly string[]): Promise<Outcome<null>>
@@ -42,8 +55,11 @@ export function createAddressAllocator(options: {
   readonly store: Store
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** That many random bytes: for networks whose addresses are given at random. */
+  readonly random?: (bytes: number) => Uint8Array
 }): AddressAllocator {
   const { store, now } = options
+  const random = options.random ?? ((bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)))
   const index = createAddressIndex(store)
   /** By the shard key of the project's address space, which is one entity group. */
   const queues = new Map<string, Waiting[]>()
@@ -101,7 +117,7 @@ export function createAddressAllocator(options: {
       const plan = planAllocations(
         batch.map(({ request }) => request),
         readSpace(memberId),
-        now(),
+        { now: now(), random },
       )
       if (plan.writes.length === 0) return succeed(plan)
       try {
@@ -126,15 +142,23 @@ export function createAddressAllocator(options: {
       occupancyOf: (shardId: string) => occupancies.get(shardId),
       heldBy: index.heldBy,
       holderOf: index.holderOf,
+      policyOf: (networkId: string) => readPolicy(store, networkId),
     }
   }
 
+  async function allocate(request: Omit<Extract<AllocationRequest, { kind: 'allocate' }>, 'kind'>) {
+    const outcome = await ask({ kind: 'allocate', ...request }, request.networkId)
+    if (!outcome.ok) return outcome
+    if (outcome.value === null) throw new Error('BUG: an allocation that gave nothing')
+    return succeed(outcome.value)
+  }
+
   return {
-    async allocateAddress(request) {
-      const outcome = await ask({ kind: 'allocate', ...request }, request.networkId)
-      if (!outcome.ok) return outcome
-      if (outcome.value === null) throw new Error('BUG: an allocation that gave nothing')
-      return succeed(outcome.value)
+    allocateAddress: allocate,
+    async allocateForMove(request) {
+      const isMachine = request.ownerId.startsWith(`${machineKind.prefix}_`)
+      const machine = isMachine ? await store.get(machineKind, request.ownerId) : null
+      return allocate({ ...request, ...(machine !== null && { machineName: machine.value.name }) })
     },
     async releaseAddresses(ownerId, addresses) {
       if (index.heldBy(ownerId).length === 0 && !queues.has(shardKeyOf(addressKind, ownerId))) return succeed(null)

@@ -20,7 +20,11 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
       return {
         code: 'no-space',
         title,
-        detail: `All addresses of the network's shards are held: ${listShards(refusal.shards)}.`,
+        detail: [
+          `All addresses of the network's shards are held: ${listShards(refusal.shards)}.`,
+          ...(refusal.quarantinedCount > 0 ? [`${refusal.quarantinedCount} are in quarantine.`] : []),
+          ...(refusal.keptCount > 0 ? [`${refusal.keptCount} are kept by the address policy.`] : []),
+        ].join(' '),
         remedy: 'Allocate another shard to the network, or delete machines or load balancers that hold an address.',
       }
     case 'outside':
@@ -55,6 +59,22 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
         remedy: 'Release the shard from being reserved, or choose an address of another.',
         errors: [{ field: 'address', message: 'is of a reserved shard' }],
       }
+    case 'migrating':
+      return {
+        code: 'conflict',
+        title,
+        detail: `${refusal.address} is of the shard ${refusal.shard.value.name}, whose holders are moving away.`,
+        remedy: 'Choose an address of another shard, or wait for the migration to end, or cancel it.',
+        errors: [{ field: 'address', message: 'is of a migrating shard' }],
+      }
+    case 'pinned':
+      return {
+        code: 'conflict',
+        title,
+        detail: `${refusal.address} is kept for the machine '${refusal.machineName}'.`,
+        remedy: "Choose another address, or take it out of the address policy's pinnedAddresses.",
+        errors: [{ field: 'address', message: `is kept for the machine '${refusal.machineName}'` }],
+      }
     case 'holdsAnother':
       return {
         code: 'conflict',
@@ -68,5 +88,10 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
 }
 
 function listShards(shards: readonly StoredObject<ShardValue>[]): string {
-  return shards.map(({ value }) => `${value.cidr}${value.reserved ? ' (reserved)' : ''}`).join(', ')
+  return shards.map(({ value }) => `${value.cidr}${describeShard(value)}`).join(', ')
+}
+
+function describeShard({ reserved, migrationId }: ShardValue): string {
+  if (reserved) return ' (reserved)'
+  return migrationId === undefined ? '' : ' (migrating)'
 }

@@ -48,5 +48,7 @@ async function isListed({ store }: Pick<ControllerContext, 'store'>, value: Addr
     return machine?.value.addresses.some(({ address }) => address === value.address) ?? false
   }
   const instance = await store.get(instanceKind, value.ownerId, { latest })
-  return instance?.value.networkAddress === value.address
+  return (
+    instance?.value.networkAddress === value.address || instance?.value.formerNetworkAddress?.address === value.address
+  )
 }

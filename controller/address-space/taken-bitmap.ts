@@ -28,15 +28,28 @@ export function setTaken(bitmap: Uint8Array, offset: number, taken: boolean): vo
   bitmap[offset >> 3] = taken ? byte | bit : byte & ~bit
 }
 
-/** The lowest offset that can be given, at or after `from`; null: all are taken. */
-export function findFree(bitmap: Uint8Array, from = 0): number | null {
+/**
+ * The lowest offset that can be given, at or after `from`; null: there is none. What is set in `kept`, a bitmap of the
+ * same size, is passed over.
+ */
+export function findFree(bitmap: Uint8Array, from = 0, kept: Uint8Array | null = null): number | null {
   for (let byte = from >> 3; byte < bitmap.length; byte++) {
-    if (bitmap[byte] === 0xff) continue
-    for (let offset = Math.max(from, byte * 8); offset < byte * 8 + 8; offset++) {
-      if (!isTaken(bitmap, offset)) return offset
+    const taken = (bitmap[byte] ?? 0xff) | (kept?.[byte] ?? 0)
+    if (taken === 0xff) continue
+    for (let bit = byte === from >> 3 ? from & 7 : 0; bit < 8; bit++) {
+      if (((taken >> bit) & 1) === 0) return byte * 8 + bit
     }
   }
   return null
+}
+
+/** All offsets that can be given, lowest first. */
+export function listFree(bitmap: Uint8Array, kept: Uint8Array | null = null): readonly number[] {
+  const offsets: number[] = []
+  for (let offset = findFree(bitmap, 0, kept); offset !== null; offset = findFree(bitmap, offset + 1, kept)) {
+    offsets.push(offset)
+  }
+  return offsets
 }
 
 export function countTaken(bitmap: Uint8Array): number {

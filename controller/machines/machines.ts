@@ -179,7 +179,12 @@ async function declareMachine(
 ): Promise<Outcome<StoredObject<MachineValue>>> {
   const { projectId, networkId, name, driver, workloads } = input
   const allocate = () =>
-    allocator.allocateAddress({ networkId, ownerId: id, ...(input.address && { address: input.address }) })
+    allocator.allocateAddress({
+      networkId,
+      ownerId: id,
+      machineName: name,
+      ...(input.address && { address: input.address }),
+    })
   const value: MachineValue = {
     name,
     projectId,

@@ -1,0 +1,51 @@
+/** The policy of address space that holds for a network, and whether a shard may join it by that. Reads the store. */
+
+import type { AddressPolicy } from '../contract/address-space.ts'
+import type { Problem } from '../contract/problem.ts'
+import type { Store } from '../control-plane/store.ts'
+import { networkKind, poolKind, projectKind, shardKind } from '../objects.ts'
+import { effectivePolicy } from './address-policy.ts'
+
+type Reader = Pick<Store, 'snapshot'>
+
+/** From memory at this very moment; of a network that is not there: no policy. */
+export function readPolicy(store: Reader, networkId: string): AddressPolicy {
+  const network = store.snapshot(networkKind, networkId).find(({ id }) => id === networkId)
+  if (network === undefined) return {}
+  const { projectId, addressPolicy } = network.value
+  const project = store.snapshot(projectKind, projectId).find(({ id }) => id === projectId)
+  return effectivePolicy(addressPolicy, project?.value.addressPolicy)
+}
+
+/** Why the network's policy keeps a shard from being allocated to it; null: it does not. */
+export function checkAttachment(
+  store: Reader,
+  networkId: string,
+  shard: { readonly id: string; readonly poolId: string },
+): Problem | null {
+  const { maximumShards, poolIds } = readPolicy(store, networkId)
+  const title = "The network's policy does not allow it"
+  if (poolIds !== undefined && !poolIds.includes(shard.poolId)) {
+    const names = new Map(store.snapshot(poolKind, networkId).map(({ id, value }) => [id, value.name]))
+    const allowed = poolIds.map((id) => `'${names.get(id) ?? id}'`).join(', ')
+    return {
+      code: 'conflict',
+      title,
+      detail: `Shards of the network ${networkId} come from the pools ${allowed} alone.`,
+      remedy: 'Use a shard of these pools, or change poolIds in the address policy.',
+      errors: [{ field: 'poolId', message: `is not one of the pools ${allowed}` }],
+    }
+  }
+  if (maximumShards === undefined) return null
+  const others = store
+    .snapshot(shardKind, networkId)
+    .filter(({ id, value }) => value.networkId === networkId && id !== shard.id)
+  if (others.length < maximumShards) return null
+  return {
+    code: 'conflict',
+    title,
+    detail: `The network ${networkId} may have ${maximumShards} shards, and has ${others.length}.`,
+    remedy: 'Deallocate one first, or raise maximumShards in the address policy.',
+    errors: [{ field: 'networkId', message: `has ${others.length} shards of ${maximumShards}` }],
+  }
+}
