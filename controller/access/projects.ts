@@ -1,8 +1,10 @@
 /** Projects: the tenants. Each has a name, unique for its user, a slug, unique in all, and a quota. */
 
+import { checkPolicy } from '../address-space/read-policy.ts'
 import type { Page } from '../contract/common.ts'
-import { type Outcome, succeed } from '../contract/problem.ts'
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Quota } from '../contract/project.ts'
+import type { Decision } from '../control-plane/act.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { type ProjectValue, projectKind, systemClient } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Service } from '../services.ts'
@@ -39,7 +41,7 @@ export function createProjectsService(context: ControllerContext, removeToken: R
       const scope = scopeOfUser(found.value.value.user)
       const updated = await updateObject(
         context,
-        { kind: projectKind, id, scope, apply: ({ value }) => decideUpdate(id, value, input) },
+        { kind: projectKind, id, scope, apply: ({ value }) => decideUpdate(context, id, value, input) },
         request,
       )
       return updated.ok ? succeed(viewProject(updated.value)) : updated
@@ -58,13 +60,14 @@ const projectIdOf = ({ id }: StoredObject<ProjectValue>): string => id
 const slugClaim = (slug: string): Claim => ({ clientId: systemClient, words: ['slug', slug] })
 
 function viewProject(object: StoredObject<ProjectValue>): Project {
-  const { name, user, slug, quota, deletingSince } = object.value
+  const { name, user, slug, quota, addressPolicy, deletingSince } = object.value
   return {
     ...viewObject(object, { name, projectId: object.id }),
     status: deletingSince === undefined ? 'active' : 'deleting',
     user,
     slug,
     quota,
+    addressPolicy: addressPolicy ?? {},
   }
 }
 
@@ -74,9 +77,17 @@ async function createProject(
   request: RequestInfo,
 ): Promise<Outcome<Project>> {
   const id = createObjectClientId(projectKind, request.seed)
+  const fault = checkPolicy(context.store, id, input.addressPolicy)
+  if (fault !== null) return refuse(fault)
   const slug = await reserveSlug(context, id, input)
   if (!slug.ok) return slug
-  const value: ProjectValue = { name: input.name, user: input.user, slug: slug.value, quota: input.quota }
+  const value: ProjectValue = {
+    name: input.name,
+    user: input.user,
+    slug: slug.value,
+    quota: input.quota,
+    ...(input.addressPolicy && { addressPolicy: input.addressPolicy }),
+  }
   const declared = await declareObject(
     context,
     {
@@ -118,11 +129,19 @@ function makeSlug(name: string): string {
   return words.join('-').slice(0, 33).replace(/-$/, '') || 'project'
 }
 
-function decideUpdate(id: string, value: ProjectValue, input: ProjectUpdate) {
+function decideUpdate(
+  context: ControllerContext,
+  id: string,
+  value: ProjectValue,
+  input: ProjectUpdate,
+): Decision<ProjectValue, Problem> {
+  const fault = checkPolicy(context.store, id, input.addressPolicy)
+  if (fault !== null) return { kind: 'refuse', problem: fault }
   const name = input.name ?? value.name
   const given = Object.entries(input.quota ?? {}).filter(([, limit]) => limit !== undefined)
   const quota: Quota = { ...value.quota, ...Object.fromEntries(given) }
-  const changed: ProjectValue = { ...value, name, quota }
-  if (Bun.deepEquals(changed, value)) return { kind: 'keep' } as const
-  return { kind: 'write', value: changed, events: [describeProjectEvent('updated', id, changed)] } as const
+  const { addressPolicy = value.addressPolicy } = input
+  const changed: ProjectValue = { ...value, name, quota, ...(addressPolicy && { addressPolicy }) }
+  if (Bun.deepEquals(changed, value)) return { kind: 'keep' }
+  return { kind: 'write', value: changed, events: [describeProjectEvent('updated', id, changed)] }
 }

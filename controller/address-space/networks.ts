@@ -7,20 +7,24 @@ import { refuseInUse, refuseUnavailable } from '../access/problems.ts'
 import { type Claim, findReservations, release, reservationGraceMilliseconds, reserve } from '../access/reserve.ts'
 import { findVisible, listObjects, maySee, viewObject } from '../access/view.ts'
 import type { Network, NetworkCreate, NetworkUpdate } from '../contract/address-space.ts'
-import { type Outcome, refuse, succeed } from '../contract/problem.ts'
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
+import type { Decision } from '../control-plane/act.ts'
 import type { EventDraft, StoredObject } from '../control-plane/store.ts'
 import {
   loadBalancerKind,
   machineKind,
   type NetworkValue,
   networkKind,
+  type ProjectValue,
   projectKind,
   reservationKind,
   shardKind,
   systemClient,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Service } from '../services.ts'
+import { effectivePolicy } from './address-policy.ts'
 import { refuseUnknownProject } from './pools.ts'
+import { checkPolicy } from './read-policy.ts'
 
 export function createNetworksService(context: ControllerContext): Service<Network, NetworkCreate, NetworkUpdate> {
   const view = (object: StoredObject<NetworkValue>) => viewNetwork(context, object)
@@ -47,11 +51,7 @@ export function createNetworksService(context: ControllerContext): Service<Netwo
           kind: networkKind,
           id,
           scope: found.value.value.projectId,
-          apply: ({ value }) => {
-            const changed = { ...value, name: input.name ?? value.name }
-            if (changed.name === value.name) return { kind: 'keep' }
-            return { kind: 'write', value: changed, events: [describeEvent('updated', id, changed)] }
-          },
+          apply: ({ value }) => decideUpdate(context, id, value, input),
         },
         request,
       )
@@ -67,18 +67,23 @@ export function createNetworksService(context: ControllerContext): Service<Netwo
 const projectIdOf = ({ value }: StoredObject<NetworkValue>) => value.projectId
 
 function viewNetwork(context: Pick<ControllerContext, 'store'>, object: StoredObject<NetworkValue>): Network {
-  const { name, projectId, vni, mtu, deletingSince } = object.value
-  const slug = context.store.snapshot(projectKind, projectId).find(({ id }) => id === projectId)?.value.slug
+  const { name, projectId, vni, mtu, addressPolicy, deletingSince } = object.value
+  const project = findProject(context, projectId)
   const shards = context.store.snapshot(shardKind, object.id).filter(({ value }) => value.networkId === object.id)
   return {
     ...viewObject(object, { name, projectId }),
     status: deletingSince === undefined ? 'active' : 'deleting',
     vni,
     mtu,
-    domain: networkDomain(slug ?? 'project'),
+    domain: networkDomain(project?.slug ?? 'project'),
     shardIds: shards.map(({ id }) => id),
+    addressPolicy: addressPolicy ?? {},
+    effectiveAddressPolicy: effectivePolicy(addressPolicy, project?.addressPolicy),
   }
 }
+
+const findProject = ({ store }: Pick<ControllerContext, 'store'>, projectId: string): ProjectValue | undefined =>
+  store.snapshot(projectKind, projectId).find(({ id }) => id === projectId)?.value
 
 /** The domain in which a project's machines have their names. */
 export const networkDomain = (slug: string) => `${slug}.internal`
@@ -91,9 +96,12 @@ async function createNetwork(
   const id = createObjectId(networkKind, input.projectId, request.seed)
   const before = await context.store.get(networkKind, id)
   if (before !== null) return succeed(before)
+  const { name, projectId, mtu, addressPolicy } = input
+  const fault = checkPolicy(context.store, projectId, addressPolicy, findProject(context, projectId)?.addressPolicy)
+  if (fault !== null) return refuse(fault)
   const vni = await reserveVni(context, id)
   if (!vni.ok) return vni
-  const value: NetworkValue = { name: input.name, projectId: input.projectId, vni: vni.value, mtu: input.mtu }
+  const value: NetworkValue = { name, projectId, vni: vni.value, mtu, ...(addressPolicy && { addressPolicy }) }
   const declared = await declareObject(
     context,
     {
@@ -109,6 +117,21 @@ async function createNetwork(
   )
   if (!declared.ok && declared.problem.code !== 'unavailable') await release(context, vniClaim(vni.value), id)
   return declared
+}
+
+function decideUpdate(
+  context: ControllerContext,
+  id: string,
+  value: NetworkValue,
+  input: NetworkUpdate,
+): Decision<NetworkValue, Problem> {
+  const project = findProject(context, value.projectId)
+  const fault = checkPolicy(context.store, value.projectId, input.addressPolicy, project?.addressPolicy)
+  if (fault !== null) return { kind: 'refuse', problem: fault }
+  const { name = value.name, addressPolicy = value.addressPolicy } = input
+  const changed = { ...value, name, ...(addressPolicy && { addressPolicy }) }
+  if (Bun.deepEquals(changed, value)) return { kind: 'keep' }
+  return { kind: 'write', value: changed, events: [describeEvent('updated', id, changed)] }
 }
 
 const vniMaximum = 0xffffff

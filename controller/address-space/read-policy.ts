@@ -1,10 +1,11 @@
 /** The policy of address space that holds for a network, and whether a shard may join it by that. Reads the store. */
 
+import { refuseField } from '../access/problems.ts'
 import type { AddressPolicy } from '../contract/address-space.ts'
 import type { Problem } from '../contract/problem.ts'
 import type { Store } from '../control-plane/store.ts'
 import { networkKind, poolKind, projectKind, shardKind } from '../objects.ts'
-import { effectivePolicy } from './address-policy.ts'
+import { effectivePolicy, findPolicyFault } from './address-policy.ts'
 
 type Reader = Pick<Store, 'snapshot'>
 
@@ -15,6 +16,26 @@ export function readPolicy(store: Reader, networkId: string): AddressPolicy {
   const { projectId, addressPolicy } = network.value
   const project = store.snapshot(projectKind, projectId).find(({ id }) => id === projectId)
   return effectivePolicy(addressPolicy, project?.value.addressPolicy)
+}
+
+/**
+ * Why a policy can't be kept in a project, by its field; null: it can. A network's own may leave it to its project's,
+ * `over`, which pools shards come from.
+ */
+export function checkPolicy(
+  store: Reader,
+  projectId: string,
+  policy: AddressPolicy | undefined,
+  over: AddressPolicy | undefined = undefined,
+): Problem | null {
+  if (policy === undefined) return null
+  const pools = store
+    .snapshot(poolKind, projectId)
+    .flatMap(({ id, value }) => (value.projectId === projectId ? [{ id, cidr: value.cidr }] : []))
+  const fault = findPolicyFault(policy, pools, effectivePolicy(policy, over).poolIds)
+  if (fault === null) return null
+  const remedy = 'Correct that field of the policy, or leave it out.'
+  return refuseField(fault.field, fault.message, remedy).problem
 }
 
 /** Why the network's policy keeps a shard from being allocated to it; null: it does not. */

@@ -5,7 +5,7 @@
 
 import { reservationGraceMilliseconds } from '../access/reserve.ts'
 import { type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
-import { type AddressValue, addressKind, instanceKind, machineKind } from '../objects.ts'
+import { type AddressValue, addressKind, instanceKind, type MoveValue, machineKind, moveKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import type { AddressAllocator } from './allocator.ts'
 
@@ -17,12 +17,13 @@ export async function sweepAddresses(
   context: Pick<ControllerContext, 'store' | 'now' | 'logger'>,
   allocator: AddressAllocator,
 ): Promise<number> {
+  const moving = listMoving(context)
   let released = 0
   for (const { value } of context.store.snapshot(addressKind)) {
     if (released >= releasesMaximum) break
     if (context.now() - Date.parse(value.allocatedAt) <= reservationGraceMilliseconds) continue
     try {
-      if (await isWanted(context, value)) continue
+      if (moving.has(nameHolding(value)) || (await isWanted(context, value))) continue
       const { address, ownerId } = value
       if (!(await allocator.releaseAddresses(ownerId, [address])).ok) continue
       released++
@@ -33,6 +34,20 @@ export async function sweepAddresses(
     }
   }
   return released
+}
+
+const endedSteps: readonly MoveValue['step'][] = ['done', 'failed', 'undone', 'gone']
+
+const nameHolding = ({ ownerId, address }: { readonly ownerId: string; readonly address: string }) =>
+  `${ownerId} ${address}`
+
+/** What holders on the move have taken, who may not say so yet, and what they may go back to. */
+function listMoving({ store }: Pick<ControllerContext, 'store'>): ReadonlySet<string> {
+  const names = store.snapshot(moveKind).flatMap(({ value: { step, ownerId, from, to } }) => {
+    if (endedSteps.includes(step)) return []
+    return [from, ...(to === null ? [] : [to])].map(({ address }) => nameHolding({ ownerId, address }))
+  })
+  return new Set(names)
 }
 
 async function isWanted(context: Pick<ControllerContext, 'store'>, value: AddressValue): Promise<boolean> {

@@ -65,7 +65,11 @@ export const addressPolicySchema = v.strictObject({
   growSizeAddresses: v.optional(v.picklist(shardSizes)),
   /** A shard that has been empty for so long is given back and deleted, unless it is the last; left out: never. */
   giveBackAfterSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(60))),
-  /** `pack` (left out: this): the fullest shard first, its lowest address; `spread`: the emptiest; `sequential`: after the last one given; `random`. */
+  /**
+   * Left out: the lowest address of the first shard that has one, in the order in which the shards were made, so that the
+   * younger ones stay empty. `pack`: of the fullest shard that has one; `spread`: of the emptiest; `sequential`: the next
+   * after the last one given, through all shards; `random`: any.
+   */
   allocationOrder: v.optional(v.picklist(allocationOrders)),
   /** How long an address that was given back is not given again, unless it is chosen; left out: 0. */
   quarantineSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(86_400))),
@@ -82,14 +86,21 @@ export const networkCreateSchema = v.strictObject({
   name: nameSchema,
   projectId: idSchema('prj'),
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1280), v.maxValue(8950)), 1400),
+  /** What it leaves out is as the project's says. */
+  addressPolicy: v.optional(addressPolicySchema),
 })
-export const networkUpdateSchema = v.partial(v.strictObject({ name: nameSchema }))
+/** A policy is replaced whole: `{}` leaves all to the project's. */
+export const networkUpdateSchema = v.partial(v.strictObject({ name: nameSchema, addressPolicy: addressPolicySchema }))
 export const networkSchema = v.object({
   ...objectEntries,
   vni: v.number(),
   mtu: v.number(),
   domain: v.string(),
   shardIds: v.array(v.string()),
+  /** Its own; `{}`: it has none. */
+  addressPolicy: addressPolicySchema,
+  /** Its own over its project's. */
+  effectiveAddressPolicy: addressPolicySchema,
 })
 export type NetworkCreate = v.InferOutput<typeof networkCreateSchema>
 export type NetworkUpdate = v.InferOutput<typeof networkUpdateSchema>

@@ -1,6 +1,7 @@
 /** Projects, and the tokens that speak for them. */
 
 import * as v from 'valibot'
+import { addressPolicySchema } from './address-space.ts'
 import { idSchema, nameSchema, objectEntries } from './common.ts'
 
 const quotaEntry = (most: number) =>
@@ -25,9 +26,19 @@ export const projectCreateSchema = v.strictObject({
     v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, 'must be a DNS label of at most 40')),
   ),
   quota: v.optional(quotaSchema, {}),
+  /** What the project's networks leave out of theirs. */
+  addressPolicy: v.optional(addressPolicySchema),
 })
-export const projectUpdateSchema = v.partial(v.strictObject({ name: nameSchema, quota: v.partial(quotaSchema) }))
-export const projectSchema = v.object({ ...objectEntries, user: v.string(), slug: v.string(), quota: quotaSchema })
+export const projectUpdateSchema = v.partial(
+  v.strictObject({ name: nameSchema, quota: v.partial(quotaSchema), addressPolicy: addressPolicySchema }),
+)
+export const projectSchema = v.object({
+  ...objectEntries,
+  user: v.string(),
+  slug: v.string(),
+  quota: quotaSchema,
+  addressPolicy: addressPolicySchema,
+})
 export type ProjectCreate = v.InferOutput<typeof projectCreateSchema>
 export type ProjectUpdate = v.InferOutput<typeof projectUpdateSchema>
 export type Project = v.InferOutput<typeof projectSchema>
