@@ -1,55 +1,15 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
-import { createTestContext, type TestContext } from '../access/test-context.ts'
 import type { Outcome } from '../contract/problem.ts'
 import type { MemoryStoreFault } from '../control-plane/memory-store.ts'
-import { createClientId, createId } from '../control-plane/shard-key.ts'
-import { write } from '../control-plane/store.ts'
-import { addressKind, instanceKind, machineKind, networkKind, shardKind, shardOccupancyKind } from '../objects.ts'
-import { type AddressAllocator, createAddressAllocator } from './allocator.ts'
-import { blockOf } from './cidr.ts'
-import { countTaken, createTakenBitmap, decodeBitmap, encodeBitmap } from './taken-bitmap.ts'
+import { createId } from '../control-plane/shard-key.ts'
+import { addressKind, instanceKind, machineKind, shardOccupancyKind } from '../objects.ts'
+import { createAddressAllocator } from './allocator.ts'
+import { countTaken, decodeBitmap } from './taken-bitmap.ts'
+import { openTestSpace } from './test-space.ts'
 
 /** On a busy machine everything takes longer. */
 setDefaultTimeout(60_000)
-
-interface Space {
-  readonly context: TestContext
-  readonly allocator: AddressAllocator
-  readonly networkId: string
-  readonly shardIds: readonly string[]
-  newOwner(): string
-}
-
-async function openSpace(cidrs: readonly string[], fault: () => MemoryStoreFault = () => 'none'): Promise<Space> {
-  let isReady = false
-  const context = createTestContext({ fault: () => (isReady ? fault() : 'none') })
-  const projectId = createClientId('prj', context.now(), context.random)
-  const newId = (prefix: string) => createId(prefix, projectId, context.now(), context.random)
-  const networkId = newId(networkKind.prefix)
-  const shardIds: string[] = []
-  for (const cidr of cidrs) {
-    const id = newId(shardKind.prefix)
-    const takenBitmap = encodeBitmap(createTakenBitmap(blockOf(cidr)))
-    const shard = { name: cidr, projectId, poolId: newId('pol'), cidr, reserved: false, networkId }
-    await context.store.transact({
-      writes: [
-        write({ kind: shardKind, id, expect: 'absent', value: shard }),
-        write({
-          kind: shardOccupancyKind,
-          id,
-          expect: 'absent',
-          value: { takenBitmap, resourceCount: 0, lastAccessedAt: null },
-        }),
-      ],
-    })
-    shardIds.push(id)
-    context.advance(1)
-  }
-  isReady = true
-  const newOwner = () => newId(machineKind.prefix)
-  return { context, allocator: createAddressAllocator(context), networkId, shardIds: shardIds.toSorted(), newOwner }
-}
 
 function unwrap<Value>(outcome: Outcome<Value>): Value {
   if (!outcome.ok) throw new Error(outcome.problem.detail)
@@ -60,12 +20,12 @@ const problemOf = (outcome: Outcome<unknown>) => (outcome.ok ? null : outcome.pr
 
 describe('an address is allocated', () => {
   test('the first is the one after the gateway', async () => {
-    const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
+    const { allocator, networkId, newOwner } = await openTestSpace(['10.0.0.0/28'])
     expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
   })
 
   test('an owner that asks again is given the same', async () => {
-    const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
+    const { allocator, networkId, newOwner } = await openTestSpace(['10.0.0.0/28'])
     const ownerId = newOwner()
     const first = unwrap(await allocator.allocateAddress({ networkId, ownerId }))
     expect(unwrap(await allocator.allocateAddress({ networkId, ownerId }))).toEqual(first)
@@ -74,7 +34,7 @@ describe('an address is allocated', () => {
   })
 
   test('those who ask at once share one transaction', async () => {
-    const { context, allocator, networkId, newOwner } = await openSpace(['10.0.0.0/24'])
+    const { context, allocator, networkId, newOwner } = await openTestSpace(['10.0.0.0/24'])
     let transactions = 0
     context.store.subscribe(() => transactions++)
     const all = await Promise.all(
@@ -85,7 +45,7 @@ describe('an address is allocated', () => {
   })
 
   test('a chosen one, and nobody else after', async () => {
-    const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
+    const { allocator, networkId, newOwner } = await openTestSpace(['10.0.0.0/28'])
     const chosen = { networkId, address: '10.0.0.9' }
     expect(unwrap(await allocator.allocateAddress({ ...chosen, ownerId: newOwner() })).address).toBe('10.0.0.9')
     expect(problemOf(await allocator.allocateAddress({ ...chosen, ownerId: newOwner() }))?.code).toBe('in-use')
@@ -99,7 +59,7 @@ describe('an address is allocated', () => {
   ]
   for (const [what, address, words] of refused) {
     test(`never ${what}`, async () => {
-      const { allocator, networkId, newOwner } = await openSpace(['10.0.0.0/28'])
+      const { allocator, networkId, newOwner } = await openTestSpace(['10.0.0.0/28'])
       const problem = problemOf(await allocator.allocateAddress({ networkId, ownerId: newOwner(), address }))
       expect(problem?.detail).toContain(words)
       expect(problem?.errors?.[0]?.field).toBe('address')
@@ -107,7 +67,7 @@ describe('an address is allocated', () => {
   }
 
   test('the next shard gives when the first is full, and then the refusal names them all', async () => {
-    const { allocator, networkId, newOwner, shardIds } = await openSpace(['10.0.0.0/28', '10.0.1.0/28'])
+    const { allocator, networkId, newOwner, shardIds } = await openTestSpace(['10.0.0.0/28', '10.0.1.0/28'])
     const all = await Promise.all(
       Array.from({ length: 26 }, () => allocator.allocateAddress({ networkId, ownerId: newOwner() })),
     )
@@ -120,7 +80,7 @@ describe('an address is allocated', () => {
   })
 
   test('what was given back is given again, and is counted no more', async () => {
-    const { context, allocator, networkId, newOwner, shardIds } = await openSpace(['10.0.0.0/28'])
+    const { context, allocator, networkId, newOwner, shardIds } = await openTestSpace(['10.0.0.0/28'])
     const ownerId = newOwner()
     await allocator.allocateAddress({ networkId, ownerId })
     const countOf = async () => (await context.store.get(shardOccupancyKind, shardIds[0] ?? ''))?.value.resourceCount
@@ -132,7 +92,7 @@ describe('an address is allocated', () => {
   })
 
   test('a network without a shard says so', async () => {
-    const { allocator, networkId, newOwner } = await openSpace([])
+    const { allocator, networkId, newOwner } = await openTestSpace([])
     const problem = problemOf(await allocator.allocateAddress({ networkId, ownerId: newOwner() }))
     expect(problem?.detail).toBe('The network has no shard.')
   })
@@ -156,7 +116,7 @@ test('however allocators race and acknowledgements get lost, no address is held 
       fc.array(fc.array(step, { maxLength: 12 }), { maxLength: 12 }),
       fc.infiniteStream(faultOf),
       async (rounds, faults) => {
-        const space = await openSpace(['10.0.0.0/28', '10.0.0.16/28'], () => faults.next().value ?? 'none')
+        const space = await openTestSpace(['10.0.0.0/28', '10.0.0.16/28'], () => faults.next().value ?? 'none')
         const { context, networkId } = space
         const allocators = [space.allocator, createAddressAllocator(context), createAddressAllocator(context)]
         const owners = Array.from({ length: 20 }, (_, i) => {

@@ -51,11 +51,13 @@ export interface Cut {
   readonly pool: StoredObject<PoolValue>
   readonly wanted: Wanted
   readonly input: ShardCreate
+  /** Events besides its own. */
+  readonly describeCause?: (cidr: string) => readonly EventDraft[]
 }
 
 export function decideCut(
   context: ControllerContext,
-  { id, pool, wanted, input }: Cut,
+  { id, pool, wanted, input, describeCause }: Cut,
 ): Outcome<DeclaredContent<ShardValue>> {
   const occupancy = context.store.snapshot(poolOccupancyKind, pool.id).find((object) => object.id === pool.id)
   if (occupancy === undefined) {
@@ -89,6 +91,7 @@ export function decideCut(
       ...(networkId === null
         ? []
         : [describeShardEvent('shard.allocated', id, value, { shardId: id, networkId, cidr })]),
+      ...(describeCause?.(cidr) ?? []),
     ],
   })
 }

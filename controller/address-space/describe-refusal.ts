@@ -22,8 +22,8 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
         title,
         detail: [
           `All addresses of the network's shards are held: ${listShards(refusal.shards)}.`,
-          ...(refusal.quarantinedCount > 0 ? [`${refusal.quarantinedCount} are in quarantine.`] : []),
-          ...(refusal.keptCount > 0 ? [`${refusal.keptCount} are kept by the address policy.`] : []),
+          ...(refusal.quarantinedCount > 0 ? [`In quarantine: ${refusal.quarantinedCount}.`] : []),
+          ...(refusal.keptCount > 0 ? [`Kept by the address policy: ${refusal.keptCount}.`] : []),
         ].join(' '),
         remedy: 'Allocate another shard to the network, or delete machines or load balancers that hold an address.',
       }

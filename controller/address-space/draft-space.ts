@@ -197,7 +197,7 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
 }
 
 /** With the bits cleared of those whose quarantine is over. */
-function openShard(
+export function openShard(
   shard: StoredObject<ShardValue>,
   occupancy: ShardOccupancyValue,
   ranges: readonly AddressRange[],

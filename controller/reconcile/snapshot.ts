@@ -105,7 +105,7 @@ function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue
 export function countFreeAddresses(snapshot: Snapshot, networkId: string): number {
   let free = 0
   for (const { id, value } of snapshot.shards.values()) {
-    if (value.networkId !== networkId || value.reserved) continue
+    if (value.networkId !== networkId || value.reserved || value.migrationId !== undefined) continue
     const held = snapshot.shardOccupancies.get(id)?.value.resourceCount ?? 0
     free += sizeOf(blockOf(value.cidr)) - addressesNeverGiven - held
   }
