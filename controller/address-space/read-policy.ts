@@ -1,11 +1,23 @@
-/** The policy of address space that holds for a network, and whether a shard may join it by that. Reads the store. */
+/**
+ * The policy of address space that holds for a network, what it is decided by, and whether a shard may join the network
+ * by it. Reads the store.
+ */
 
 import { refuseField } from '../access/problems.ts'
 import type { AddressPolicy } from '../contract/address-space.ts'
 import type { Problem } from '../contract/problem.ts'
-import type { Store } from '../control-plane/store.ts'
-import { networkKind, poolKind, projectKind, shardKind } from '../objects.ts'
+import type { Store, StoredObject } from '../control-plane/store.ts'
+import {
+  type NetworkValue,
+  networkKind,
+  poolKind,
+  poolOccupancyKind,
+  projectKind,
+  shardKind,
+  shardOccupancyKind,
+} from '../objects.ts'
 import { effectivePolicy, findPolicyFault } from './address-policy.ts'
+import type { PolicyNetwork } from './plan-policies.ts'
 
 type Reader = Pick<Store, 'snapshot'>
 
@@ -16,6 +28,25 @@ export function readPolicy(store: Reader, networkId: string): AddressPolicy {
   const { projectId, addressPolicy } = network.value
   const project = store.snapshot(projectKind, projectId).find(({ id }) => id === projectId)
   return effectivePolicy(addressPolicy, project?.value.addressPolicy)
+}
+
+/** What a policy is decided by, were it the network's. */
+export function readPolicyNetwork(
+  store: Reader,
+  network: StoredObject<NetworkValue>,
+  policy: AddressPolicy,
+): PolicyNetwork {
+  const occupancies = new Map(store.snapshot(shardOccupancyKind, network.id).map(({ id, value }) => [id, value]))
+  const cuts = new Map(store.snapshot(poolOccupancyKind, network.id).map(({ id, value }) => [id, value.cuts]))
+  const shards = store.snapshot(shardKind, network.id).flatMap((shard) => {
+    const occupancy = occupancies.get(shard.id)
+    return shard.value.networkId === network.id && occupancy !== undefined ? [{ shard, occupancy }] : []
+  })
+  const pools = store.snapshot(poolKind, network.id).flatMap(({ id, value }) => {
+    if (value.projectId !== network.value.projectId) return []
+    return [{ id, cidr: value.cidr, cuts: (cuts.get(id) ?? []).map(({ cidr }) => cidr) }]
+  })
+  return { network, policy, shards, pools }
 }
 
 /**

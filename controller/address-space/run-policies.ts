@@ -7,10 +7,10 @@ import { createObjectId } from '../access/object-id.ts'
 import { createOwnRequest } from '../access/own-request.ts'
 import type { Outcome } from '../contract/problem.ts'
 import type { EventDraft, StoredObject } from '../control-plane/store.ts'
-import { networkKind, poolKind, poolOccupancyKind, type ShardValue, shardKind, shardOccupancyKind } from '../objects.ts'
+import { networkKind, type ShardValue, shardKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import { type PolicyNetwork, type PolicyOperation, planPolicies } from './plan-policies.ts'
-import { readPolicy } from './read-policy.ts'
+import { readPolicy, readPolicyNetwork } from './read-policy.ts'
 import { createShard, removeShard } from './shards.ts'
 
 type Grow = Extract<PolicyOperation, { kind: 'grow' }>
@@ -29,23 +29,13 @@ export async function runPolicies(context: ControllerContext): Promise<number> {
 }
 
 /** The networks that have a policy which does something of its own accord, with what it is decided by. */
-export function readPolicyNetworks({ store }: Pick<ControllerContext, 'store'>): readonly PolicyNetwork[] {
+function readPolicyNetworks({ store }: Pick<ControllerContext, 'store'>): readonly PolicyNetwork[] {
   return store.snapshot(networkKind).flatMap((network) => {
     const policy = readPolicy(store, network.id)
     const { growAtUtilization, giveBackAfterSeconds } = policy
     if (network.value.deletingSince !== undefined) return []
     if (growAtUtilization === undefined && giveBackAfterSeconds === undefined) return []
-    const occupancies = new Map(store.snapshot(shardOccupancyKind, network.id).map(({ id, value }) => [id, value]))
-    const cuts = new Map(store.snapshot(poolOccupancyKind, network.id).map(({ id, value }) => [id, value.cuts]))
-    const shards = store.snapshot(shardKind, network.id).flatMap((shard) => {
-      const occupancy = occupancies.get(shard.id)
-      return shard.value.networkId === network.id && occupancy !== undefined ? [{ shard, occupancy }] : []
-    })
-    const pools = store.snapshot(poolKind, network.id).flatMap(({ id, value }) => {
-      if (value.projectId !== network.value.projectId) return []
-      return [{ id, cidr: value.cidr, cuts: (cuts.get(id) ?? []).map(({ cidr }) => cidr) }]
-    })
-    return [{ network, policy, shards, pools }]
+    return [readPolicyNetwork(store, network, policy)]
   })
 }
 

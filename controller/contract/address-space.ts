@@ -105,3 +105,59 @@ export const networkSchema = v.object({
 export type NetworkCreate = v.InferOutput<typeof networkCreateSchema>
 export type NetworkUpdate = v.InferOutput<typeof networkUpdateSchema>
 export type Network = v.InferOutput<typeof networkSchema>
+
+/** What a policy would have done now, if it were the network's. */
+export const policyPreviewSchema = v.object({
+  networkId: v.string(),
+  effectiveAddressPolicy: addressPolicySchema,
+  operations: v.array(
+    v.variant('kind', [
+      v.object({
+        kind: v.literal('grow'),
+        poolId: v.string(),
+        sizeAddresses: v.picklist(shardSizes),
+        /** The share of the addresses that can't be given now, 0 to 1. */
+        utilization: v.number(),
+      }),
+      v.object({ kind: v.literal('giveBack'), shardId: v.string(), cidr: v.string(), emptySince: v.string() }),
+      /** It should grow, and no pool has room. */
+      v.object({ kind: v.literal('reportNoRoom'), utilization: v.number() }),
+    ]),
+  ),
+})
+export type PolicyPreview = v.InferOutput<typeof policyPreviewSchema>
+
+export const addressOwnerKinds = ['machine', 'instance'] as const
+
+/** One that is held; its name is the address itself. */
+export const addressSchema = v.object({
+  ...objectEntries,
+  address: v.string(),
+  shardId: v.string(),
+  /** Null: the shard has left its network. */
+  networkId: v.nullable(v.string()),
+  ownerId: v.string(),
+  ownerKind: v.picklist(addressOwnerKinds),
+  /** Its holder by name: `machine web-1`, `load balancer shop, slot 2`. */
+  owner: v.string(),
+  allocatedAt: v.string(),
+})
+export type Address = v.InferOutput<typeof addressSchema>
+
+/** Who held an address, oldest first, as far back as versions are kept. */
+export const addressHistorySchema = v.object({
+  address: v.string(),
+  shardId: v.string(),
+  holders: v.array(
+    v.object({
+      ownerId: v.string(),
+      ownerKind: v.picklist(addressOwnerKinds),
+      /** By name, or by its id when it is not there any more. */
+      owner: v.string(),
+      heldFrom: v.string(),
+      /** Null: it holds it. */
+      heldUntil: v.nullable(v.string()),
+    }),
+  ),
+})
+export type AddressHistory = v.InferOutput<typeof addressHistorySchema>
