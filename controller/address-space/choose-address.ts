@@ -14,12 +14,13 @@ export interface Choice {
 type Shard = StoredObject<ShardValue>
 
 /**
- * An address out of these shards, which are in the order in which they were made; null: they have none to give.
+ * An address out of these shards of a network, which are in the order in which they were made; null: they have none to
+ * give. `all` are the network's shards, those among them that give nothing now too.
  * @param random that many random bytes
  */
 export function chooseAddress(
   draft: DraftSpace,
-  shards: readonly Shard[],
+  { shards, all }: { readonly shards: readonly Shard[]; readonly all: readonly Shard[] },
   order: AddressPolicy['allocationOrder'],
   random: (bytes: number) => Uint8Array,
 ): Choice | null {
@@ -31,7 +32,7 @@ export function chooseAddress(
     case 'spread':
       return chooseByShare(draft, shards, (a, b) => a < b)
     case 'sequential':
-      return chooseNext(draft, shards)
+      return chooseNext(draft, new Set(shards), all)
     case 'random':
       return chooseAtRandom(draft, shards, random)
     default:
@@ -70,16 +71,16 @@ function chooseByShare(
 }
 
 /** After the one given last, through the other shards in their order, and back to where that shard begins. */
-function chooseNext(draft: DraftSpace, shards: readonly Shard[]): Choice | null {
+function chooseNext(draft: DraftSpace, giving: ReadonlySet<Shard>, all: readonly Shard[]): Choice | null {
   let current = 0
   let last = { offset: -1, turn: 0 }
-  for (const [i, { id }] of shards.entries()) {
+  for (const [i, { id }] of all.entries()) {
     const given = draft.lastGivenOf(id)
     if (given !== null && given.turn > last.turn) [current, last] = [i, given]
   }
-  for (let step = 0; step <= shards.length; step++) {
-    const shard = shards[(current + step) % shards.length]
-    if (shard === undefined) return null
+  for (let step = 0; step <= all.length; step++) {
+    const shard = all[(current + step) % all.length]
+    if (shard === undefined || !giving.has(shard)) continue
     const choice = findIn(draft, shard, step === 0 ? last.offset + 1 : 0)
     if (choice === null) continue
     choice.opened.lastGiven = { offset: choice.offset, turn: last.turn + 1 }

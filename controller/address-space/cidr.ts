@@ -60,6 +60,9 @@ export const formatBlock = ({ first, prefixLength }: Block) => `${formatAddress(
 /** How many addresses a block has. */
 export const sizeOf = ({ prefixLength }: Block) => 2 ** (32 - prefixLength)
 
+/** How many addresses a block has that this program wrote itself, without a look at where it begins. */
+export const sizeOfCidr = (text: string) => 2 ** (32 - Number(text.slice(text.indexOf('/') + 1)))
+
 /** The address after the last. */
 export const endOf = (block: Block) => block.first + sizeOf(block)
 

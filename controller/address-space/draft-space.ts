@@ -14,7 +14,7 @@ import {
   shardOccupancyKind,
 } from '../objects.ts'
 import { type AddressRange, createKeptBitmap, listKeptRanges } from './address-policy.ts'
-import { addressOf, type Block, blockOf, formatAddress, sizeOf } from './cidr.ts'
+import { addressOf, type Block, blockOf, formatAddress, sizeOfCidr } from './cidr.ts'
 import { addressesNeverGiven, decodeBitmap, encodeBitmap, setTaken } from './taken-bitmap.ts'
 
 export interface HeldAddress {
@@ -60,7 +60,6 @@ export const addressIdOf = (shardId: string, address: string) =>
 /** @param now milliseconds since the epoch */
 export function createDraftSpace(space: ProjectSpace, now: number) {
   const opened = new Map<string, DraftShard | null>()
-  const capacities = new Map<string, number>()
   const touched = new Map<string, { counted: number }>()
   const heldByOwner = new Map<string, DraftAddress[]>()
   const takenBy = new Map<string, string>()
@@ -68,7 +67,9 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
   const released: { readonly draft: DraftShard; readonly offset: number }[] = []
   const policies = new Map<string, AddressPolicy>()
   const keptRanges = new Map<string, readonly AddressRange[]>()
-  let byNetwork: Map<string | null, StoredObject<ShardValue>[]> | null = null
+  const giving = new Map<string, readonly StoredObject<ShardValue>[]>()
+  const byNetwork = Map.groupBy(space.shards, ({ value }) => value.networkId)
+  const byId = new Map(space.shards.map((shard) => [shard.id, shard]))
 
   function policyOf(networkId: string): AddressPolicy {
     const policy = policies.get(networkId) ?? space.policyOf(networkId)
@@ -108,30 +109,34 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     touched.set(shardId, { counted: counted + difference })
   }
 
-  /** How many addresses a shard can give when nobody holds any. */
-  function capacityOf(shard: StoredObject<ShardValue>): number {
-    const capacity = capacities.get(shard.id) ?? sizeOf(blockOf(shard.value.cidr)) - addressesNeverGiven
-    capacities.set(shard.id, capacity)
-    return capacity
-  }
+  /** Of those that can be held. */
+  const countStored = (shardId: string) => space.occupancyOf(shardId)?.value.resourceCount ?? 0
+  const countHeld = (shardId: string) => countStored(shardId) + (touched.get(shardId)?.counted ?? 0)
 
-  const countHeld = (shardId: string) =>
-    (space.occupancyOf(shardId)?.value.resourceCount ?? 0) + (touched.get(shardId)?.counted ?? 0)
+  const shardsOf = (networkId: string): readonly StoredObject<ShardValue>[] => byNetwork.get(networkId) ?? []
+
+  function isGiving({ id, value }: StoredObject<ShardValue>): boolean {
+    return !value.reserved && value.migrationId === undefined && countStored(id) < capacityOf(value)
+  }
 
   return {
     open,
     held,
     policyOf,
+    networkOf: (shardId: string) => byId.get(shardId)?.value.networkId ?? null,
     /** In the order in which they were made. */
-    shardsOf(networkId: string): readonly StoredObject<ShardValue>[] {
-      byNetwork ??= Map.groupBy(space.shards, ({ value }) => value.networkId)
-      return byNetwork.get(networkId) ?? []
+    shardsOf,
+    /** Of these, those that gave something when the batch began: what is given back within it is not given again. */
+    givingOf(networkId: string): readonly StoredObject<ShardValue>[] {
+      const known = giving.get(networkId) ?? shardsOf(networkId).filter(isGiving)
+      giving.set(networkId, known)
+      return known
     },
     holderOf: (addressId: string) => takenBy.get(addressId) ?? space.holderOf(addressId),
     /** Not held by anyone, which may still be kept or in quarantine: known without opening the shard. */
-    countNotHeld: (shard: StoredObject<ShardValue>) => capacityOf(shard) - countHeld(shard.id),
+    countNotHeld: ({ id, value }: StoredObject<ShardValue>) => capacityOf(value) - countHeld(id),
     /** Addresses held over addresses that can be, 0 to 1. */
-    heldShareOf: (shard: StoredObject<ShardValue>) => countHeld(shard.id) / capacityOf(shard),
+    heldShareOf: ({ id, value }: StoredObject<ShardValue>) => countHeld(id) / capacityOf(value),
     lastGivenOf(shardId: string): LastGiven | null {
       const draft = opened.get(shardId)
       return draft ? draft.lastGiven : (space.occupancyOf(shardId)?.value.lastGiven ?? null)
@@ -162,7 +167,7 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
         if (stored === null) writes.delete(id)
         else writes.set(id, write({ kind: addressKind, id, expect: stored.version, value: null }))
         takenBy.delete(id)
-        const shard = space.shards.find((candidate) => candidate.id === shardId)
+        const shard = byId.get(shardId)
         const draft = shard === undefined ? null : open(shard)
         if (draft === null) continue
         // What was given back is not given again within the same batch, which would write one address twice.
@@ -195,6 +200,9 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     },
   }
 }
+
+/** How many addresses a shard can give when nobody holds any. */
+const capacityOf = ({ cidr }: ShardValue) => sizeOfCidr(cidr) - addressesNeverGiven
 
 /** With the bits cleared of those whose quarantine is over. */
 export function openShard(

@@ -88,42 +88,43 @@ export function planAllocations(
 
 function allocate(draft: DraftSpace, request: Allocate, random: PlanMeans['random']): AllocationResult {
   const { networkId, ownerId, address, fromShardId } = request
-  const all = draft.shardsOf(networkId)
-  const shards = fromShardId === undefined ? all : all.filter(({ id }) => id !== fromShardId)
-  const held = draft.held(ownerId).filter(({ shardId }) => shards.some((shard) => shard.id === shardId))
+  const held = draft
+    .held(ownerId)
+    .filter(({ shardId }) => shardId !== fromShardId && draft.networkOf(shardId) === networkId)
   const same = held.find((one) => address === undefined || one.address === address)
   if (same !== undefined) return { kind: 'held', held: { address: same.address, shardId: same.shardId } }
   const [another] = held
   if (another !== undefined && address !== undefined) {
     return refused({ kind: 'holdsAnother', address, heldAddress: another.address })
   }
-  if (all.length === 0) return refused({ kind: 'noShards' })
-  if (address !== undefined) return allocateChosen(draft, shards, request, address)
-  return allocatePinned(draft, shards, request) ?? allocateAny(draft, all, request, random)
+  if (draft.shardsOf(networkId).length === 0) return refused({ kind: 'noShards' })
+  if (address !== undefined) return allocateChosen(draft, request, address)
+  return allocatePinned(draft, request) ?? allocateAny(draft, request, random)
 }
 
 /** The address that is kept for it, or why it can't have that; null: none is, or it moves and can have another. */
-function allocatePinned(draft: DraftSpace, shards: readonly Shard[], request: Allocate): AllocationResult | null {
+function allocatePinned(draft: DraftSpace, request: Allocate): AllocationResult | null {
   const { networkId, machineName, fromShardId } = request
   const pinned = machineName === undefined ? undefined : findPinned(draft.policyOf(networkId), machineName)
   if (pinned === undefined) return null
-  const result = allocateChosen(draft, shards, request, pinned)
+  const result = allocateChosen(draft, request, pinned)
   return fromShardId !== undefined && result.kind === 'refused' ? null : result
 }
 
 function allocateAny(
   draft: DraftSpace,
-  shards: readonly Shard[],
   { networkId, ownerId, fromShardId }: Allocate,
   random: PlanMeans['random'],
 ): AllocationResult {
-  const giving = shards.filter(({ id, value }) => id !== fromShardId && !value.reserved && !isMigrating(value))
-  const choice = chooseAddress(draft, giving, draft.policyOf(networkId).allocationOrder, random)
+  const all = draft.shardsOf(networkId)
+  const giving = draft.givingOf(networkId)
+  const shards = fromShardId === undefined ? giving : giving.filter(({ id }) => id !== fromShardId)
+  const choice = chooseAddress(draft, { shards, all }, draft.policyOf(networkId).allocationOrder, random)
   if (choice !== null) return { kind: 'held', held: draft.take(choice.opened, choice.offset, ownerId) }
-  const opened = giving.flatMap((shard) => draft.open(shard) ?? [])
+  const opened = shards.flatMap((shard) => draft.open(shard) ?? [])
   return refused({
     kind: 'noSpace',
-    shards,
+    shards: all,
     quarantinedCount: opened.reduce((sum, { quarantined }) => sum + quarantined.size, 0),
     keptCount: opened.reduce((sum, { bitmap }) => sum + listFree(bitmap).length, 0),
   })
@@ -131,11 +132,11 @@ function allocateAny(
 
 function allocateChosen(
   draft: DraftSpace,
-  shards: readonly Shard[],
-  { networkId, ownerId, machineName }: Allocate,
+  { networkId, ownerId, machineName, fromShardId }: Allocate,
   address: string,
 ): AllocationResult {
   const number = addressOf(address)
+  const shards = draft.shardsOf(networkId).filter(({ id }) => id !== fromShardId)
   const shard = shards.find(({ value }) => containsAddress(blockOf(value.cidr), number))
   const opened = shard === undefined ? null : draft.open(shard)
   if (shard === undefined || opened === null) return refused({ kind: 'outside', address, shards })
@@ -143,7 +144,7 @@ function allocateChosen(
   const role = roleOf(opened.block, offset)
   if (role !== null) return refused({ kind: 'neverGiven', address, role })
   if (shard.value.reserved) return refused({ kind: 'reserved', address, shard })
-  if (isMigrating(shard.value)) return refused({ kind: 'migrating', address, shard })
+  if (shard.value.migrationId !== undefined) return refused({ kind: 'migrating', address, shard })
   const pinnedFor = findPinHolder(draft.policyOf(networkId), address)
   if (pinnedFor !== undefined && pinnedFor !== machineName) {
     return refused({ kind: 'pinned', address, machineName: pinnedFor })
@@ -153,8 +154,6 @@ function allocateChosen(
   }
   return { kind: 'held', held: draft.take(opened, offset, ownerId) }
 }
-
-const isMigrating = (value: ShardValue) => value.migrationId !== undefined
 
 function roleOf(block: Block, offset: number): 'network' | 'gateway' | 'broadcast' | null {
   if (offset === 0) return 'network'
