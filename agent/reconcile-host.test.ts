@@ -55,6 +55,7 @@ function createWorld(overrides: Partial<LoopParts> = {}) {
     rooms: [room],
     observeDaemons: () => ({ daemons: [], strayDaemons: [] }),
     reportInstances: () => new Map(),
+    reportAddresses: () => undefined,
     execute,
     onApplied: () => undefined,
     saveInstructions: ({ generation }) => saved.push(generation),
@@ -213,6 +214,15 @@ describe('the loop', () => {
     await loop.settled()
     const traceparent = desired.networks[0]?.traceparent
     expect(log.find(({ objectId }) => objectId === networkId)).toMatchObject({ message: 'applied', traceparent })
+  })
+
+  test('tells of the addresses that are on the move, and of no others', async () => {
+    const addresses = [{ address: '10.1.0.11', answers: true, connections: 2 }]
+    const { loop, reports } = createWorld({ reportAddresses: (id) => (id === machineId ? addresses : undefined) })
+    loop.instruct(instruct(1))
+    await loop.settled()
+    expect(reports.at(-1)?.machines[0]?.addresses).toEqual(addresses)
+    expect(Object.keys(reports.at(-1)?.networks[0] ?? {})).not.toContain('addresses')
   })
 
   test('ends after the turn that runs', async () => {

@@ -10,7 +10,7 @@ import type { HostReport } from './contract/host-report.ts'
 import type { Execute } from './operations/execute.ts'
 import type { OperationFailure, OperationGroup } from './operations/operation.ts'
 import { type AgentIdentity, makeReport, type TurnOutcome } from './report.ts'
-import { mergeGroups, type ReportInstances, type Room, type Turn } from './room.ts'
+import { mergeGroups, type ReportAddresses, type ReportInstances, type Room, type Turn } from './room.ts'
 
 export interface LoopParts {
   readonly identity: AgentIdentity
@@ -18,6 +18,7 @@ export interface LoopParts {
   readonly rooms: readonly Room[]
   readonly observeDaemons: (desired: HostInstructions) => Pick<Turn, 'daemons' | 'strayDaemons'>
   readonly reportInstances: ReportInstances
+  readonly reportAddresses: ReportAddresses
   readonly execute: Execute
   /** Told what was done, so that what is remembered of the world is looked at again. */
   readonly onApplied: (groups: readonly OperationGroup[]) => void
@@ -66,6 +67,7 @@ export function createHostLoop(parts: LoopParts): HostLoop {
         desired,
         outcome,
         conditions: desired ? parts.reportInstances(desired) : new Map(),
+        reportAddresses: parts.reportAddresses,
       }),
     )
   }

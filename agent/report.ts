@@ -3,7 +3,7 @@
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport, ObjectReport } from './contract/host-report.ts'
 import type { OperationFailure } from './operations/operation.ts'
-import type { InstanceCondition } from './room.ts'
+import type { InstanceCondition, ReportAddresses } from './room.ts'
 
 /** What stays the same for the life of one agent process. */
 export interface AgentIdentity {
@@ -29,6 +29,7 @@ export interface ReportParts {
   readonly desired: HostInstructions | undefined
   readonly outcome: TurnOutcome | undefined
   readonly conditions: ReadonlyMap<string, InstanceCondition>
+  readonly reportAddresses: ReportAddresses
 }
 
 /** The bridge rules are one table for all networks; its failures are everyone's. */
@@ -42,9 +43,14 @@ const unknownCondition: InstanceCondition = {
   members: {},
 }
 
-export function makeReport({ identity, sequence, reportedAt, desired, outcome, conditions }: ReportParts): HostReport {
+export function makeReport(parts: ReportParts): HostReport {
+  const { identity, sequence, reportedAt, desired, outcome, conditions, reportAddresses } = parts
   const describe = (object: { id: string; generation: number; traceparent?: string | undefined }, also: string[]) =>
     describeObject(object, also, outcome)
+  const addressesOf = (id: string) => {
+    const addresses = reportAddresses(id)
+    return addresses === undefined ? {} : { addresses }
+  }
   return {
     format: 1,
     ...identity,
@@ -52,9 +58,10 @@ export function makeReport({ identity, sequence, reportedAt, desired, outcome, c
     sequence,
     reportedAt: reportedAt.toISOString(),
     networks: (desired?.networks ?? []).map((network) => describe(network, [network.projectId, ruleSetObjectId])),
-    machines: (desired?.machines ?? []).map((machine) => describe(machine, [])),
+    machines: (desired?.machines ?? []).map((machine) => ({ ...describe(machine, []), ...addressesOf(machine.id) })),
     instances: (desired?.instances ?? []).map((instance) => ({
       ...describe(instance, []),
+      ...addressesOf(instance.id),
       ...(conditions.get(instance.id) ?? unknownCondition),
     })),
   }

@@ -4,7 +4,7 @@
  */
 
 import type { HostInstructions } from './contract/host-instructions.ts'
-import type { InstanceReport } from './contract/host-report.ts'
+import type { AddressReport, InstanceReport } from './contract/host-report.ts'
 import type { ObservedDaemon, OperationGroup } from './operations/operation.ts'
 
 /** What all rooms may know of a turn. */
@@ -40,6 +40,9 @@ export type InstanceCondition = Pick<InstanceReport, 'haproxy' | 'keepalived' | 
 
 /** Tells how the instances fare, by id; called for each report, so it answers from what is known. */
 export type ReportInstances = (desired: HostInstructions) => ReadonlyMap<string, InstanceCondition>
+
+/** Tells what is known of a holder's addresses; undefined of one that has a single address, or that nobody has looked at. */
+export type ReportAddresses = (holderId: string) => AddressReport[] | undefined
 
 export const objectsFolder = (runFolder: string) => `${runFolder}/objects`
 

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, watch } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import packageJson from '../package.json'
+import { createAddressRoom } from './addresses/address-room.ts'
 import type { AgentSettings } from './contract/enrolment.ts'
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport } from './contract/host-report.ts'
@@ -78,6 +79,13 @@ export function startAgent(options: AgentOptions): Agent {
     log,
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
   })
+  const addresses = createAddressRoom({
+    run: runCommand,
+    onNews: () => {
+      loop.tick()
+    },
+    now: () => performance.now(),
+  })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
     rooms: [
@@ -85,9 +93,11 @@ export function startAgent(options: AgentOptions): Agent {
       createDnsmasqRoom(settings.runFolder),
       createMachineRoom({ runFolder: settings.runFolder, host: settings.host, agentArgv: options.agentArgv }),
       instances,
+      addresses,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
+    reportAddresses: addresses.reportAddresses,
     execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)

@@ -11,7 +11,9 @@ import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
+import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { projectNoun } from './nouns/project.ts'
+import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
 import { tokenNoun } from './nouns/token.ts'
 import { describeError } from './output.ts'
@@ -27,9 +29,10 @@ for (const command of [
   statusCommand(connect),
   nounCommand(projectNoun, connect),
   nounCommand(tokenNoun, connect),
-  nounCommand(poolNoun, connect),
-  nounCommand(shardNoun, connect, attachmentCommands(connect)),
-  nounCommand(networkNoun, connect),
+  nounCommand(poolNoun, connect, poolSpaceCommands(connect)),
+  nounCommand(shardNoun, connect, [...attachmentCommands(connect), ...shardMigrationCommands(connect)]),
+  migrationCommand(connect),
+  nounCommand(networkNoun, connect, [compactCommand(connect)]),
   nounCommand(machineNoun, connect),
   nounCommand(loadBalancerNoun, connect),
   memberCommand(connect),

@@ -45,7 +45,7 @@ export function nounCommand<View>(noun: Noun<View>, connect: Connect, more: read
   return command
 }
 
-const jsonOption = (command: Command) => command.option('--json', 'the answer of the API, for programs', false)
+export const jsonOption = (command: Command) => command.option('--json', 'the answer of the API, for programs', false)
 
 /** `--project` tells which one is meant where several projects have one of that name. */
 const projectOption = (command: Command, noun: Reference) =>

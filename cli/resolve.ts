@@ -19,6 +19,7 @@ export const references = {
   pool: { noun: 'pool', path: '/v1/pools', idPrefix: 'pol', isOfProject: true },
   shard: { noun: 'shard', path: '/v1/shards', idPrefix: 'shd', isOfProject: true },
   network: { noun: 'network', path: '/v1/networks', idPrefix: 'net', isOfProject: true },
+  migration: { noun: 'migration', path: '/v1/migrations', idPrefix: 'mig', isOfProject: true },
   machine: { noun: 'machine', path: '/v1/machines', idPrefix: 'mch', isOfProject: true },
   'load-balancer': { noun: 'load-balancer', path: '/v1/load-balancers', idPrefix: 'lb', isOfProject: true },
   host: { noun: 'host', path: '/v1/hosts', idPrefix: 'hst', isOfProject: false },

@@ -10,11 +10,14 @@ import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
+import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
+import { createAddressRoutes } from './routes/address-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
 import { defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
+import { createSpaceRoutes } from './routes/space-routes.ts'
 import { type ControllerAddress, createStatusRoutes } from './routes/status-routes.ts'
 import { continueTrace } from './routes/trace.ts'
 import type { ControllerContext, Services } from './services.ts'
@@ -49,6 +52,10 @@ export function createRoutes(options: AppOptions): readonly Route[] {
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
+    ...createMigrationRoutes(services, '/v1'),
+    ...createMigrationRoutes(services, ''),
+    ...createSpaceRoutes(context, services),
+    ...createAddressRoutes(context),
     ...createEventRoutes(events),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),

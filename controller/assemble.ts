@@ -5,8 +5,10 @@
 
 import { sweepReservations } from './access/sweep-reservations.ts'
 import { createAddressAllocator } from './address-space/allocator.ts'
+import { createMigrationsService } from './address-space/migrations.ts'
 import { createNetworksService, resumeNetworkRemovals } from './address-space/networks.ts'
 import { createPoolsService } from './address-space/pools.ts'
+import { runPolicies } from './address-space/run-policies.ts'
 import { createShardsService } from './address-space/shards.ts'
 import { sweepAddresses } from './address-space/sweep-addresses.ts'
 import { createHostCandidates } from './load-balancing/host-candidates.ts'
@@ -20,7 +22,7 @@ import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
 import type { ControllerContext, Services } from './services.ts'
 
 export interface AssembledController {
-  readonly services: Pick<Services, 'pools' | 'shards' | 'networks' | 'machines' | 'loadBalancers'>
+  readonly services: Pick<Services, 'pools' | 'shards' | 'migrations' | 'networks' | 'machines' | 'loadBalancers'>
   readonly reconciler: Reconciler
   /** Gives back what has no owner, and finishes what was cut off. Never rejects. */
   sweep(): Promise<void>
@@ -36,6 +38,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
     services: {
       pools: createPoolsService(context),
       shards: createShardsService(context),
+      migrations: createMigrationsService(context),
       networks: createNetworksService(context),
       machines: createMachinesService(context, { allocator, hosts }),
       loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts }),
@@ -46,6 +49,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
         () => sweepReservations(context, createUplinkJudges(context.store)),
         () => sweepAddresses(context, allocator),
         () => resumeNetworkRemovals(context),
+        () => runPolicies(context),
       ]
       for (const step of steps) {
         try {

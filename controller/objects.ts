@@ -142,6 +142,8 @@ export interface MoveValue {
   /** What a return ends in. */
   readonly returnsAs: 'failed' | 'undone' | null
   readonly reason: string | null
+  /** Its members that were not healthy before balancers switched: they are not waited for after. */
+  readonly unhealthyMemberIds?: readonly string[]
   readonly startedAt: string | null
   readonly finishedAt: string | null
 }

@@ -93,6 +93,8 @@ export interface MigrationService {
   plan(shardId: string, input: MigrationCreate, request: RequestInfo): Promise<Outcome<MigrationPlan>>
   /** Refused before anything moves where the target space is short. */
   start(shardId: string, input: MigrationCreate, request: RequestInfo): Promise<Outcome<Migration>>
+  /** Starts one that leaves the shard on no network, or answers the one that does so already, however it goes. */
+  evacuate(shardId: string, request: RequestInfo): Promise<Outcome<Migration>>
   list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<Migration>>>
   show(id: string, request: RequestInfo): Promise<Outcome<Migration>>
   act(id: string, action: MigrationAction, request: RequestInfo): Promise<Outcome<Migration>>
@@ -118,6 +120,7 @@ export interface Services {
     allocate(networkId: string, shardId: string, request: RequestInfo): Promise<Outcome<Shard>>
     deallocate(networkId: string, shardId: string, request: RequestInfo): Promise<Outcome<Shard>>
   }
+  readonly migrations: MigrationService
   readonly networks: Service<Network, NetworkCreate, NetworkUpdate>
   readonly machines: Service<Machine, MachineCreate, MachineUpdate>
   readonly loadBalancers: Service<LoadBalancer, LoadBalancerCreate, LoadBalancerUpdate> & {

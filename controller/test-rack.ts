@@ -4,7 +4,7 @@
  */
 
 import type { HostInstructions, InstanceInstructions } from '../agent/contract/host-instructions.ts'
-import type { HostReport } from '../agent/contract/host-report.ts'
+import type { AddressReport, HostReport } from '../agent/contract/host-report.ts'
 import { createTestContext, type TestContext } from './access/test-context.ts'
 import { type AssembledController, assembleController } from './assemble.ts'
 import { createMemoryStore } from './control-plane/memory-store.ts'
@@ -124,9 +124,13 @@ export function makeTestReport(
     startedAt: new Date(0).toISOString(),
     reportedAt: new Date(0).toISOString(),
     networks: (statement?.networks ?? []).map(describe),
-    machines: (statement?.machines ?? []).map(describe),
+    machines: (statement?.machines ?? []).map((machine) => ({
+      ...describe(machine),
+      ...describeAddresses(machine.addresses.map(({ address }) => address)),
+    })),
     instances: (statement?.instances ?? []).map((instance) => ({
       ...describe(instance),
+      ...describeAddresses([instance.network.address, instance.network.formerAddress ?? []].flat()),
       haproxy: 'running',
       keepalived: 'running',
       serving: true,
@@ -139,6 +143,10 @@ export function makeTestReport(
     })),
   }
 }
+
+/** Of holders of several alone, as an agent does. */
+const describeAddresses = (addresses: readonly string[]): { addresses?: AddressReport[] } =>
+  addresses.length < 2 ? {} : { addresses: addresses.map((address) => ({ address, answers: true, connections: 0 })) }
 
 async function writeGround({ store, now, random }: TestContext, names: readonly string[]) {
   const joinedAt = new Date(now()).toISOString()

@@ -38,6 +38,8 @@ function createHost() {
       for (const operation of plan(networks)) apply(operation)
     },
     running: () => running,
+    /** The texts of the reservations and the names. */
+    lists: () => [...files].flatMap(([path, text]) => (/\.(hosts|names)$/.test(path) && text ? [text] : [])),
     die: () => {
       running = []
     },
@@ -78,6 +80,22 @@ describe("a project's dnsmasq", () => {
       daemon: 'dnsmasq',
       signal: 'SIGHUP',
     })
+  })
+
+  test('gives the first address alone of one that has two, and follows when they change places', () => {
+    const host = createHost()
+    host.converge([network])
+    const [machine] = network.machines
+    if (machine === undefined) throw new Error('BUG: there is no machine')
+    const shards = ['10.1.0', '10.1.1']
+    const both = { ...network, shards, machines: [{ ...machine, otherAddresses: ['10.1.1.11'] }] }
+    host.converge([both])
+    const texts = () => [...host.lists()].sort().join('')
+    expect(texts()).toBe('02:00:00:00:00:01,10.1.0.11,web-1\n10.1.0.11 web-1.network-1.test\n')
+    const changed = [{ ...machine, address: '10.1.1.11', otherAddresses: ['10.1.0.11'] }]
+    expect(kinds(host.plan([{ ...both, machines: changed }]))).toEqual(['writeFile', 'writeFile', 'signalDaemon'])
+    host.converge([{ ...both, machines: changed }])
+    expect(texts()).toBe('02:00:00:00:00:01,10.1.1.11,web-1\n10.1.1.11 web-1.network-1.test\n')
   })
 
   test('is started anew when a network comes', () => {

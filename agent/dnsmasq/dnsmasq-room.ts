@@ -123,10 +123,20 @@ function dnsmasqPaths(runFolder: string, projectId: string): DnsmasqPaths {
 function networksByProject({ networks }: HostInstructions): Map<string, DnsmasqNetwork[]> {
   const byProject = new Map<string, DnsmasqNetwork[]>()
   for (const { id, projectId, domain, shards, neighbours } of networks) {
-    const network: DnsmasqNetwork = { device: gatewayDevice(id), domain, shards, neighbours }
+    const network: DnsmasqNetwork = { device: gatewayDevice(id), domain, shards, neighbours: firstOfEach(neighbours) }
     byProject.set(projectId, [...(byProject.get(projectId) ?? []), network])
   }
   return byProject
+}
+
+/** One that has several addresses is a neighbour by each; only the first is given by names and by DHCP. */
+function firstOfEach<T extends { readonly id: string }>(neighbours: readonly T[]): T[] {
+  const seen = new Set<string>()
+  return neighbours.filter(({ id }) => {
+    const isFirst = !seen.has(id)
+    seen.add(id)
+    return isFirst
+  })
 }
 
 function observeFiles({ networks }: HostInstructions, runFolder: string): ObservedFiles {

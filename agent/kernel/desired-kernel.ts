@@ -70,6 +70,10 @@ export interface DesiredDevice {
   readonly addresses: readonly string[]
   /** False where others add addresses of their own: keepalived its VIPs on the uplink. */
   readonly ownsAllAddresses: boolean
+  /** Its addresses come and go while it works: one that comes is announced, the connections of one that goes are ended. */
+  readonly movesAddresses?: boolean
+  /** A change of its first address takes it down and up again. */
+  readonly restartsForAddress?: boolean
   readonly routes: readonly Omit<Route, 'device'>[]
   /** MAC by address. */
   readonly neighbours: ReadonlyMap<string, string>
@@ -225,8 +229,12 @@ function makeMachine(machine: MachineInstructions, network: NetworkInstructions 
         device: machineDevice,
         mac,
         mtu,
-        addresses: addresses.map((each) => `${each.address}/${each.prefixLength}`),
+        // The first alone has its shard on the link: the machine begins nothing with another, which may be about to go.
+        // The others answer by the first's gateway, whose MAC is that of theirs.
+        addresses: addresses.map((each, index) => `${each.address}/${index === 0 ? each.prefixLength : 32}`),
         ownsAllAddresses: true,
+        movesAddresses: true,
+        restartsForAddress: machine.restartsForAddress === true,
         routes: addresses.slice(0, 1).map(({ gateway }) => ({ destination: 'default', via: gateway })),
         neighbours: new Map(),
         sysctls: {},
@@ -251,6 +259,7 @@ function makeInstance(
   host: HostDevices,
 ): DesiredObject {
   const { id, uplink } = instance
+  const { address, formerAddress } = instance.network
   const mtu = network?.mtu ?? defaultMtu
   return {
     objectId: id,
@@ -289,9 +298,11 @@ function makeInstance(
         device: instanceNetworkDevice,
         mac: instance.network.mac,
         mtu,
-        addresses: [`${instance.network.address}/32`],
+        addresses: [address, ...(formerAddress === undefined ? [] : [formerAddress])].map((each) => `${each}/32`),
         ownsAllAddresses: true,
-        routes: instance.network.onLinkCidrs.map((destination) => ({ destination })),
+        movesAddresses: true,
+        // Left to itself, the kernel begins with the address that was there first.
+        routes: instance.network.onLinkCidrs.map((destination) => ({ destination, source: address })),
         neighbours: new Map(),
         sysctls: { [`net.ipv4.conf.${instanceNetworkDevice}.rp_filter`]: '0' },
       },

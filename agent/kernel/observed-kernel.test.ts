@@ -79,12 +79,12 @@ test("routes that somebody wrote, not the kernel's nor a daemon's", () => {
   const json = JSON.stringify([
     { dst: 'default', gateway: '10.0.0.1', dev: 'eth0', protocol: 'boot', flags: [] },
     { dst: '10.0.0.0/24', dev: 'eth0', protocol: 'kernel', scope: 'link', prefsrc: '10.0.0.5', flags: [] },
-    { dst: '10.9.0.0/24', dev: 'eth0', protocol: 'boot', scope: 'link', flags: [] },
+    { dst: '10.9.0.0/24', dev: 'eth0', protocol: 'boot', scope: 'link', prefsrc: '10.0.0.5', flags: [] },
     { dst: '10.8.0.0/24', dev: 'eth0', protocol: 'keepalived', flags: [] },
   ])
   expect(parseRoutes(json)).toEqual([
     { destination: 'default', device: 'eth0', via: '10.0.0.1' },
-    { destination: '10.9.0.0/24', device: 'eth0', via: undefined },
+    { destination: '10.9.0.0/24', device: 'eth0', via: undefined, source: '10.0.0.5' },
   ])
 })
 

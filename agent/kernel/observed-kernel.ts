@@ -26,6 +26,7 @@ export interface ObservedRoute {
   readonly destination: string
   readonly device: string
   readonly via?: string | undefined
+  readonly source?: string | undefined
 }
 
 export interface ObservedNamespace {
@@ -127,6 +128,7 @@ const routeSchema = v.object({
   dst: v.string(),
   dev: v.optional(v.string(), ''),
   gateway: v.optional(v.string()),
+  prefsrc: v.optional(v.string()),
   protocol: v.optional(v.string()),
 })
 
@@ -135,7 +137,7 @@ export function parseRoutes(json: string): ObservedRoute[] {
   return v
     .parse(v.array(routeSchema), parseList(json))
     .filter(({ protocol }) => protocol === 'boot')
-    .map(({ dst, dev, gateway }) => ({ destination: dst, device: dev, via: gateway }))
+    .map(({ dst, dev, gateway, prefsrc }) => ({ destination: dst, device: dev, via: gateway, source: prefsrc }))
 }
 
 const neighbourSchema = v.object({ dst: v.string(), dev: v.string(), lladdr: v.optional(v.string(), '') })

@@ -68,12 +68,16 @@ describe('a change in the world is answered by what undoes it, and by nothing el
       [
         { kind: 'addAddress', namespace: machine, device: 'eth0', address: '10.1.0.11/24' },
         { kind: 'addRoute', namespace: machine, device: 'eth0', destination: 'default', via: '10.1.0.1' },
+        { kind: 'announceAddress', namespace: machine, device: 'eth0', address: '10.1.0.11' },
       ],
     ],
     [
       'a machine has an address that is not its own',
       [{ kind: 'addAddress', namespace: machine, device: 'eth0', address: '10.9.9.9/24' }],
-      [{ kind: 'deleteAddress', namespace: machine, device: 'eth0', address: '10.9.9.9/24' }],
+      [
+        { kind: 'endConnections', namespace: machine, address: '10.9.9.9' },
+        { kind: 'deleteAddress', namespace: machine, device: 'eth0', address: '10.9.9.9/24' },
+      ],
     ],
     [
       'keepalived put a VIP on the uplink',

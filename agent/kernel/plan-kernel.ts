@@ -155,51 +155,98 @@ function planDevice(
   const settings = {
     ...(device.mac !== undefined && found !== undefined && found.mac !== device.mac && { mac: device.mac }),
     ...(device.mtu !== undefined && found !== undefined && found.mtu !== device.mtu && { mtu: device.mtu }),
-    ...(!found?.isUp && { up: true }),
   }
-  const addresses = new Set(found?.addresses)
-  const desiredAddresses = new Set(device.addresses)
+  const { leaving, coming, announcements } = planAddresses(device, found)
+  if (found !== undefined && needsRestart(device, found)) {
+    return [
+      ...leaving.filter(({ kind }) => kind === 'endConnections'),
+      { kind: 'setLink', ...at, up: false },
+      ...leaving.filter(({ kind }) => kind === 'deleteAddress'),
+      ...coming,
+      { kind: 'setLink', ...at, ...settings, up: true },
+      // What goes down loses its routes and its neighbours.
+      ...planRoutes(device, []),
+      ...planNeighbours(device, new Map()),
+      ...announcements,
+    ]
+  }
+  const change = { ...settings, ...(!found?.isUp && { up: true }) }
   const routes = (namespace?.routes ?? []).filter((route) => route.device === device.device)
-  const neighbours = new Map(
-    (namespace?.neighbours ?? [])
-      .filter((each) => each.device === device.device)
-      .map((each) => [each.address, each.mac]),
-  )
+  const neighbours = (namespace?.neighbours ?? []).filter((each) => each.device === device.device)
   return [
-    ...(Object.keys(settings).length > 0 ? [{ kind: 'setLink' as const, ...at, ...settings }] : []),
-    // Added before others are deleted, so that a route never loses its last footing.
-    ...device.addresses
-      .filter((address) => !addresses.has(address))
-      .map((address) => ({ kind: 'addAddress' as const, ...at, address })),
-    ...[...addresses]
-      .filter((address) => device.ownsAllAddresses && !desiredAddresses.has(address))
-      .map((address) => ({ kind: 'deleteAddress' as const, ...at, address })),
+    ...(Object.keys(change).length > 0 ? [{ kind: 'setLink' as const, ...at, ...change }] : []),
+    // An address goes after its successor has come and the routes have followed, so that there is one at any moment.
+    ...coming,
     ...planRoutes(device, routes),
-    ...[...neighbours.keys()]
-      .filter((address) => device.ownsAllAddresses && !device.neighbours.has(address))
-      .map((address) => ({ kind: 'deleteNeighbour' as const, ...at, address })),
-    ...[...device.neighbours]
-      .filter(([address, mac]) => neighbours.get(address) !== mac)
-      .map(([address, mac]) => ({ kind: 'setNeighbour' as const, ...at, address, mac })),
+    ...announcements,
+    ...leaving,
+    ...planNeighbours(device, new Map(neighbours.map((each) => [each.address, each.mac]))),
   ]
 }
+
+/** Only the coming of another first address: one that was merely lost is put back. */
+function needsRestart({ addresses, restartsForAddress }: DesiredDevice, found: ObservedLink): boolean {
+  const [first] = addresses
+  return restartsForAddress === true && first !== undefined && found.isUp && isReplaced(first, found.addresses)
+}
+
+const isReplaced = (first: string, found: readonly string[]) => found.length > 0 && !found.includes(first)
+
+function planAddresses(device: DesiredDevice, found: ObservedLink | undefined) {
+  const at = { namespace: device.namespace, device: device.device }
+  const present = found?.addresses ?? []
+  const gone = device.ownsAllAddresses ? present.filter((address) => !device.addresses.includes(address)) : []
+  const missing = device.addresses.filter((address) => !present.includes(address))
+  const moves = device.movesAddresses === true && found !== undefined
+  // An address may come and go with another prefix length alone, and its connections go on.
+  const before = new Set(present.map(hostOf))
+  const after = new Set(device.addresses.map(hostOf))
+  return {
+    coming: missing.map((address) => ({ kind: 'addAddress' as const, ...at, address })),
+    leaving: gone.flatMap((address): KernelOperation[] => [
+      ...(moves && !after.has(hostOf(address))
+        ? [{ kind: 'endConnections' as const, namespace: at.namespace, address: hostOf(address) }]
+        : []),
+      { kind: 'deleteAddress', ...at, address },
+    ]),
+    announcements: missing
+      .map(hostOf)
+      .filter((address) => moves && !before.has(address))
+      .map((address) => ({ kind: 'announceAddress' as const, ...at, address })),
+  }
+}
+
+const hostOf = (address: string) => address.slice(0, address.indexOf('/'))
 
 function planRoutes(device: DesiredDevice, observed: readonly Route[]): KernelOperation[] {
   if (device.device === 'lo') return []
   const desired = device.routes.map((route) => ({ ...route, device: device.device }))
   const { namespace } = device
   return [
-    ...observed
-      .filter((route) => !desired.some((wanted) => wanted.destination === route.destination))
-      .map((route) => ({ kind: 'deleteRoute' as const, namespace, ...route })),
-    // Adding replaces what leads to the same destination by another way.
+    // Adding replaces what leads to the same destination by another way, and comes first: another route may lead there.
     ...desired
       .filter((wanted) => !observed.some((route) => isSameRoute(route, wanted)))
       .map((route) => ({ kind: 'addRoute' as const, namespace, ...route })),
+    ...observed
+      .filter((route) => !desired.some((wanted) => wanted.destination === route.destination))
+      .map((route) => ({ kind: 'deleteRoute' as const, namespace, ...route })),
   ]
 }
 
-const isSameRoute = (a: Route, b: Route) => a.destination === b.destination && a.via === b.via
+const isSameRoute = (a: Route, b: Route) =>
+  a.destination === b.destination && a.via === b.via && a.source === b.source
+
+function planNeighbours(device: DesiredDevice, observed: ReadonlyMap<string, string>): KernelOperation[] {
+  const at = { namespace: device.namespace, device: device.device }
+  return [
+    ...[...observed.keys()]
+      .filter((address) => device.ownsAllAddresses && !device.neighbours.has(address))
+      .map((address) => ({ kind: 'deleteNeighbour' as const, ...at, address })),
+    ...[...device.neighbours]
+      .filter(([address, mac]) => observed.get(address) !== mac)
+      .map(([address, mac]) => ({ kind: 'setNeighbour' as const, ...at, address, mac })),
+  ]
+}
 
 /** One operation for all that an object wants of a namespace; a fresh device has parameters that nobody has read yet. */
 function planSysctls(

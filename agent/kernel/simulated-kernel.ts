@@ -28,7 +28,7 @@ interface SimulatedLink {
 interface SimulatedNamespace {
   inode: number
   links: Map<string, SimulatedLink>
-  routes: { destination: string; device: string; via?: string | undefined }[]
+  routes: { destination: string; device: string; via?: string | undefined; source?: string | undefined }[]
   neighbours: { address: string; mac: string; device: string }[]
   sysctls: Record<string, string>
 }
@@ -118,14 +118,24 @@ export class SimulatedKernel {
         if (index >= 0) addresses.splice(index, 1)
         return
       }
+      case 'announceAddress': {
+        const link = this.link(operation.namespace, operation.device)
+        if (!link.isUp) throw new Error('Network is down')
+        if (!hasHost(link, operation.address)) throw new Error(`bind: ${operation.address} is not here`)
+        return
+      }
+      case 'endConnections':
+        this.namespace(operation.namespace)
+        return
       case 'addRoute': {
-        const { destination, device, via } = operation
+        const { destination, device, via, source } = operation
         const namespace = this.namespace(operation.namespace ?? hostNamespace)
         const link = this.link(operation.namespace ?? hostNamespace, device)
         if (!link.isUp) throw new Error('Network is down')
         if (via !== undefined && !link.addresses.some((cidr) => contains(cidr, via))) throw new Error('invalid gateway')
+        if (source !== undefined && !hasHost(link, source)) throw new Error('invalid prefsrc address')
         namespace.routes = namespace.routes.filter((route) => route.destination !== destination)
-        namespace.routes.push({ destination, device, via })
+        namespace.routes.push({ destination, device, via, source })
         return
       }
       case 'deleteRoute': {
@@ -224,6 +234,7 @@ export class SimulatedKernel {
     if (operation.mtu !== undefined) link.mtu = operation.mtu
     if (operation.alias !== undefined) link.alias = operation.alias
     if (operation.up !== undefined) link.isUp = operation.up
+    if (operation.up === false) dropWays(this.namespace(operation.namespace ?? hostNamespace), link.device)
     if (operation.master !== undefined) {
       if (link.master !== operation.master) this.leaveBridge(link)
       link.master = operation.master
@@ -253,15 +264,14 @@ export class SimulatedKernel {
   private dropLink(name: string, { device }: SimulatedLink): void {
     const namespace = this.namespace(name)
     namespace.links.delete(device)
-    namespace.routes = namespace.routes.filter((route) => route.device !== device)
-    namespace.neighbours = namespace.neighbours.filter((each) => each.device !== device)
+    dropWays(namespace, device)
     for (const parameter of Object.keys(namespace.sysctls)) {
       if (parameter.includes(`.${device}.`)) delete namespace.sysctls[parameter]
     }
     if (name === hostNamespace) this.forwarding = this.forwarding.filter((each) => each.device !== device)
   }
 
-  /** Routes by a next hop that no address leads to any more go with the address. */
+  /** Routes by a next hop that no address leads to any more go with the address, and so do those that begin with it. */
   private deleteAddress(name: string, device: string, address: string): void {
     const link = this.link(name, device)
     if (!link.addresses.includes(address)) throw new Error(`no address ${address}`)
@@ -271,7 +281,8 @@ export class SimulatedKernel {
       (route) =>
         route.device !== device ||
         (link.addresses.length > 0 &&
-          (route.via === undefined || link.addresses.some((cidr) => contains(cidr, route.via ?? '')))),
+          (route.via === undefined || link.addresses.some((cidr) => contains(cidr, route.via ?? ''))) &&
+          (route.source === undefined || hasHost(link, route.source))),
     )
   }
 }
@@ -322,6 +333,15 @@ function observeLinks({ links }: SimulatedNamespace): Map<string, ObservedLink> 
     ]),
   )
 }
+
+/** A device that goes, or only goes down, takes its routes and neighbours with it. */
+function dropWays(namespace: SimulatedNamespace, device: string): void {
+  namespace.routes = namespace.routes.filter((route) => route.device !== device)
+  namespace.neighbours = namespace.neighbours.filter((each) => each.device !== device)
+}
+
+const hasHost = (link: SimulatedLink, address: string) =>
+  link.addresses.some((cidr) => cidr.startsWith(`${address}/`))
 
 function isSameForwarding(a: Forwarding, b: Forwarding): boolean {
   return a.device === b.device && a.mac === b.mac && JSON.stringify(a.toward) === JSON.stringify(b.toward)

@@ -75,6 +75,24 @@ const rows: [string, KernelOperation, string, string[]][] = [
     ['route replace default via 10.1.0.1 dev eth0'],
   ],
   [
+    'a route says what is begun by it',
+    { kind: 'addRoute', namespace, device: 'network', destination: '10.1.0.0/24', source: '10.1.1.9' },
+    'ip -n mch_1',
+    ['route replace 10.1.0.0/24 dev network src 10.1.1.9'],
+  ],
+  [
+    'an address is announced from within',
+    { kind: 'announceAddress', namespace, device: 'eth0', address: '10.1.0.9' },
+    'ip -n mch_1',
+    ['netns exec mch_1 busybox arping -q -U -c 1 -I eth0 10.1.0.9'],
+  ],
+  [
+    'the connections of an address are ended from within',
+    { kind: 'endConnections', namespace, address: '10.1.0.9' },
+    'ip -n mch_1',
+    ['netns exec mch_1 ss -K -H -t src 10.1.0.9'],
+  ],
+  [
     'a neighbour stays for good',
     { kind: 'setNeighbour', namespace, device: 'gw', address: '10.1.0.9', mac: '02:00:00:00:00:09' },
     'ip -n mch_1',

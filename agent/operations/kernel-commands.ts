@@ -3,7 +3,7 @@
  * `ip -force -batch` goes on after a line that fails and names its number, so that one process serves many objects.
  */
 
-import type { Forwarding, KernelOperation, LinkSettings } from './operation.ts'
+import type { Forwarding, KernelOperation, LinkSettings, Route } from './operation.ts'
 
 /** Which process a line is for: `ip` or `bridge` in the host's own namespace, or `ip` in another. */
 export type Channel = 'ip' | 'bridge' | `ip -n ${string}`
@@ -57,6 +57,13 @@ export function compileKernelOperation(operation: KernelOperation): KernelComman
       return inNamespace(operation.namespace, `address delete ${operation.address} dev ${operation.device}`)
     case 'withdrawAddress':
       return inNamespace(operation.namespace, `address flush dev ${operation.device} to ${operation.address}/32`)
+    case 'announceAddress': {
+      const { namespace, device, address } = operation
+      return within(namespace, `busybox arping -q -U -c 1 -I ${device} ${address}`)
+    }
+    case 'endConnections':
+      // A kernel that can't do so leaves them to their timeouts, and ss says nothing of it.
+      return within(operation.namespace, `ss -K -H -t src ${operation.address}`)
     case 'addRoute':
       return inNamespace(operation.namespace, `route replace ${route(operation)}`)
     case 'deleteRoute':
@@ -73,10 +80,10 @@ export function compileKernelOperation(operation: KernelOperation): KernelComman
     case 'deleteForwarding':
       return { channel: 'bridge', lines: [`fdb delete ${forwarding(operation)}`] }
     case 'setSysctls':
-      // The parameters of a namespace are seen from within only; ip goes there without another process of ours.
-      return inNamespace(
+      // The parameters of a namespace are seen from within only.
+      return within(
         operation.namespace,
-        `netns exec ${operation.namespace} sysctl -q -w ${Object.entries(operation.values)
+        `sysctl -q -w ${Object.entries(operation.values)
           .map(([name, value]) => `${name}=${value}`)
           .join(' ')}`,
       )
@@ -90,6 +97,10 @@ const root = (...lines: readonly string[]): KernelCommand => ({ channel: 'ip', l
 function inNamespace(namespace: string | undefined, ...lines: readonly string[]): KernelCommand {
   return namespace === undefined ? { channel: 'ip', lines } : { channel: `ip -n ${namespace}`, lines }
 }
+
+/** A program within a namespace: ip goes there without another process of ours. */
+const within = (namespace: string, command: string) =>
+  inNamespace(namespace, `netns exec ${namespace} ${command}`)
 
 function sizeAndMac({ mac, mtu }: LinkSettings): string {
   return [...(mtu === undefined ? [] : [`mtu ${mtu}`]), ...(mac === undefined ? [] : [`address ${mac}`])].join(' ')
@@ -112,8 +123,9 @@ function settleLink(device: string, settings: LinkSettings): string[] {
   return [...quiet, `link set ${device} ${words.join(' ')}`]
 }
 
-function route({ destination, device, via }: { destination: string; device: string; via?: string | undefined }) {
-  return `${destination}${via === undefined ? '' : ` via ${via}`} dev ${device}`
+function route({ destination, device, via, source }: Route): string {
+  const gateway = via === undefined ? '' : ` via ${via}`
+  return `${destination}${gateway} dev ${device}${source === undefined ? '' : ` src ${source}`}`
 }
 
 const everyone = '00:00:00:00:00:00'

@@ -51,6 +51,10 @@ export type KernelOperation =
   | ({ readonly kind: 'deleteAddress'; readonly device: string; readonly address: string } & InNamespace)
   /** Takes an address off a device, whether it is there or not: how a VIP is fenced. */
   | ({ readonly kind: 'withdrawAddress'; readonly device: string; readonly address: string } & InNamespace)
+  /** Tells everyone on the link whose an address is now, in place of what they remember of another who had it. */
+  | { readonly kind: 'announceAddress'; readonly namespace: string; readonly device: string; readonly address: string }
+  /** Ends the TCP connections that have this address at this end, and tells their other ends so. */
+  | { readonly kind: 'endConnections'; readonly namespace: string; readonly address: string }
   | ({ readonly kind: 'addRoute' } & Route & InNamespace)
   | ({ readonly kind: 'deleteRoute' } & Route & InNamespace)
   | ({
@@ -75,6 +79,8 @@ export interface Route {
   readonly device: string
   /** The next hop; a route without one is on the link. */
   readonly via?: string | undefined
+  /** The address that is begun with by this route, where it is not the kernel's own choice. */
+  readonly source?: string | undefined
 }
 
 /**
@@ -214,6 +220,8 @@ const kernelKinds: ReadonlySet<string> = new Set<KernelOperation['kind']>([
   'addAddress',
   'deleteAddress',
   'withdrawAddress',
+  'announceAddress',
+  'endConnections',
   'addRoute',
   'deleteRoute',
   'setNeighbour',

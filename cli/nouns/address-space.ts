@@ -1,6 +1,7 @@
 /** `sluice pool`, `sluice shard` and `sluice network`: address space, and the segments that it serves. */
 
 import { Command } from 'commander'
+import * as v from 'valibot'
 import {
   type Network,
   networkSchema,
@@ -9,10 +10,12 @@ import {
   type Shard,
   shardSchema,
 } from '../../controller/contract/address-space.ts'
+import { migrationSchema } from '../../controller/contract/migration.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, number, type Options, projectField, reference, text, trueOrFalse } from '../body-fields.ts'
-import { idOf, type Noun, printObject } from '../noun.ts'
+import { idOf, type Noun, printObject, waitOption, waitQuery } from '../noun.ts'
 import { references } from '../resolve.ts'
+import { printStanding } from './migration.ts'
 
 const newName: BodyField = { flags: '--new-name <name>', description: 'its new name', field: 'name', parse: text }
 
@@ -87,23 +90,28 @@ export const shardNoun: Noun<Shard> = {
 export function attachmentCommands(connect: () => Api): Command[] {
   const verbs = [
     { verb: 'allocate', method: 'POST', description: 'let a network take its addresses from it' },
-    { verb: 'deallocate', method: 'DELETE', description: 'take it from its network; nothing may hold its addresses' },
+    { verb: 'deallocate', method: 'DELETE', description: 'take it from its network; its holders move first' },
   ] as const
-  return verbs.map(({ verb, method, description }) =>
-    new Command(verb)
+  return verbs.map(({ verb, method, description }) => {
+    const command = new Command(verb)
       .description(description)
       .argument('<name|id>')
       .requiredOption('--network <name|id>', 'the network')
       .option('--project <name|id>', 'whose both are')
       .option('--json', 'the answer of the API, for programs', false)
-      .action(async (shard: string, options: Options) => {
-        const api = connect()
-        const shardId = await idOf(api, references.shard, shard, options)
-        const networkId = await idOf(api, references.network, String(options.network), options)
-        const path = `${references.network.path}/${networkId}/shards/${shardId}`
-        printObject(options, await api.call({ method, path }))
-      }),
-  )
+    if (verb === 'deallocate') waitOption(command)
+    return command.action(async (shard: string, options: Options) => {
+      const api = connect()
+      const shardId = await idOf(api, references.shard, shard, options)
+      const networkId = await idOf(api, references.network, String(options.network), options)
+      const path = `${references.network.path}/${networkId}/shards/${shardId}`
+      const answer = await api.call({ method, path, query: waitQuery(options) })
+      // In use, it is a migration that empties it first.
+      const migration = v.safeParse(migrationSchema, answer)
+      if (migration.success) printStanding(options, migration.output)
+      else printObject(options, answer)
+    })
+  })
 }
 
 export const networkNoun: Noun<Network> = {

@@ -6,9 +6,9 @@ import { createObjectId } from '../access/object-id.ts'
 import { refuseField, refuseNotFound } from '../access/problems.ts'
 import { findVisible, listObjects, viewObject } from '../access/view.ts'
 import type { Shard, ShardCreate, ShardUpdate } from '../contract/address-space.ts'
-import { type Outcome, type Problem, succeed } from '../contract/problem.ts'
+import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
-import { type StoredObject, type Write, write } from '../control-plane/store.ts'
+import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
 import {
   addressKind,
   type NetworkValue,
@@ -24,6 +24,8 @@ import type { ControllerContext, RequestInfo, Services } from '../services.ts'
 import { blockOf, formatAddress, sizeOf } from './cidr.ts'
 import { decideCut, describeShardEvent, parseWanted } from './cut-shard.ts'
 import { joinNames, nameHolder } from './holder-names.ts'
+import { checkAttachment } from './read-policy.ts'
+import { findOccupancy, touch, touchOccupancy } from './shard-occupancy.ts'
 import { addressesNeverGiven } from './taken-bitmap.ts'
 
 export function createShardsService(context: ControllerContext): Services['shards'] {
@@ -85,16 +87,13 @@ export function createShardsService(context: ControllerContext): Services['shard
 
 const projectIdOf = ({ value }: StoredObject<{ readonly projectId: string }>) => value.projectId
 
-const findOccupancy = (context: Pick<ControllerContext, 'store'>, id: string) =>
-  context.store.snapshot(shardOccupancyKind, id).find((occupancy) => occupancy.id === id)
-
 function viewShard(object: StoredObject<ShardValue>, occupancy: ShardOccupancyValue | undefined): Shard {
-  const { name, projectId, poolId, networkId, cidr, reserved } = object.value
+  const { name, projectId, poolId, networkId, cidr } = object.value
   const block = blockOf(cidr)
   const resourceCount = occupancy?.resourceCount ?? 0
   return {
     ...viewObject(object, { name, projectId }),
-    status: reserved ? 'reserved' : networkId === null ? 'available' : 'in-use',
+    status: statusOf(object.value),
     poolId,
     networkId,
     cidr,
@@ -106,10 +105,18 @@ function viewShard(object: StoredObject<ShardValue>, occupancy: ShardOccupancyVa
   }
 }
 
-async function createShard(
+function statusOf({ migrationId, reserved, networkId }: ShardValue): Shard['status'] {
+  if (migrationId !== undefined) return 'migrating'
+  if (reserved) return 'reserved'
+  return networkId === null ? 'available' : 'in-use'
+}
+
+/** `describeCause` gives events besides its own, by the id and the block that it gets. */
+export async function createShard(
   context: ControllerContext,
   input: ShardCreate,
   request: RequestInfo,
+  describeCause: (id: string, cidr: string) => readonly EventDraft[] = () => [],
 ): Promise<Outcome<StoredObject<ShardValue>>> {
   const pool = await findVisible(context, poolKind, input.poolId, projectIdOf, request)
   if (!pool.ok) return refuseField('poolId', `there is no pool ${input.poolId}`, 'Give the id of a pool that is there.')
@@ -119,7 +126,13 @@ async function createShard(
   const wanted = parseWanted(input)
   if (!wanted.ok) return wanted
   const id = createObjectId(shardKind, projectId, request.seed)
-  const decide = () => decideCut(context, { id, pool: pool.value, wanted: wanted.value, input })
+  const decide = () => {
+    const problem =
+      input.networkId === undefined ? null : checkAttachment(context.store, input.networkId, { id, poolId: input.poolId })
+    if (problem !== null) return refuse(problem)
+    const cut = { id, pool: pool.value, wanted: wanted.value, input }
+    return decideCut(context, { ...cut, describeCause: (cidr) => describeCause(id, cidr) })
+  }
   const before = await context.store.get(shardKind, id)
   if (before !== null) return succeed(before)
   const first = decide()
@@ -161,10 +174,9 @@ function decideUpdate(
 ): Decision<ShardValue, Problem> {
   const changed = { ...value, name: input.name ?? value.name, reserved: input.reserved ?? value.reserved }
   if (Bun.deepEquals(changed, value)) return { kind: 'keep' }
-  const { status } = viewShard({ id, value: changed } as StoredObject<ShardValue>, undefined)
-  const events = [describeShardEvent('shard.updated', id, value, { shardId: id, status })]
+  const events = [describeShardEvent('shard.updated', id, value, { shardId: id, status: statusOf(changed) })]
   // Whoever is allocating from it meanwhile has read it as it was: its record changes too, and stops that.
-  const writes = changed.reserved === value.reserved ? [] : touchOccupancy(findOccupancy(context, id))
+  const writes = changed.reserved === value.reserved ? [] : touchOccupancy(context, id)
   return { kind: 'write', value: changed, writes, events }
 }
 
@@ -188,10 +200,12 @@ function decideAttach(
     const remedy = 'Release it first: update it with reserved: false.'
     return { kind: 'refuse', problem: { code: 'conflict', title, detail, remedy } }
   }
+  const problem = checkAttachment(context.store, network.id, { id, poolId: value.poolId })
+  if (problem !== null) return { kind: 'refuse', problem }
   return {
     kind: 'write',
     value: { ...value, networkId: network.id },
-    writes: touchOccupancy(findOccupancy(context, id)),
+    writes: touchOccupancy(context, id),
     events: [
       describeShardEvent('shard.allocated', id, value, { shardId: id, networkId: network.id, cidr: value.cidr }),
     ],
@@ -215,13 +229,26 @@ async function decideDetach(
     return { kind: 'refuse', problem }
   }
   const occupancy = findOccupancy(context, id)
-  const held = await checkEmpty(context, id, value.name, occupancy)
+  const held = checkNotMigrating(value) ?? (await checkEmpty(context, id, value.name, occupancy))
   if (held !== null) return { kind: 'refuse', problem: held }
   return {
     kind: 'write',
     value: { ...value, networkId: null },
-    writes: touchOccupancy(occupancy),
+    writes: touch(occupancy),
     events: [describeShardEvent('shard.deallocated', id, value, { shardId: id, networkId, cidr: value.cidr })],
+  }
+}
+
+/** Until its migration has ended it belongs to that, whoever still holds an address of it. */
+function checkNotMigrating({ name, migrationId }: ShardValue): Problem | null {
+  if (migrationId === undefined) return null
+  const detail = `The shard '${name}' is migrating: ${migrationId}.`
+  return {
+    code: 'in-use',
+    title: 'It is in use',
+    detail,
+    remedy: `Follow it with \`sluice migration watch ${migrationId}\`; when it is done, the shard is free.`,
+    errors: [{ field: 'id', message: detail }],
   }
 }
 
@@ -241,15 +268,17 @@ async function checkEmpty(
     code: 'in-use',
     title: 'It is in use',
     detail,
-    remedy: 'Delete these, or have them move to another shard, first.',
+    remedy: `Have them move to the network's other shards first (\`sluice shard migrate ${id}\`), or delete them.`,
     errors: [{ field: 'id', message: detail }],
   }
 }
 
-async function removeShard(
+/** `causes` are events before its own. */
+export async function removeShard(
   context: ControllerContext,
   shard: StoredObject<ShardValue>,
   request: RequestInfo,
+  causes: readonly EventDraft[] = [],
 ): Promise<Outcome<boolean>> {
   const { id } = shard
   // What is removed is what was seen to be empty, at that version.
@@ -262,10 +291,13 @@ async function removeShard(
       scopes: [shard.value.projectId],
       check: ({ value }) => {
         seen = findOccupancy(context, id)
-        return checkEmpty(context, id, value.name, seen)
+        return checkNotMigrating(value) ?? checkEmpty(context, id, value.name, seen)
       },
       beside: ({ value }) => listRemovals(context, seen, value.poolId, id),
-      events: ({ value }) => [describeShardEvent('shard.deleted', id, value, { shardId: id, cidr: value.cidr })],
+      events: ({ value }) => [
+        ...causes,
+        describeShardEvent('shard.deleted', id, value, { shardId: id, cidr: value.cidr }),
+      ],
     },
     request,
   )
@@ -294,11 +326,4 @@ function listRemovals(
           }),
         ]),
   ]
-}
-
-/** Written as it is: whoever allocates at the version before is stopped. */
-function touchOccupancy(occupancy: StoredObject<ShardOccupancyValue> | undefined): readonly Write[] {
-  if (occupancy === undefined) return []
-  const { id, version, value } = occupancy
-  return [write({ kind: shardOccupancyKind, id, expect: version, value })]
 }

@@ -4,10 +4,12 @@
  */
 
 import { reservationGraceMilliseconds } from '../access/reserve.ts'
-import { type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
-import { type AddressValue, addressKind, instanceKind, type MoveValue, machineKind, moveKind } from '../objects.ts'
+import { type Store, type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
+import { type AddressValue, addressKind, instanceKind, machineKind, migrationKind, moveKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import type { AddressAllocator } from './allocator.ts'
+import { isOpen } from './migration/plan-migrations.ts'
+import { hasEnded } from './migration-moves.ts'
 
 /** One turn gives back so many at most; the next one goes on. */
 const releasesMaximum = 200
@@ -17,13 +19,12 @@ export async function sweepAddresses(
   context: Pick<ControllerContext, 'store' | 'now' | 'logger'>,
   allocator: AddressAllocator,
 ): Promise<number> {
-  const moving = listMoving(context)
   let released = 0
   for (const { value } of context.store.snapshot(addressKind)) {
     if (released >= releasesMaximum) break
     if (context.now() - Date.parse(value.allocatedAt) <= reservationGraceMilliseconds) continue
     try {
-      if (moving.has(nameHolding(value)) || (await isWanted(context, value))) continue
+      if (await isWanted(context, value)) continue
       const { address, ownerId } = value
       if (!(await allocator.releaseAddresses(ownerId, [address])).ok) continue
       released++
@@ -36,20 +37,6 @@ export async function sweepAddresses(
   return released
 }
 
-const endedSteps: readonly MoveValue['step'][] = ['done', 'failed', 'undone', 'gone']
-
-const nameHolding = ({ ownerId, address }: { readonly ownerId: string; readonly address: string }) =>
-  `${ownerId} ${address}`
-
-/** What holders on the move have taken, who may not say so yet, and what they may go back to. */
-function listMoving({ store }: Pick<ControllerContext, 'store'>): ReadonlySet<string> {
-  const names = store.snapshot(moveKind).flatMap(({ value: { step, ownerId, from, to } }) => {
-    if (endedSteps.includes(step)) return []
-    return [from, ...(to === null ? [] : [to])].map(({ address }) => nameHolding({ ownerId, address }))
-  })
-  return new Set(names)
-}
-
 async function isWanted(context: Pick<ControllerContext, 'store'>, value: AddressValue): Promise<boolean> {
   if (await isListed(context, value, false)) return true
   // Memory may lag behind what another controller wrote: absent is said by the microshard's leader only.
@@ -60,10 +47,23 @@ async function isListed({ store }: Pick<ControllerContext, 'store'>, value: Addr
   if (value.ownerId.startsWith(`${machineKind.prefix}_`)) {
     const machine: StoredObject<{ readonly addresses: readonly { readonly address: string }[] }> | null =
       await store.get(machineKind, value.ownerId, { latest })
-    return machine?.value.addresses.some(({ address }) => address === value.address) ?? false
+    if (machine === null) return false
+    return machine.value.addresses.some(({ address }) => address === value.address) || isMoving(store, value.ownerId)
   }
   const instance = await store.get(instanceKind, value.ownerId, { latest })
-  return (
-    instance?.value.networkAddress === value.address || instance?.value.formerNetworkAddress?.address === value.address
-  )
+  if (instance === null) return false
+  const { networkAddress, formerNetworkAddress } = instance.value
+  return [networkAddress, formerNetworkAddress?.address].includes(value.address) || isMoving(store, value.ownerId)
+}
+
+/**
+ * What it holds besides is taken for its move, which uses it or gives it back. A move is written before its address is
+ * taken, in the same microshard, so whoever sees the address sees the move.
+ */
+function isMoving(store: Store, ownerId: string): boolean {
+  return store.snapshot(moveKind, ownerId).some(({ value }) => {
+    if (value.ownerId !== ownerId || hasEnded(value)) return false
+    const migration = store.snapshot(migrationKind, ownerId).find(({ id }) => id === value.migrationId)
+    return migration !== undefined && isOpen(migration)
+  })
 }

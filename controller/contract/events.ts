@@ -21,6 +21,52 @@ export const eventTypes = {
   'shard.deleted': v.object({ shardId: v.string(), cidr: v.string() }),
   'shard.allocated': v.object({ shardId: v.string(), networkId: v.string(), cidr: v.string() }),
   'shard.deallocated': v.object({ shardId: v.string(), networkId: v.string(), cidr: v.string() }),
+  'migration.started': v.object({
+    shardId: v.string(),
+    networkId: v.string(),
+    toNetworkId: v.nullable(v.string()),
+    mode: v.string(),
+    movesTotal: v.number(),
+  }),
+  /** Something else is wanted of it: cancelled, rolled back or resumed; `status` says what it does now. */
+  'migration.updated': v.object({
+    shardId: v.string(),
+    networkId: v.string(),
+    toNetworkId: v.nullable(v.string()),
+    status: v.string(),
+  }),
+  /** A holder has come to another step of its move. */
+  'migration.step': v.object({
+    ownerId: v.string(),
+    name: v.string(),
+    from: v.string(),
+    to: v.nullable(v.string()),
+    step: v.string(),
+    reason: v.nullable(v.string()),
+  }),
+  'migration.completed': v.object({
+    shardId: v.string(),
+    networkId: v.string(),
+    toNetworkId: v.nullable(v.string()),
+  }),
+  'migration.blocked': v.object({ shardId: v.string(), networkId: v.string(), reason: v.nullable(v.string()) }),
+  'migration.cancelled': v.object({ shardId: v.string(), networkId: v.string() }),
+  'migration.rolled-back': v.object({ shardId: v.string(), networkId: v.string() }),
+  /** A policy cut a shard and allocated it, as its network's addresses were used to that degree, 0 to 1. */
+  'policy.grown': v.object({
+    networkId: v.string(),
+    shardId: v.string(),
+    poolId: v.string(),
+    cidr: v.string(),
+    utilization: v.number(),
+  }),
+  /** A policy deallocated and deleted a shard that had been empty since then. */
+  'policy.gave-back': v.object({
+    networkId: v.string(),
+    shardId: v.string(),
+    cidr: v.string(),
+    emptySince: v.string(),
+  }),
   'network.created': v.object({ ...named, vni: v.number() }),
   'network.updated': v.object({ ...named, vni: v.number() }),
   'network.deleted': v.object({ ...named, vni: v.number() }),

@@ -1,11 +1,11 @@
 /** Finds what a report says of one object without looking through all of them. Pure. */
 
-import type { HostReport, InstanceReport, ObjectReport } from '../../agent/contract/host-report.ts'
+import type { HostReport, InstanceReport, MachineReport } from '../../agent/contract/host-report.ts'
 
 /** A report's lists stay the very same while a host says the same, and so do these. */
 const indexes = new WeakMap<object, ReadonlyMap<string, unknown>>()
 
-export const findMachineReport = (report: HostReport, id: string): ObjectReport | undefined =>
+export const findMachineReport = (report: HostReport, id: string): MachineReport | undefined =>
   indexOf(report.machines).get(id)
 
 export const findInstanceReport = (report: HostReport, id: string): InstanceReport | undefined =>

@@ -4,6 +4,7 @@
  */
 
 import { releaseAll } from '../access/change-object.ts'
+import { applyMigration } from '../address-space/migration/apply-migration.ts'
 import {
   type EventDraft,
   type Kind,
@@ -58,6 +59,8 @@ export async function applyOperation(context: ApplyContext, operation: Reconcile
       return finishMachine(context, operation)
     case 'finishLoadBalancer':
       return finishLoadBalancer(context, operation)
+    case 'migrate':
+      return applyMigration(context, operation.operation)
     default:
       return operation satisfies never
   }

@@ -1,6 +1,7 @@
 /** Everything that a turn may decide to do, as data. The executor in apply-operation.ts has no choice left. */
 
 import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import { describeMigrationOperation, type MigrationOperation } from '../address-space/migration/migration-operation.ts'
 import type { EventDraft, StoredObject, Write } from '../control-plane/store.ts'
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import type {
@@ -60,6 +61,7 @@ export type ReconcileOperation =
         readonly statusVersion: number | null
       }[]
     }
+  | { readonly kind: 'migrate'; readonly operation: MigrationOperation }
 
 /** The traces of the requests that an operation answers, for the log. */
 export function tracesOf(operation: ReconcileOperation): readonly string[] {
@@ -80,6 +82,8 @@ export function tracesOf(operation: ReconcileOperation): readonly string[] {
       return distinct([operation.instance.traceparent])
     case 'finishMachine':
       return distinct([operation.machine.traceparent])
+    case 'migrate':
+      return distinct([operation.operation.migration.traceparent])
     default:
       return operation satisfies never
   }
@@ -105,6 +109,8 @@ export const describeOperation = (operation: ReconcileOperation): string => {
       return `finish ${operation.machine.id}`
     case 'finishLoadBalancer':
       return `finish ${operation.loadBalancer.id}`
+    case 'migrate':
+      return describeMigrationOperation(operation.operation)
     default:
       return operation satisfies never
   }

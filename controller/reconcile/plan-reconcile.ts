@@ -4,6 +4,7 @@
  */
 
 import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import { planMigrations } from '../address-space/migration/plan-migrations.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { listHostCandidates } from '../load-balancing/host-candidates.ts'
 import { placeInstances } from '../load-balancing/place-instances.ts'
@@ -45,6 +46,7 @@ export function planReconcile(input: ReconcileInput): readonly ReconcileOperatio
     ...stamped.map((statement) => ({ kind: 'publishInstructions', statement }) as const),
     ...planInstances(view),
     ...planFarewells(view),
+    ...planMigrations(view).map((operation) => ({ kind: 'migrate', operation }) as const),
     ...planStatuses(view),
   ]
 }

@@ -3,6 +3,7 @@
  * went wrong is in its report, and the next turn is the retry.
  */
 
+import { isOpen } from '../address-space/migration/plan-migrations.ts'
 import type { ControllerContext } from '../services.ts'
 import {
   type ApplyContext,
@@ -59,7 +60,9 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
     const sight = { input, hosts: judgeHosts(snapshot, observed, input.now) }
     if (atRest !== null && seesTheSame(atRest, sight)) return []
     const operations = planReconcile(input)
-    atRest = operations.length === 0 ? sight : null
+    // What a migration waits for may be nothing but time.
+    const isWaiting = [...snapshot.migrations.values()].some(isOpen)
+    atRest = operations.length === 0 && !isWaiting ? sight : null
     return operations
   }
 

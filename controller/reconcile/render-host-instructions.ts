@@ -15,7 +15,15 @@ import type { StoredObject } from '../control-plane/store.ts'
 import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
 import { advertIntervalSeconds, listVipDuties } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
-import type { HostValue, InstanceValue, LoadBalancerValue, MachineValue, NetworkValue, ShardValue } from '../objects.ts'
+import type {
+  HostValue,
+  InstanceValue,
+  LoadBalancerValue,
+  MachineValue,
+  MemberValue,
+  NetworkValue,
+  ShardValue,
+} from '../objects.ts'
 import type { ControllerSettings } from '../services.ts'
 import { isLeaving, type Snapshot } from './snapshot.ts'
 
@@ -75,14 +83,20 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
   }
   for (const { id, value } of machines) {
     const host = snapshot.hosts.get(value.hostId)?.value.name
-    const [first] = value.addresses
-    if (host === undefined || first === undefined) continue
-    settle(value.networkId, { id, name: value.name, mac: value.mac, address: first.address, host })
+    if (host === undefined) continue
+    for (const [i, { address }] of value.addresses.entries()) {
+      // Its name is that of its first address alone.
+      const name = i === 0 ? { name: value.name } : {}
+      settle(value.networkId, { id, ...name, mac: value.mac, address, host })
+    }
   }
   for (const { id, value } of instances) {
     const host = snapshot.hosts.get(value.hostId)?.value.name
     if (host === undefined) continue
-    settle(value.networkId, { id, mac: macAddressOf(id, 'network'), address: value.networkAddress, host })
+    const mac = macAddressOf(id, 'network')
+    settle(value.networkId, { id, mac, address: value.networkAddress, host })
+    if (value.formerNetworkAddress === undefined) continue
+    settle(value.networkId, { id, mac, address: value.formerNetworkAddress.address, host })
   }
   const shardsOf = new Map<string, StoredObject<ShardValue>[]>()
   for (const shard of snapshot.shards.values()) {
@@ -173,6 +187,7 @@ function renderMachine(rack: Rack, machine: StoredObject<MachineValue>): Ungener
       if (cidr === undefined) return []
       return [{ address, prefixLength: blockOf(cidr).prefixLength, gateway: gatewayOf(cidr) }]
     }),
+    ...(value.restartsForAddress === true && { restartsForAddress: true }),
     workloads: [...value.workloads],
   }
 }
@@ -240,6 +255,7 @@ function renderInstanceAnew(
     network: {
       mac: macAddressOf(id, 'network'),
       address: value.networkAddress,
+      ...(value.formerNetworkAddress !== undefined && { formerAddress: value.formerNetworkAddress.address }),
       onLinkCidrs: (rack.shardsOf.get(value.networkId) ?? []).map((shard) => shard.value.cidr),
     },
     vips: renderVips(rack, instance),
@@ -301,9 +317,12 @@ function renderListeners(snapshot: Snapshot, spec: LoadBalancerValue): InstanceI
     const machine = snapshot.machines.get(machineId)?.value
     return machine === undefined || machine.deletingSince !== undefined ? undefined : machine.addresses[0]?.address
   }
+  // One that is about to restart is left out; where none would remain, it is better than nobody.
+  const isDrained = ({ machineId }: MemberValue) => snapshot.machines.get(machineId ?? '')?.value.drained === true
+  const staying = spec.members.filter((member) => !isDrained(member))
   return spec.listeners.map((listener) => ({
     port: listener.port,
-    members: spec.members.flatMap((member) => {
+    members: (staying.length > 0 ? staying : spec.members).flatMap((member) => {
       const endpoint = endpointOf(member, spec.trafficType, addressOfMachine)
       if (endpoint === null) return []
       const port = memberPortOf(endpoint, listener)

@@ -20,8 +20,12 @@ import {
   loadBalancerStatusKind,
   type MachineStatusValue,
   type MachineValue,
+  type MigrationValue,
+  type MoveValue,
   machineKind,
   machineStatusKind,
+  migrationKind,
+  moveKind,
   type NetworkValue,
   networkKind,
   type ProjectValue,
@@ -43,6 +47,8 @@ export interface Snapshot {
   readonly networks: ById<NetworkValue>
   readonly shards: ById<ShardValue>
   readonly shardOccupancies: ById<ShardOccupancyValue>
+  readonly migrations: ById<MigrationValue>
+  readonly moves: ById<MoveValue>
   readonly machines: ById<MachineValue>
   readonly machineStatuses: ById<MachineStatusValue>
   readonly loadBalancers: ById<LoadBalancerValue>
@@ -60,6 +66,8 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     networks: byId(store.snapshot(networkKind)),
     shards: byId(store.snapshot(shardKind)),
     shardOccupancies: byId(store.snapshot(shardOccupancyKind)),
+    migrations: byId(store.snapshot(migrationKind)),
+    moves: byId(store.snapshot(moveKind)),
     machines: byId(store.snapshot(machineKind)),
     machineStatuses: byId(store.snapshot(machineStatusKind)),
     loadBalancers: byId(store.snapshot(loadBalancerKind)),

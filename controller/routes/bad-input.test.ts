@@ -283,7 +283,7 @@ describe('bad input is refused by its name, and changes nothing', () => {
     const { world, projectId, networkId, shardId } = await createGround()
     await world.create('/v1/machines', { name: 'm', projectId, networkId })
     expectProblem(await world.call('DELETE', `/v1/shards/${shardId}`), 409, 'in-use')
-    expectProblem(await world.call('DELETE', `/v1/networks/${networkId}/shards/${shardId}`), 409, 'in-use')
+    expectProblem(await world.call('DELETE', `/v1/networks/${networkId}/shards/${shardId}`), 409, 'no-space')
     expectProblem(await world.call('DELETE', `/v1/networks/${networkId}`), 409, 'in-use')
   })
 

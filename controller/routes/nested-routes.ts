@@ -1,4 +1,4 @@
-/** What lies under a noun: a network's shards, a balancer's members, a host's joining. */
+/** What lies under a noun: a shard of a network, a balancer's members, a host's joining. */
 
 import * as v from 'valibot'
 import { joinAnswerSchema, joinRequestSchema } from '../../agent/contract/enrolment.ts'
@@ -17,59 +17,37 @@ const changeProblems = ['not-found', 'precondition-failed', 'idempotency-key-reu
 
 export function createNestedRoutes(services: Services): readonly Route[] {
   return [
-    ...createAttachmentRoutes(services, '/v1'),
-    ...createAttachmentRoutes(services, ''),
+    createAttachmentRoute(services, '/v1'),
+    createAttachmentRoute(services, ''),
     ...createMemberReadRoutes(services),
     ...createMemberChangeRoutes(services),
     createJoinRoute(services),
   ]
 }
 
-/** A network takes a shard and gives it back. */
-function createAttachmentRoutes({ shards }: Services, prefix: string): readonly Route[] {
-  const common = {
-    path: `${prefix}/networks/{networkId}/shards/{shardId}`,
-    tag: 'shard',
-    access: 'bearer',
-    parameters: { networkId: idSchema('net'), shardId: idSchema('shd') },
-    takesIfMatch: true,
-    takesIdempotencyKey: true,
-    answers: [{ status: 200, description: 'The shard', schema: shardSchema }],
-    problems: [...commonProblems, ...changeProblems, 'in-use', 'conflict', 'overlap'],
-  } as const
-  const suffix = prefix === '/v1' ? '' : 'WithoutVersion'
-  const describe = (shard: v.InferOutput<typeof shardSchema>): Answer => ({
-    status: 200,
-    body: shard,
-    version: shard.version,
-  })
-  return [
-    defineRoute(
-      {
-        ...common,
-        method: 'POST',
-        operationId: `allocateShard${suffix}`,
-        summary: 'Allocate a shard to a network',
-        description: 'Its addresses can be given to machines and instances of the network from then on.',
-      },
-      async ({ parameters: { networkId = '', shardId = '' }, request }) => {
-        const shard = await shards.allocate(networkId, shardId, request)
-        return shard.ok ? succeed(describe(shard.value)) : shard
-      },
-    ),
-    defineRoute(
-      {
-        ...common,
-        method: 'DELETE',
-        operationId: `deallocateShard${suffix}`,
-        summary: 'Deallocate a shard from a network',
-      },
-      async ({ parameters: { networkId = '', shardId = '' }, request }) => {
-        const shard = await shards.deallocate(networkId, shardId, request)
-        return shard.ok ? succeed(describe(shard.value)) : shard
-      },
-    ),
-  ]
+/** A network takes a shard. */
+function createAttachmentRoute({ shards }: Services, prefix: string): Route {
+  return defineRoute(
+    {
+      method: 'POST',
+      path: `${prefix}/networks/{networkId}/shards/{shardId}`,
+      operationId: `allocateShard${prefix === '/v1' ? '' : 'WithoutVersion'}`,
+      tag: 'shard',
+      access: 'bearer',
+      summary: 'Allocate a shard to a network',
+      description: 'Its addresses can be given to machines and instances of the network from then on.',
+      parameters: { networkId: idSchema('net'), shardId: idSchema('shd') },
+      takesIfMatch: true,
+      takesIdempotencyKey: true,
+      answers: [{ status: 200, description: 'The shard', schema: shardSchema }],
+      problems: [...commonProblems, ...changeProblems, 'in-use', 'conflict', 'overlap'],
+    },
+    async ({ parameters: { networkId = '', shardId = '' }, request }) => {
+      const shard = await shards.allocate(networkId, shardId, request)
+      if (!shard.ok) return shard
+      return succeed({ status: 200, body: shard.value, version: shard.value.version })
+    },
+  )
 }
 
 const memberCommon = { tag: 'load balancer', access: 'bearer' } as const

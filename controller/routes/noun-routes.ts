@@ -44,7 +44,7 @@ interface NounView {
 }
 
 export const commonProblems = ['invalid', 'unauthenticated', 'unavailable', 'internal'] as const
-const textParameter = v.optional(v.pipe(v.string(), v.maxLength(200)))
+export const textParameter = v.optional(v.pipe(v.string(), v.maxLength(200)))
 export const limitParameter = v.optional(
   v.pipe(
     v.string(),

@@ -37,9 +37,11 @@ export interface Answer {
 export interface Settling {
   readonly kind: Kind<unknown>
   readonly id: string
-  readonly until: 'active' | 'gone'
+  readonly until: 'active' | 'gone' | 'ended'
   /** Null: nobody has to do anything for it, so it is active as soon as it is written. */
   readonly statusKind: Kind<{ readonly status: string; readonly observedGeneration: number }> | null
+  /** For `ended`, in place of a status: the object itself says whether it is done, and how far it is. */
+  readonly judge?: (value: unknown) => { readonly isDone: boolean; readonly detail: string }
   /** Reads the answer again once it is done. */
   readonly answer: () => Promise<Outcome<Answer>>
 }

@@ -60,6 +60,8 @@ async function look(context: Pick<ControllerContext, 'store'>, settling: Settlin
     return held === null ? { progress: 'done' } : { progress: 'pending', detail: `${held} is still being given back` }
   }
   if (object === null) return { progress: 'lost' }
+  const judged = settling.judge?.(object.value)
+  if (judged !== undefined) return judged.isDone ? { progress: 'done' } : { progress: 'pending', detail: judged.detail }
   if (statusKind === null) return { progress: 'done' }
   const status = await context.store.get(statusKind, id)
   if (status?.value.status === 'active' && status.value.observedGeneration >= object.version)

@@ -46,12 +46,16 @@ async function run(world: TestWorld, examples: readonly Example[]): Promise<void
     })
     const noun = /^\/v1\/([a-z-]+)s$/.exec(path)?.[1]?.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
     if (noun !== undefined && ids[`${noun}Id`] === undefined) ids[`${noun}Id`] = String(reply.body.id)
+    // What is made under another noun's path says where it is.
+    const [, madeNoun, madeId] = /^\/v1\/([a-z]+)s\/(\w+)$/.exec(reply.headers.get('location') ?? '') ?? []
+    if (madeNoun !== undefined && madeId !== undefined) ids[`${madeNoun}Id`] ??= madeId
   }
 }
 
 for (const [file, count] of [
   ['api.md', 21],
   ['json-interface.md', 9],
+  ['address-space.md', 20],
 ] as const) {
   test(`every example in docs/${file} is answered as it says`, async () => {
     const examples = readExamples(file)

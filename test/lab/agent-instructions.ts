@@ -23,7 +23,10 @@ export interface TestMachine {
   readonly number: number
   readonly name: string
   readonly host: string
+  /** The first. */
   readonly address: string
+  readonly otherAddresses?: readonly string[]
+  readonly restartsForAddress?: boolean
 }
 
 export interface TestHostAddress {
@@ -84,18 +87,19 @@ function makeNetwork(
     peers: hosts
       .filter(({ name }) => name !== host && members.has(name))
       .map(({ name, underlayAddress }) => ({ host: name, underlayAddress })),
-    neighbours: machines.map((machine) => ({
-      id: testId('mch', machine.number),
-      name: machine.name,
-      mac: machineMac(machine.number),
-      address: machine.address,
-      host: machine.host,
-    })),
+    neighbours: machines.flatMap((machine) =>
+      addressesOf(machine).map((address) => ({
+        id: testId('mch', machine.number),
+        name: machine.name,
+        mac: machineMac(machine.number),
+        address,
+        host: machine.host,
+      })),
+    ),
   }
 }
 
 function makeMachine({ number, project }: TestNetwork, machine: TestMachine, generation: number): MachineInstructions {
-  const prefix = machine.address.slice(0, machine.address.lastIndexOf('.'))
   return {
     id: testId('mch', machine.number),
     generation,
@@ -104,7 +108,12 @@ function makeMachine({ number, project }: TestNetwork, machine: TestMachine, gen
     name: machine.name,
     driver: 'netns',
     mac: machineMac(machine.number),
-    addresses: [{ address: machine.address, prefixLength: 24, gateway: `${prefix}.1` }],
+    addresses: addressesOf(machine).map((address) => ({
+      address,
+      prefixLength: 24,
+      gateway: `${address.slice(0, address.lastIndexOf('.'))}.1`,
+    })),
+    ...(machine.restartsForAddress !== undefined && { restartsForAddress: machine.restartsForAddress }),
     workloads: [
       { kind: 'web', port: 80 },
       { kind: 'echo', port: 7 },
@@ -154,6 +163,8 @@ export function makeTestInstance(
     listeners: [],
   }
 }
+
+const addressesOf = ({ address, otherAddresses = [] }: TestMachine) => [address, ...otherAddresses]
 
 const machineMac = (number: number) => `02:00:00:00:${hex(number >> 8)}:${hex(number & 0xff)}`
 const hex = (number: number) => number.toString(16).padStart(2, '0')

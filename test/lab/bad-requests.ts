@@ -191,11 +191,11 @@ export const badRequests: readonly BadRequest[] = [
     field: 'id',
   },
   {
-    what: 'the deallocation of a shard in use',
+    what: 'the deallocation of a shard in use whose holders have nowhere to go',
     method: 'DELETE',
     path: '/v1/networks/$networkId/shards/$shardId',
     status: 409,
-    code: 'in-use',
+    code: 'no-space',
     field: 'id',
   },
   {

@@ -29,6 +29,7 @@ export function findDoubles(store: Store, hosts: readonly SimulatedHost[]): read
     ...store.snapshot(instanceKind).flatMap(({ id, value }) => [
       [`uplink ${value.uplinkAddress}`, id],
       [`${value.networkId} ${value.networkAddress}`, id],
+      ...(value.formerNetworkAddress ? [[`${value.networkId} ${value.formerNetworkAddress.address}`, id]] : []),
     ]),
     ...store
       .snapshot(machineKind)
@@ -41,6 +42,9 @@ export function findDoubles(store: Store, hosts: readonly SimulatedHost[]): read
     ...(applied?.instances ?? []).flatMap((instance) => [
       [`uplink ${instance.uplink.address}`, instance.id],
       [`${instance.networkId} ${instance.network.address}`, instance.id],
+      ...(instance.network.formerAddress
+        ? [[`${instance.networkId} ${instance.network.formerAddress}`, instance.id]]
+        : []),
       ...instance.vips.map(({ address }) => [`uplink ${address}`, instance.loadBalancerId]),
     ]),
     ...(applied?.machines ?? []).flatMap(({ id, networkId, addresses }) =>

@@ -5,13 +5,15 @@
 
 import { admitInstructions } from '../../agent/admit-instructions.ts'
 import type { HostInstructions, InstanceInstructions } from '../../agent/contract/host-instructions.ts'
-import type { HostReport, ObjectReport } from '../../agent/contract/host-report.ts'
+import type { AddressReport, HostReport, ObjectReport } from '../../agent/contract/host-report.ts'
 import type { Chance } from './random.ts'
 
 export interface SimulatedHost {
   readonly name: string
   /** Hears no instructions and is not heard. */
   isCut: boolean
+  /** How likely it is, each time it works at something, that it fails at it for a while; 0 to 1. */
+  failureRate: number
   /** What runs there, by the last statement that it has applied. */
   applied: HostInstructions | null
   /** Takes in what is published. */
@@ -26,10 +28,14 @@ export function createSimulatedHost(name: string): SimulatedHost {
   let admitted: HostInstructions | undefined
   let sequence = 0
   const pending = new Set<string>()
+  const failing = new Set<string>()
+  /** By holder and address, of those that have several. */
+  const connections = new Map<string, number>()
 
   const self: SimulatedHost = {
     name,
     isCut: false,
+    failureRate: 0,
     applied: null,
 
     hear(statement) {
@@ -46,6 +52,16 @@ export function createSimulatedHost(name: string): SimulatedHost {
       if (admitted === undefined) return
       self.applied = admitted
       for (const id of [...pending]) if (chance.happens(0.7)) pending.delete(id)
+      for (const id of [...failing]) if (self.failureRate === 0 || chance.happens(0.1)) failing.delete(id)
+      if (self.failureRate > 0) {
+        for (const { id } of objectsOf(admitted)) if (chance.happens(self.failureRate)) failing.add(id)
+      }
+      for (const { id, addresses } of listHolders(admitted)) {
+        for (const address of addresses) {
+          const before = connections.get(`${id} ${address}`) ?? chance.below(3)
+          connections.set(`${id} ${address}`, chance.happens(0.4) ? Math.max(0, before - 1) : before)
+        }
+      }
     },
 
     report(vipsHeldBy, at) {
@@ -53,7 +69,7 @@ export function createSimulatedHost(name: string): SimulatedHost {
       const describe = ({ id, generation }: { readonly id: string; readonly generation: number }): ObjectReport => ({
         id,
         generation,
-        status: pending.has(id) ? 'applying' : 'converged',
+        status: failing.has(id) ? 'failed' : pending.has(id) ? 'applying' : 'converged',
       })
       return {
         format: 1,
@@ -65,11 +81,12 @@ export function createSimulatedHost(name: string): SimulatedHost {
         startedAt: new Date(0).toISOString(),
         reportedAt: new Date(at).toISOString(),
         networks: (admitted?.networks ?? []).map(describe),
-        machines: (admitted?.machines ?? []).map(describe),
+        machines: (admitted?.machines ?? []).map((machine) => ({ ...describe(machine), ...addressesOf(machine.id) })),
         instances: (admitted?.instances ?? []).map((instance) => {
           const serving = isServing(instance.id)
           return {
             ...describe(instance),
+            ...addressesOf(instance.id),
             haproxy: serving ? 'running' : 'stopped',
             keepalived: serving ? 'running' : 'stopped',
             serving,
@@ -85,8 +102,32 @@ export function createSimulatedHost(name: string): SimulatedHost {
     },
   }
 
+  const addressesOf = (id: string): { addresses?: AddressReport[] } => {
+    const holder = listHolders(admitted ?? null).find((one) => one.id === id)
+    if (holder === undefined) return {}
+    const isThere = !pending.has(id) && !failing.has(id)
+    return {
+      addresses: holder.addresses.map((address) => ({
+        address,
+        answers: isThere,
+        connections: connections.get(`${id} ${address}`) ?? 0,
+      })),
+    }
+  }
   const isServing = (id: string) => self.applied?.instances.some((instance) => instance.id === id) === true
   return self
+}
+
+/** Those that have several addresses. */
+function listHolders(statement: HostInstructions | null) {
+  const holders = [
+    ...(statement?.machines ?? []).map(({ id, addresses }) => ({ id, addresses: addresses.map((one) => one.address) })),
+    ...(statement?.instances ?? []).map(({ id, network }) => ({
+      id,
+      addresses: [network.address, network.formerAddress ?? []].flat(),
+    })),
+  ]
+  return holders.filter(({ addresses }) => addresses.length > 1)
 }
 
 const objectsOf = (statement: HostInstructions | null) =>

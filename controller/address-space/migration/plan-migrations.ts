@@ -1,0 +1,207 @@
+/**
+ * What is next for every migration that has not ended: which holders begin, which go a step on, which go back, and what
+ * has become of the whole. Pure, and driven from the store alone, so that whoever plans carries on where another died.
+ */
+
+import type { EventDraft } from '../../control-plane/store.ts'
+import type { MigrationValue } from '../../objects.ts'
+import {
+  inOrder,
+  type MigrationOperation,
+  type Settlement,
+  type StoredMigration,
+  type StoredMove,
+} from './migration-operation.ts'
+import { createMigrationView, type MigrationTurn, type MigrationView } from './migration-view.ts'
+import { findHolder, holdsJust, type MovePlan } from './move-plan.ts'
+import { planMove } from './plan-move.ts'
+
+/** Of one transaction: each takes a write for its move and three for addresses, records and the event, at most. */
+const settlementsMaximum = 100
+
+export function planMigrations(turn: MigrationTurn): readonly MigrationOperation[] {
+  const migrations = [...turn.snapshot.migrations.values()].filter(isOpen)
+  if (migrations.length === 0) return []
+  const view = createMigrationView(turn)
+  const movesOf = Map.groupBy(turn.snapshot.moves.values(), ({ value }) => value.migrationId)
+  const planned = migrations.map((migration) => {
+    const moves = inOrder(movesOf.get(migration.id) ?? [])
+    return { migration, moves: moves.map((move) => ({ move, plan: planMove(view, migration, move) })) }
+  })
+  // A holder moves in one migration at a time.
+  const busy = new Set(
+    planned.flatMap(({ moves }) => moves.flatMap(({ move, plan }) => (isUnderWay(move, plan) ? [move.value.ownerId] : []))),
+  )
+  return planned.flatMap(({ migration, moves }) => planMigration({ view, migration, moves, busy }))
+}
+
+/** Has not ended: what is blocked goes on by itself where what stood in its way is gone. */
+export const isOpen = ({ value }: Pick<StoredMigration, 'value'>) =>
+  value.status === 'running' || value.status === 'blocked'
+
+interface PlannedMove {
+  readonly move: StoredMove
+  readonly plan: MovePlan
+}
+
+interface PlannedMigration {
+  readonly view: MigrationView
+  readonly migration: StoredMigration
+  readonly moves: readonly PlannedMove[]
+  /** Who moves already; grows with those who begin. */
+  readonly busy: Set<string>
+}
+
+const isUnderWay = ({ value }: StoredMove, plan: MovePlan) => value.step !== 'waiting' && plan.kind !== 'rest'
+
+function planMigration(planned: PlannedMigration): readonly MigrationOperation[] {
+  const { migration, moves } = planned
+  const operations: MigrationOperation[] = [...planSteps(migration, moves), ...planShapes(migration, moves)]
+  const slots = migration.value.parallelism - moves.filter(({ move, plan }) => isUnderWay(move, plan) && !isStuck(plan)).length
+  const next = chooseNext(planned, Math.max(0, slots))
+  if (next !== null) operations.push(next)
+  const isMoving = operations.length > 0 || moves.some((one) => isPending(migration, one))
+  return [...operations, ...planStatus(planned, isMoving)]
+}
+
+/** Something will become of it by itself: of one that has not begun, only while others shall begin. */
+function isPending({ value }: StoredMigration, { move, plan }: PlannedMove): boolean {
+  if (move.value.step === 'waiting' && value.wanted !== 'run') return false
+  return plan.kind === 'wait' ? !plan.isStuck : move.value.step === 'waiting'
+}
+
+const isStuck = (plan: MovePlan) => plan.kind === 'wait' && plan.isStuck
+
+function planSteps(migration: StoredMigration, moves: readonly PlannedMove[]): MigrationOperation[] {
+  const steps = moves.flatMap(({ move, plan }) => (plan.kind === 'step' ? [{ move, value: plan.value }] : []))
+  const settlements = moves.flatMap(({ plan }): Settlement[] => (plan.kind === 'settle' ? [plan.settlement] : []))
+  return [
+    ...inBatches(steps, settlementsMaximum).map((batch) => ({ kind: 'stepMoves', migration, steps: batch }) as const),
+    ...inBatches(settlements, settlementsMaximum).map(
+      (batch) => ({ kind: 'settleMoves', migration, settlements: batch }) as const,
+    ),
+  ]
+}
+
+/** Two moves may concern one balancer: the second one's turn is the next. */
+function planShapes(migration: StoredMigration, moves: readonly PlannedMove[]): MigrationOperation[] {
+  const shaped = new Set<string>()
+  return moves.flatMap(({ move, plan }): MigrationOperation[] => {
+    if (plan.kind !== 'shape') return []
+    const id = plan.writes[0]?.id ?? ''
+    if (shaped.has(id)) return []
+    shaped.add(id)
+    return [{ kind: 'shapeHolder', migration, move, writes: plan.writes }]
+  })
+}
+
+function chooseNext({ view, migration, moves, busy }: PlannedMigration, slots: number): MigrationOperation | null {
+  const { wanted } = migration.value
+  const candidates = moves.filter(({ move, plan }) => {
+    if (plan.kind !== 'rest' || busy.has(move.value.ownerId)) return false
+    if (wanted === 'run') return move.value.step === 'waiting'
+    return wanted === 'rollback' && canReturn(view, move)
+  })
+  const chosen = candidates.slice(0, slots).map(({ move }) => move)
+  if (chosen.length === 0) return null
+  for (const { value } of chosen) busy.add(value.ownerId)
+  return { kind: wanted === 'run' ? 'beginMoves' : 'returnMoves', migration, moves: chosen }
+}
+
+/** One that has moved on since, by another migration, stays where it is. */
+function canReturn(view: MigrationView, { value }: StoredMove): boolean {
+  const holder = findHolder(view, value)
+  if (value.step !== 'done' || value.to === null || holder === undefined) return false
+  return !holder.isLeaving && holdsJust(holder, value.to.address)
+}
+
+/** What the whole has come to, once nothing more happens by itself. */
+function planStatus({ view, migration, moves }: PlannedMigration, isMoving: boolean): readonly MigrationOperation[] {
+  const { value } = migration
+  if (isMoving) {
+    // Whoever waits for it to come to rest must see that it goes on.
+    return value.status === 'running' ? [] : [record(view, migration, { status: 'running', reason: null })]
+  }
+  const troubles = listTroubles(migration, moves)
+  if (troubles.length > 0) {
+    const reason = describeTroubles(troubles, moves.length)
+    if (value.status === 'blocked' && value.reason === reason) return []
+    return [record(view, migration, { status: 'blocked', reason })]
+  }
+  switch (value.wanted) {
+    case 'run':
+      return [{ kind: 'finishMigration', migration }]
+    case 'cancel':
+      return [record(view, migration, { status: 'cancelled', reason: null })]
+    case 'rollback':
+      return [record(view, migration, { status: 'rolled-back', reason: null })]
+    default:
+      return value.wanted satisfies never
+  }
+}
+
+interface Trouble {
+  readonly name: string
+  readonly address: string
+  readonly reason: string
+}
+
+/** A move that failed is at its old address: that is no trouble for what is to end there. */
+function listTroubles({ value }: StoredMigration, moves: readonly PlannedMove[]): readonly Trouble[] {
+  return moves.flatMap(({ move, plan }) => {
+    const { name, from, step, reason } = move.value
+    if (step === 'waiting' && value.wanted !== 'run') return []
+    if (plan.kind === 'wait' && plan.isStuck) return [{ name, address: from.address, reason: plan.reason }]
+    const matters = value.wanted === 'run' || (value.wanted === 'rollback' && reason?.startsWith(noWayBack) === true)
+    return step === 'failed' && matters ? [{ name, address: from.address, reason: reason ?? 'It failed.' }] : []
+  })
+}
+
+/** How the reason begins of a move whose old address could not be taken again. */
+export const noWayBack = 'It can not go back: '
+
+const troublesNamed = 5
+
+function describeTroubles(troubles: readonly Trouble[], total: number): string {
+  const named = troubles.slice(0, troublesNamed).map(({ name, address, reason }) => `${name} (${address}): ${reason}`)
+  const rest = troubles.length - named.length
+  return `${troubles.length} of ${total} holders could not move. ${named.join(' ')}${rest > 0 ? ` And ${rest} more.` : ''}`
+}
+
+function record(
+  { now, snapshot }: MigrationView,
+  migration: StoredMigration,
+  { status, reason }: Pick<MigrationValue, 'status' | 'reason'>,
+): MigrationOperation {
+  const hasEnded = status === 'cancelled' || status === 'rolled-back'
+  const finishedAt = hasEnded ? new Date(now).toISOString() : null
+  const value: MigrationValue = { ...migration.value, status, reason, finishedAt }
+  const shard = snapshot.shards.get(value.shardId) ?? null
+  const unmarks = hasEnded && shard?.value.migrationId === migration.id ? shard : null
+  return { kind: 'recordMigration', migration, value, unmarks, events: describeOutcome(migration.id, value) }
+}
+
+/** That it goes on again is told by whoever asked for that, or by the steps that follow. */
+export function describeOutcome(migrationId: string, value: MigrationValue): readonly EventDraft[] {
+  const { projectId, shardId, networkId, toNetworkId, reason, status } = value
+  const draft = (type: string, data: object): EventDraft[] => [
+    { type, projectId, subject: migrationId, data: { shardId, networkId, ...data } },
+  ]
+  switch (status) {
+    case 'running':
+      return []
+    case 'blocked':
+      return draft('migration.blocked', { reason })
+    case 'done':
+      return draft('migration.completed', { toNetworkId })
+    case 'cancelled':
+    case 'rolled-back':
+      return draft(`migration.${status}`, {})
+    default:
+      return status satisfies never
+  }
+}
+
+function inBatches<Value>(values: readonly Value[], size: number): readonly (readonly Value[])[] {
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => values.slice(i * size, (i + 1) * size))
+}

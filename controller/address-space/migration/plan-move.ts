@@ -1,0 +1,229 @@
+/**
+ * What is next for one move: its step is written first, then its holder is made to match the step, then hosts' reports
+ * prove that it is so, which lets the next step be written. Pure.
+ */
+
+import { reservationGraceMilliseconds } from '../../access/reserve.ts'
+import { shapeInstance, shapeMachine } from './holder-shape.ts'
+import { atStep, type StoredMigration, type StoredMove } from './migration-operation.ts'
+import type { MigrationView } from './migration-view.ts'
+import { answers, isConverged, isDrained, isFoundUnhealthy, isHealthy, isNetworkConverged, isUp } from './move-evidence.ts'
+import {
+  describeSight,
+  describeUnderWay,
+  failurePatienceSeconds,
+  type FoundHolder,
+  findHolder,
+  findLaggard,
+  hasAddresses,
+  holds,
+  holdsJust,
+  type InstanceMove,
+  isDrainOver,
+  isOutOfBalancers,
+  isOverdue,
+  listBalancers,
+  type MachineMove,
+  type MovePlan,
+  type MoveUnderWay,
+  readdressMembers,
+  shapeFirst,
+  stepSecondsOf,
+} from './move-plan.ts'
+import { planReturn } from './plan-return.ts'
+
+export function planMove(view: MigrationView, migration: StoredMigration, move: StoredMove): MovePlan {
+  const { step, to } = move.value
+  const holder = findHolder(view, move.value)
+  switch (step) {
+    case 'done':
+    case 'undone':
+    case 'gone':
+      return rest
+    case 'failed':
+      return holder === undefined ? stepTo(view, move, 'gone') : rest
+    case 'waiting':
+      return planWaiting(view, migration, move, holder)
+    case 'adding':
+    case 'switching':
+    case 'draining':
+    case 'replacing':
+    case 'removing':
+    case 'returning':
+      break
+    default:
+      return step satisfies never
+  }
+  if (holder === undefined) return stepTo(view, move, 'gone')
+  if (to === null) throw new Error(`BUG: the move ${move.id} is at ${step} without an address to go to`)
+  const stepSeconds = stepSecondsOf(view, move)
+  if (holder.isLeaving) {
+    return { kind: 'wait', reason: 'It is being deleted.', isStuck: isOverdue(migration, stepSeconds) }
+  }
+  if (step !== 'returning' && migration.value.wanted === 'rollback') {
+    return stepTo(view, move, 'returning', { returnsAs: 'undone' })
+  }
+  if (holder.kind === 'machine') {
+    const underWay = describeUnderWay(view, migration, move, holder.object, to)
+    return step === 'returning' ? planReturn({ kind: 'machine', underWay }) : planMachine(underWay)
+  }
+  const underWay = describeUnderWay(view, migration, move, holder.object, to)
+  return step === 'returning' ? planReturn({ kind: 'instance', underWay }) : planInstance(underWay)
+}
+
+/** The step with which a move begins. */
+export const firstStepOf = ({ value }: StoredMove) =>
+  value.ownerKind === 'machine' && value.mode === 'restart' ? 'draining' : 'adding'
+
+const rest: MovePlan = { kind: 'rest' }
+
+const stepTo = (
+  { now }: Pick<MigrationView, 'now'>,
+  { value }: StoredMove,
+  step: StoredMove['value']['step'],
+  parts: Parameters<typeof atStep>[3] = {},
+): MovePlan => ({ kind: 'step', value: atStep(value, step, now, parts) })
+
+function planWaiting(
+  view: MigrationView,
+  migration: StoredMigration,
+  move: StoredMove,
+  holder: FoundHolder | undefined,
+): MovePlan {
+  const stepSeconds = stepSecondsOf(view, move)
+  if (holder === undefined) {
+    // One that is being created takes its address before it is written.
+    if (stepSeconds * 1000 > reservationGraceMilliseconds) return stepTo(view, move, 'gone')
+    return { kind: 'wait', reason: 'It is not there yet.', isStuck: false }
+  }
+  const { address } = move.value.from
+  if (holder.isLeaving) {
+    return { kind: 'wait', reason: 'It is being deleted.', isStuck: isOverdue(migration, stepSeconds) }
+  }
+  if (!holds(holder, address)) return stepTo(view, move, 'done')
+  if (holdsJust(holder, address)) return rest
+  const reason = 'Another migration is moving it.'
+  return { kind: 'wait', reason, isStuck: isOverdue(migration, stepSeconds) }
+}
+
+function planMachine(machineMove: MachineMove): MovePlan {
+  const { view, move, holder, sight, from, to, stepSeconds } = machineMove
+  const { step, mode } = move.value
+  const shape = (wanted: Parameters<typeof shapeMachine>[2]) => () => shapeMachine(view.snapshot, holder, wanted)
+  const followMembers = () => readdressMembers(machineMove, from, to)
+  switch (step) {
+    case 'adding': {
+      const unmade = shapeFirst(shape({ addresses: [from, to] }))
+      if (unmade !== null) return unmade
+      if (!answers(sight, to.address)) return goBackOrWait(machineMove, `${to.address} does not answer.`)
+      if (!isNetworkConverged(view, move.value.networkId)) {
+        return goBackOrWait(machineMove, `A host has not taken ${to.address} in.`)
+      }
+      return stepTo(view, move, 'switching', { unhealthyMemberIds: listUnhealthy(machineMove) })
+    }
+    case 'switching': {
+      const unmade = shapeFirst(shape({ addresses: [to, from] }), followMembers)
+      if (unmade !== null) return unmade
+      if (!isConverged(sight)) return goBackOrWait(machineMove, 'Its host has not switched.')
+      const excused = move.value.unhealthyMemberIds ?? []
+      const laggard = findLaggard(machineMove, (statuses, id) => isHealthy(statuses) || excused.includes(id))
+      return laggard === null ? stepTo(view, move, 'draining') : goBackOrWait(machineMove, laggard)
+    }
+    case 'draining': {
+      if (mode === 'restart') return planRestartDrain(machineMove)
+      const unmade = shapeFirst(shape({ addresses: [to, from] }), followMembers)
+      if (unmade !== null) return unmade
+      const isOver = isDrained(sight, from.address, Date.parse(move.value.stepSince)) || isDrainOver(machineMove, stepSeconds)
+      return isOver ? stepTo(view, move, 'removing') : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
+    }
+    case 'removing': {
+      const unmade = shapeFirst(shape({ addresses: [to] }))
+      if (unmade !== null) return unmade
+      return isConverged(sight) ? finish(machineMove) : goBackOrWait(machineMove, `${from.address} is not gone.`)
+    }
+    case 'replacing':
+      return planReplacing(machineMove)
+    default:
+      throw new Error(`BUG: the move ${move.id} is planned at ${step}`)
+  }
+}
+
+/** Its members leave the listeners, where others remain. */
+function planRestartDrain(machineMove: MachineMove): MovePlan {
+  const { view, move, holder, from, stepSeconds } = machineMove
+  const unmade = shapeFirst(() => shapeMachine(view.snapshot, holder, { addresses: [from], drained: true }))
+  if (unmade !== null) return unmade
+  const isOver = isOutOfBalancers(machineMove) || isDrainOver(machineMove, stepSeconds)
+  return isOver ? stepTo(view, move, 'replacing') : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
+}
+
+function planReplacing(machineMove: MachineMove): MovePlan {
+  const { view, holder, sight, from, to } = machineMove
+  const { addresses, drained, restartsForAddress } = holder.value
+  const isReplaced = hasAddresses(addresses, [to])
+  // It is back in its balancers: what was to be proved was proved before that.
+  if (isReplaced && drained !== true && restartsForAddress !== true) return finish(machineMove)
+  const replaced = { addresses: [to], restartsForAddress: true, drained: true }
+  const unmade = shapeFirst(
+    () => shapeMachine(view.snapshot, holder, replaced),
+    () => readdressMembers(machineMove, from, to),
+  )
+  if (unmade !== null) return unmade
+  if (!isUp(sight, to.address)) return goBackOrWait(machineMove, 'Its interface has not come up again.')
+  return { kind: 'shape', writes: shapeMachine(view.snapshot, holder, { addresses: [to] }) }
+}
+
+/** An instance has both addresses at once and begins with the new one: nobody else connects to it by either. */
+function planInstance(instanceMove: InstanceMove): MovePlan {
+  const { view, move, holder, sight, from, to, stepSeconds } = instanceMove
+  const { step } = move.value
+  switch (step) {
+    case 'adding': {
+      const unmade = shapeFirst(() => shapeInstance(holder, { network: to, former: from }))
+      if (unmade !== null) return unmade
+      if (!answers(sight, to.address)) return goBackOrWait(instanceMove, `${to.address} does not answer.`)
+      if (!isNetworkConverged(view, move.value.networkId)) {
+        return goBackOrWait(instanceMove, `A host has not taken ${to.address} in.`)
+      }
+      return stepTo(view, move, 'draining')
+    }
+    case 'draining': {
+      const unmade = shapeFirst(() => shapeInstance(holder, { network: to, former: from }))
+      if (unmade !== null) return unmade
+      const isOver = isDrained(sight, from.address, Date.parse(move.value.stepSince)) || isDrainOver(instanceMove, stepSeconds)
+      return isOver ? stepTo(view, move, 'removing') : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
+    }
+    case 'removing': {
+      const unmade = shapeFirst(() => shapeInstance(holder, { network: to, former: null }))
+      if (unmade !== null) return unmade
+      return isConverged(sight) ? finish(instanceMove) : goBackOrWait(instanceMove, `${from.address} is not gone.`)
+    }
+    default:
+      throw new Error(`BUG: the move ${move.id} of an instance is planned at ${step}`)
+  }
+}
+
+const describeDrain = (address: string) => `Connections with ${address} go on.`
+
+/** Its old address went in a write of its own, after all steps that had it: nobody gives it back by mistake. */
+const finish = ({ view, move, from }: MachineMove | InstanceMove): MovePlan => ({
+  kind: 'settle',
+  settlement: { move, value: atStep(move.value, 'done', view.now, { reason: null }), releases: from, seals: [] },
+})
+
+/** A step that does not get its proof in time, or whose host fails at it, goes back. */
+function goBackOrWait<Value>(underWay: MoveUnderWay<Value>, lack: string): MovePlan {
+  const { view, migration, move, sight, stepSeconds } = underWay
+  const reason = describeSight(sight) ?? lack
+  const hasFailed = sight.kind === 'failed' && stepSeconds > failurePatienceSeconds
+  if (!hasFailed && !isOverdue(migration, stepSeconds)) return { kind: 'wait', reason, isStuck: false }
+  const said = `It stayed at ${move.value.step}: ${reason}`
+  return stepTo(view, move, 'returning', { returnsAs: 'failed', reason: said })
+}
+
+/** Members that are not healthy as it is: they are not waited for at the new address. */
+function listUnhealthy(machineMove: MachineMove): readonly string[] {
+  return listBalancers(machineMove).flatMap(({ loadBalancer, memberIds }) =>
+    memberIds.filter((memberId) => isFoundUnhealthy(machineMove.view, loadBalancer, memberId)),
+  )
+}
