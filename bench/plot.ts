@@ -216,6 +216,7 @@ const escapeText = (words: string) => words.replaceAll('&', '&amp;').replaceAll(
 
 function page(frame: Frame, height: number, parts: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="13" color="#111827">
+<title>${escapeText(frame.title)}</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 ${text(24, 28, frame.title, 'font-size="17" font-weight="600" fill="currentColor"')}
 ${text(24, 48, frame.subtitle, `fill="${grey}" font-size="12"`)}

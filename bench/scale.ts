@@ -82,6 +82,8 @@ export const scale: Bench = {
     const last = found[steps.length - 1]
     const perBalancer = found.map((step) => step.answeredSeconds / step.added)
     const growth = (perBalancer[2] ?? Number.NaN) / (perBalancer[1] ?? Number.NaN)
+    const byHand = found.map((step) => step.byHandSeconds / step.added)
+    const growthByHand = (byHand[2] ?? Number.NaN) / (byHand[1] ?? Number.NaN)
     const agentMemory = last?.agent.residentMebibytes ?? Number.NaN
     const agentCpu = last?.agent.idleCpuPercent ?? Number.NaN
     const controllerCpu = last?.controller.idleCpuPercent ?? Number.NaN
@@ -106,6 +108,7 @@ export const scale: Bench = {
           value: (last?.answeredSeconds ?? Number.NaN) / (last?.byHandSeconds ?? Number.NaN),
         },
         { name: 'time per balancer, from 10 to 100', value: growth },
+        { name: 'time per balancer by hand, from 10 to 100', value: growthByHand },
       ],
       aims: [
         {

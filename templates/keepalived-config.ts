@@ -50,7 +50,7 @@ function renderGlobal({ id }: KeepalivedInstance): string[] {
     '  max_auto_priority -1',
     '  vrrp_version 3',
     '  vrrp_garp_master_delay 1',
-    '  vrrp_garp_master_repeat 5',
+    '  vrrp_garp_master_repeat 2',
     '  vrrp_garp_master_refresh 10',
     '  vrrp_higher_prio_send_advert true',
     '  vrrp_no_swap',

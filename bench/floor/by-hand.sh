@@ -110,14 +110,15 @@ B
   done
 }
 
+# In a session of its own, as a service has it: the kernel shares the processors out by sessions (sched_autogroup_enabled).
 serve_web() {
   if [ -n "$web_command" ]; then
     # The command is this script's own parameter, to be split into its words.
     # shellcheck disable=SC2086
-    on "host-$1" nsenter --net=/run/netns/machine $web_command "machine-$1" < /dev/null > /dev/null 2>&1 &
+    on "host-$1" setsid nsenter --net=/run/netns/machine $web_command "machine-$1" < /dev/null > /dev/null 2>&1 &
     return
   fi
-  on "host-$1" nsenter --net=/run/netns/machine python3 -c "
+  on "host-$1" setsid nsenter --net=/run/netns/machine python3 -c "
 import http.server
 class Web(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
@@ -196,7 +197,7 @@ global_defs {
   max_auto_priority -1
   vrrp_version 3
   vrrp_garp_master_delay 1
-  vrrp_garp_master_repeat 5
+  vrrp_garp_master_repeat 2
   vrrp_garp_master_refresh 10
   vrrp_higher_prio_send_advert true
   vrrp_no_swap
