@@ -5,13 +5,15 @@ import { connectToController } from './api.ts'
 import { doctorCommand } from './doctor.ts'
 import { labCommand } from './lab.ts'
 import { nounCommand } from './noun.ts'
-import { attachmentCommands, networkNoun, poolNoun, shardNoun } from './nouns/address-space.ts'
+import { addressCommand } from './nouns/address.ts'
+import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
 import { eventCommand } from './nouns/event.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
+import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
@@ -27,12 +29,17 @@ const program = new Command('sluice')
 
 for (const command of [
   statusCommand(connect),
-  nounCommand(projectNoun, connect),
+  nounCommand(projectNoun, connect, [policyCommand(connect, 'project')]),
   nounCommand(tokenNoun, connect),
   nounCommand(poolNoun, connect, poolSpaceCommands(connect)),
-  nounCommand(shardNoun, connect, [...attachmentCommands(connect), ...shardMigrationCommands(connect)]),
+  nounCommand(shardNoun, connect, [
+    ...attachmentCommands(connect),
+    ...reservationCommands(connect),
+    ...shardMigrationCommands(connect),
+  ]),
   migrationCommand(connect),
-  nounCommand(networkNoun, connect, [compactCommand(connect)]),
+  addressCommand(connect),
+  nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
   nounCommand(machineNoun, connect),
   nounCommand(loadBalancerNoun, connect),
   memberCommand(connect),

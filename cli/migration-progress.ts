@@ -39,7 +39,9 @@ export async function watchMigration(options: WatchOptions): Promise<Migration> 
       write(`${drawn === 0 ? '' : `\u001b[${drawn}A\u001b[J`}${frame.join('\n')}\n`)
       drawn = frame.length
     } else {
-      for (const line of options.style === 'json' ? describeJson(before, migration) : describeChanges(before, migration))
+      for (const line of options.style === 'json'
+        ? describeJson(before, migration)
+        : describeChanges(before, migration))
         write(`${line}\n`)
     }
     if (isAtRest(migration)) return migration

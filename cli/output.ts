@@ -4,10 +4,12 @@ const columnsMaximum = 80
 const gap = '  '
 /** A column cut to less says nothing. */
 const cutMinimum = 5
+/** Half of it is of no use. */
+const headingsKeptWhole: readonly string[] = ['id', 'cidr', 'address', 'from', 'to']
 
 /**
  * Rows under their headings, columns as wide as what is in them. Where that is more than 80 in all, the widest columns
- * are cut with an ellipsis, an id last, since half an id is of no use. Ends without a newline.
+ * are cut with an ellipsis, ids and addresses last, since half of one is of no use. Ends without a newline.
  */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings.map((heading) => heading.toUpperCase()), ...rows]
@@ -26,7 +28,7 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
 /** Takes from the widest column until all fit. */
 function narrow(widths: number[], headings: readonly string[]): void {
   for (let excess = widthOf(widths) - columnsMaximum; excess > 0; excess--) {
-    const mayBeCut = widths.map((width, column) => (headings[column] === 'id' ? 0 : width))
+    const mayBeCut = widths.map((width, column) => (headingsKeptWhole.includes(headings[column] ?? '') ? 0 : width))
     const most = Math.max(...mayBeCut)
     const widest = most > cutMinimum ? mayBeCut.indexOf(most) : widths.indexOf(Math.max(...widths))
     widths[widest] = (widths[widest] ?? 0) - 1

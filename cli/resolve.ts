@@ -18,6 +18,7 @@ export const references = {
   token: { noun: 'token', path: '/v1/tokens', idPrefix: 'tok', isOfProject: true },
   pool: { noun: 'pool', path: '/v1/pools', idPrefix: 'pol', isOfProject: true },
   shard: { noun: 'shard', path: '/v1/shards', idPrefix: 'shd', isOfProject: true },
+  address: { noun: 'address', path: '/v1/addresses', idPrefix: 'adr', isOfProject: true },
   network: { noun: 'network', path: '/v1/networks', idPrefix: 'net', isOfProject: true },
   migration: { noun: 'migration', path: '/v1/migrations', idPrefix: 'mig', isOfProject: true },
   machine: { noun: 'machine', path: '/v1/machines', idPrefix: 'mch', isOfProject: true },

@@ -6,6 +6,8 @@
 import type { Logger } from 'pino'
 import type { JoinAnswer, JoinRequest } from '../agent/contract/enrolment.ts'
 import type {
+  Address,
+  AddressAllocate,
   Network,
   NetworkCreate,
   NetworkUpdate,
@@ -83,6 +85,7 @@ export interface ListQuery {
   readonly name?: string
   readonly networkId?: string
   readonly poolId?: string
+  readonly shardId?: string
   readonly status?: string
   readonly after?: string
   readonly limit?: number
@@ -98,6 +101,14 @@ export interface MigrationService {
   list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<Migration>>>
   show(id: string, request: RequestInfo): Promise<Outcome<Migration>>
   act(id: string, action: MigrationAction, request: RequestInfo): Promise<Outcome<Migration>>
+}
+
+/** Addresses for what is on a network and not run by us: those of machines and instances come and go with these. */
+export interface AddressService {
+  /** All that are asked for, or none. */
+  allocate(networkId: string, input: AddressAllocate, request: RequestInfo): Promise<Outcome<readonly Address[]>>
+  /** One that nobody holds any more is as it should be; one of a machine or an instance goes with that. */
+  release(id: string, request: RequestInfo): Promise<Outcome<null>>
 }
 
 /** `remove` answers true when it is gone, false when hosts have to give it up first (202). */
@@ -120,6 +131,7 @@ export interface Services {
     allocate(networkId: string, shardId: string, request: RequestInfo): Promise<Outcome<Shard>>
     deallocate(networkId: string, shardId: string, request: RequestInfo): Promise<Outcome<Shard>>
   }
+  readonly addresses: AddressService
   readonly migrations: MigrationService
   readonly networks: Service<Network, NetworkCreate, NetworkUpdate>
   readonly machines: Service<Machine, MachineCreate, MachineUpdate>

@@ -13,9 +13,9 @@ import {
 import { migrationSchema } from '../../controller/contract/migration.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, number, type Options, projectField, reference, text, trueOrFalse } from '../body-fields.ts'
-import { idOf, type Noun, printObject, waitOption, waitQuery } from '../noun.ts'
+import { idOf, jsonOption, type Noun, printObject, waitOption, waitQuery } from '../noun.ts'
 import { references } from '../resolve.ts'
-import { printStanding } from './migration.ts'
+import { followMigration, printStanding } from './migration.ts'
 
 const newName: BodyField = { flags: '--new-name <name>', description: 'its new name', field: 'name', parse: text }
 
@@ -43,10 +43,11 @@ export const shardNoun: Noun<Shard> = {
   description: 'CIDR blocks that networks take their addresses from',
   schema: shardSchema,
   columns: [
+    { heading: 'name', of: ({ name }) => name },
     { heading: 'cidr', of: ({ cidr }) => cidr },
     { heading: 'status', of: ({ status }) => status },
-    { heading: 'resources', of: ({ resourceCount }) => String(resourceCount) },
-    { heading: 'used', of: ({ utilization }) => `${(100 * utilization).toFixed(1)} %` },
+    { heading: 'held', of: ({ resourceCount }) => String(resourceCount) },
+    { heading: 'used', of: ({ utilization }) => `${Math.round(100 * utilization)} %` },
     { heading: 'id', of: ({ id }) => id },
   ],
   filters: [
@@ -57,6 +58,7 @@ export const shardNoun: Noun<Shard> = {
       field: 'networkId',
       parse: reference('network'),
     },
+    { flags: '--status <status>', description: 'only these', field: 'status', parse: text },
   ],
   create: {
     isNameRequired: false,
@@ -99,7 +101,7 @@ export function attachmentCommands(connect: () => Api): Command[] {
       .requiredOption('--network <name|id>', 'the network')
       .option('--project <name|id>', 'whose both are')
       .option('--json', 'the answer of the API, for programs', false)
-    if (verb === 'deallocate') waitOption(command)
+    if (verb === 'deallocate') waitOption(command).option('--watch', 'follow it until its holders have moved', false)
     return command.action(async (shard: string, options: Options) => {
       const api = connect()
       const shardId = await idOf(api, references.shard, shard, options)
@@ -108,10 +110,28 @@ export function attachmentCommands(connect: () => Api): Command[] {
       const answer = await api.call({ method, path, query: waitQuery(options) })
       // In use, it is a migration that empties it first.
       const migration = v.safeParse(migrationSchema, answer)
-      if (migration.success) printStanding(options, migration.output)
-      else printObject(options, answer)
+      if (!migration.success) printObject(options, answer)
+      else if (options.watch === true) await followMigration(api, migration.output.id, options)
+      else printStanding(options, migration.output)
     })
   })
+}
+
+/** `sluice shard reserve|release SHARD`: whether it gives addresses. */
+export function reservationCommands(connect: () => Api): Command[] {
+  const verbs = [
+    { verb: 'reserve', reserved: true, description: 'keep it from giving addresses' },
+    { verb: 'release', reserved: false, description: 'let it give addresses again' },
+  ]
+  return verbs.map(({ verb, reserved, description }) =>
+    jsonOption(new Command(verb).description(description).argument('<name|id>'))
+      .option('--project <name|id>', 'whose it is')
+      .action(async (shard: string, options: Options) => {
+        const api = connect()
+        const path = `${references.shard.path}/${await idOf(api, references.shard, shard, options)}`
+        printObject(options, await api.call({ method: 'PATCH', path, body: { reserved } }))
+      }),
+  )
 }
 
 export const networkNoun: Noun<Network> = {

@@ -53,7 +53,14 @@ const plan: MigrationPlan = {
   toNetworkId: null,
   mode: 'restart',
   moves: [
-    { ownerId: id('mch'), ownerKind: 'machine', name: 'web-1', from: '10.0.0.2', to: '10.0.4.2', breaksConnections: true },
+    {
+      ownerId: id('mch'),
+      ownerKind: 'machine',
+      name: 'web-1',
+      from: '10.0.0.2',
+      to: '10.0.4.2',
+      breaksConnections: true,
+    },
   ],
   secondsMaximum: 40,
 }

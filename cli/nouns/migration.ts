@@ -64,9 +64,13 @@ const projectOf = async (api: Api, options: Options) =>
 async function findMigration(api: Api, nameOrId: string, options: Options): Promise<string> {
   if (nameOrId.startsWith(`${idPrefix}_`)) return nameOrId
   const query = { name: nameOrId, projectId: await projectOf(api, options) }
-  const last = (await listAll(api, migrationsPath, migrationSchema, query)).at(-1)
-  if (last !== undefined) return last.id
-  throw new Error(`there is no migration of a shard "${nameOrId}"; \`sluice migration list\` shows what there is`)
+  const found = await listAll(api, migrationsPath, migrationSchema, query)
+  const last = found.at(-1)
+  if (last === undefined) {
+    throw new Error(`there is no migration of a shard "${nameOrId}"; \`sluice migration list\` shows what there is`)
+  }
+  if (found.every(({ projectId }) => projectId === last.projectId)) return last.id
+  throw new Error(`several projects have a shard "${nameOrId}" with migrations; give --project, or the migration's id`)
 }
 
 function listVerb(connect: Connect): Command {
@@ -76,13 +80,22 @@ function listVerb(connect: Connect): Command {
     field: 'networkId',
     parse: reference('network'),
   }
+  const shard: BodyField = {
+    flags: '--shard <name|id>',
+    description: 'only of this shard',
+    field: 'shardId',
+    parse: reference('shard'),
+  }
   const status: BodyField = { flags: '--status <status>', description: 'only these', field: 'status', parse: text }
   const command = jsonOption(new Command('list').alias('ls').description('all of them'))
-  declareFields(command.option('--project <name|id>', 'whose they are'), [network, status])
+  declareFields(command.option('--project <name|id>', 'whose they are'), [network, shard, status])
   return command.action(async (options: Options) => {
     const api = connect()
     const projectId = await projectOf(api, options)
-    const filters = v.parse(v.record(v.string(), v.string()), await buildBody(api, [network, status], options, projectId))
+    const filters = v.parse(
+      v.record(v.string(), v.string()),
+      await buildBody(api, [network, shard, status], options, projectId),
+    )
     const items = await listAll(api, migrationsPath, migrationSchema, { ...filters, projectId })
     if (options.json === true) console.log(json({ items }))
     else console.log(items.length === 0 ? 'no migration' : tableOf(columns, items))
@@ -119,11 +132,12 @@ const watchVerb = (connect: Connect) =>
   oneMigration(new Command('watch').description('follow it until it ends, or waits for somebody')).action(
     async (nameOrId: string, options: Options) => {
       const api = connect()
-      await watch(api, await findMigration(api, nameOrId, options), options)
+      await followMigration(api, await findMigration(api, nameOrId, options), options)
     },
   )
 
-async function watch(api: Api, id: string, options: Options): Promise<void> {
+/** Tells of it until it is at rest; throws where it is blocked then. */
+export async function followMigration(api: Api, id: string, options: Options): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   const migration = await watchMigration({
     read: () => readMigration(api, id),
@@ -153,7 +167,8 @@ const readMigration = async (api: Api, id: string): Promise<Migration> =>
 function printMigration(options: Options, migration: Migration): void {
   const { moves, ...rest } = migration
   const table = moves.length === 0 ? '' : `\n\n${tableOf(moveColumns, moves)}`
-  console.log(options.json === true ? json(migration) : `${describeObject(rest)}${table}`)
+  const why = migration.status === 'blocked' ? `\n\n${describeBlocked(migration)}` : ''
+  console.log(options.json === true ? json(migration) : `${describeObject(rest)}${table}${why}`)
 }
 
 /** In one line how it is, and how it is followed. */
@@ -221,6 +236,6 @@ const migrateVerb = (connect: Connect) =>
     .action(async (shard: string, options: Options) => {
       const api = connect()
       const migration = v.parse(migrationSchema, await askToMigrate(api, shard, options, false))
-      if (options.watch === true) await watch(api, migration.id, options)
+      if (options.watch === true) await followMigration(api, migration.id, options)
       else printStanding(options, migration)
     })

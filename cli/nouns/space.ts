@@ -115,12 +115,7 @@ const ask = async (api: Api, path: string, body: object, dryRun: boolean): Promi
   v.parse(defragmentationSchema, await api.call({ method: 'POST', path, body: { ...body, dryRun } }))
 
 /** Has the holders move, waits for them unless `watch` is null, and has the emptied shards of that block given back. */
-export async function freeBlock(
-  api: Api,
-  path: string,
-  body: object,
-  watch: Watch | null,
-): Promise<Defragmentation> {
+export async function freeBlock(api: Api, path: string, body: object, watch: Watch | null): Promise<Defragmentation> {
   const begun = await ask(api, path, body, false)
   if (begun.status !== 'migrating' || watch === null) return begun
   await watchAll(begun, watch)

@@ -16,6 +16,7 @@ export const refuseNotFound = (noun: string, id: string): Refusal =>
     title: 'Not found',
     detail: `There is no ${noun} ${id}, or it is not yours to see.`,
     remedy: `List what there is, and use one of those ids.`,
+    errors: [{ field: 'id', message: `there is no ${noun} ${id}` }],
   })
 
 /** A field that is well formed but can't be: `refuseField('networkId', 'there is no network net_…', 'Give …')`. */

@@ -9,7 +9,6 @@ import {
   addressKind,
   type MigrationValue,
   type MoveValue,
-  machineKind,
   migrationKind,
   moveKind,
   networkKind,
@@ -18,8 +17,6 @@ import {
 } from '../objects.ts'
 import { createTestRack, type TestRack } from '../test-rack.ts'
 import { moveIdOf } from './migration-moves.ts'
-import { writeMissingMoves } from './migrations.ts'
-import { addressIdOf } from './plan-allocations.ts'
 
 /** On a busy machine everything takes longer. */
 setDefaultTimeout(60_000)
@@ -58,8 +55,7 @@ const createMachine = (name: string, address?: string) =>
 const input = (parts: Partial<MigrationCreate> = {}) => v.parse(migrationCreateSchema, parts)
 const start = (shardId: string, parts: Partial<MigrationCreate> = {}, request = rack.context.request()) =>
   rack.services.migrations.start(shardId, input(parts), request)
-const statusOf = async (shardId: string) =>
-  get(await rack.services.shards.show(shardId, rack.context.request())).status
+const statusOf = async (shardId: string) => get(await rack.services.shards.show(shardId, rack.context.request())).status
 const listAll = async () => get(await rack.services.migrations.list({}, rack.context.request())).items
 
 /** A shard with two machines, and room for them elsewhere. */
@@ -117,6 +113,20 @@ describe('starting a migration', () => {
     expect(await statusOf(shardId)).toBe('migrating')
     const events = rack.events.filter(({ type }) => type === 'migration.started')
     expect(events).toMatchObject([{ subject: migration.id, data: { shardId, networkId, movesTotal: 2 } }])
+  })
+
+  test('goes as the policy of its network says, where it says nothing itself', async () => {
+    const shardId = await createInUse()
+    const addressPolicy = { migrationMode: 'restart' as const }
+    get(await rack.services.networks.update(networkId, { addressPolicy }, rack.context.request()))
+    const plan = get(await rack.services.migrations.plan(shardId, input(), rack.context.request()))
+    expect([plan.mode, plan.moves[0]?.breaksConnections]).toEqual(['restart', true])
+    const asked = get(await rack.services.migrations.plan(shardId, input({ mode: 'overlap' }), rack.context.request()))
+    expect(asked.mode).toBe('overlap')
+    const { id, mode } = get(await start(shardId))
+    expect(mode).toBe('restart')
+    expect(get(await start(shardId)).id).toBe(id)
+    expect(problemOf(await start(shardId, { mode: 'overlap' })).code).toBe('conflict')
   })
 
   test('of an empty shard has no moves, and ends by itself', async () => {
@@ -257,49 +267,6 @@ describe('starting a migration', () => {
     get(await createMachine('afterwards'))
     const now = rack.store.snapshot(addressKind).filter(({ value }) => value.shardId === shardId)
     expect(now.length).toBe(holders.length)
-  })
-})
-
-describe('more holders than a transaction takes', () => {
-  async function fill(shardId: string, count: number): Promise<void> {
-    const writes = Array.from({ length: count }, (_, i) => {
-      const address = `10.0.${Math.floor((i + 2) / 256)}.${(i + 2) % 256}`
-      const ownerId = createNamedId(machineKind.prefix, rack.projectId, `machine ${i}`)
-      const value = { address, shardId, projectId: rack.projectId, ownerId, allocatedAt: '2030-01-01T00:00:00.000Z' }
-      return write({ kind: addressKind, id: addressIdOf(shardId, address), expect: 'absent', value })
-    })
-    for (let at = 0; at < writes.length; at += 400) {
-      await rack.store.transact({ writes: writes.slice(at, at + 400) })
-    }
-  }
-
-  test('have their moves all the same, each once', async () => {
-    const shardId = await createShard('old', 1024)
-    await createShard('new', 1024)
-    await fill(shardId, 1000)
-    const migration = get(await start(shardId))
-    expect(migration.movesTotal).toBe(1000)
-    expect(new Set(migration.moves.map(({ from }) => from)).size).toBe(1000)
-    expect(await writeMissingMoves(rack.context, migration.id)).toBe(true)
-    expect(rack.store.snapshot(moveKind).length).toBe(1000)
-  })
-
-  test('that all failed are all tried again', async () => {
-    const shardId = await createShard('old', 1024)
-    await createShard('new', 1024)
-    await fill(shardId, 1000)
-    const { id } = get(await start(shardId))
-    const failed = rack.store
-      .snapshot(moveKind)
-      .map((move) =>
-        write({ kind: moveKind, id: move.id, expect: move.version, value: { ...move.value, step: 'failed' } }),
-      )
-    for (let at = 0; at < failed.length; at += 400) {
-      await rack.store.transact({ writes: failed.slice(at, at + 400) })
-    }
-    await put(id, (value) => ({ ...value, status: 'blocked', reason: 'none could move' }))
-    const resumed = get(await rack.services.migrations.act(id, 'resume', rack.context.request()))
-    expect(resumed).toMatchObject({ status: 'running', movesFailed: 0, reason: null })
   })
 })
 

@@ -8,7 +8,12 @@ import { updateObject } from '../access/change-object.ts'
 import { createObjectId } from '../access/object-id.ts'
 import { refuseNotFound } from '../access/problems.ts'
 import { findVisible, listObjects } from '../access/view.ts'
-import { type Migration, type MigrationAction, type MigrationPlan, migrationCreateSchema } from '../contract/migration.ts'
+import {
+  type Migration,
+  type MigrationAction,
+  type MigrationPlan,
+  migrationCreateSchema,
+} from '../contract/migration.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
 import {
@@ -25,8 +30,10 @@ import { breaksConnections, estimateSeconds } from './plan-shard-migration.ts'
 import { touchOccupancy } from './shard-occupancy.ts'
 import {
   checkTargetNetwork,
+  chooseMode,
   createHolderNaming,
   decideStart,
+  describeExternal,
   describeMigrating,
   type MigrationInput,
   movesAtOnceMaximum,
@@ -131,18 +138,19 @@ async function planMigration(
   const prepared = prepareMigration(context, shard)
   if (!prepared.ok) return prepared
   const { moves, networkId } = prepared.value
+  const mode = chooseMode(context, networkId, input)
   return succeed({
     shardId: shard.id,
     networkId,
     toNetworkId: input.toNetworkId ?? null,
-    mode: input.mode,
+    mode,
     moves: moves.map(({ ownerId, ownerKind, name: holder, address, to }) => ({
       ownerId,
       ownerKind,
       name: holder,
       from: address,
       to: to.address,
-      breaksConnections: breaksConnections(input.mode),
+      breaksConnections: breaksConnections(mode, ownerKind),
     })),
     secondsMaximum: estimateSeconds(moves.length, input),
   })
@@ -245,6 +253,7 @@ async function markShard(context: Context, { id, value }: StoredMigration): Prom
       title: 'The migration can not go on',
       detail,
       remedy: 'Start another migration of the shard that its holders are in now.',
+      errors: [{ field: 'id', message: detail }],
     })
   if (shard === null) return refuseMark(`Its shard ${value.shardId} has been deleted.`)
   const { name, networkId, migrationId } = shard.value
@@ -252,6 +261,8 @@ async function markShard(context: Context, { id, value }: StoredMigration): Prom
   if (migrationId !== undefined && migrationId !== id) {
     return refuseMark(`Its shard '${name}' is migrating by another one: ${migrationId}.`)
   }
+  const external = describeExternal(context, shard)
+  if (external !== null) return refuse(external)
   const marked = { ...shard.value, migrationId: id }
   return succeed([
     write({ kind: shardKind, id: shard.id, expect: shard.version, value: marked }),

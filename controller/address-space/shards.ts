@@ -21,11 +21,12 @@ import {
   shardOccupancyKind,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Services } from '../services.ts'
-import { blockOf, formatAddress, sizeOf } from './cidr.ts'
+import { isIpv6, sizeOfCidr } from './cidr.ts'
+import { addressAt } from './cidr-families.ts'
 import { decideCut, describeShardEvent, parseWanted } from './cut-shard.ts'
 import { joinNames, nameHolder } from './holder-names.ts'
 import { checkAttachment } from './read-policy.ts'
-import { findOccupancy, touch, touchOccupancy } from './shard-occupancy.ts'
+import { findOccupancy, statusOfShard, touch, touchOccupancy } from './shard-occupancy.ts'
 import { addressesNeverGiven } from './taken-bitmap.ts'
 
 export function createShardsService(context: ControllerContext): Services['shards'] {
@@ -70,11 +71,8 @@ export function createShardsService(context: ControllerContext): Services['shard
       if (!network.ok) return network
       const attached = await change(shardId, request, (shard) => decideAttach(context, shard, network.value))
       if (!attached.ok) return attached
-      // Whoever deletes the network marks it first and looks for shards then: one of both sees the other.
-      const still = await context.store.get(networkKind, networkId, { latest: true })
-      if (still !== null && still.value.deletingSince === undefined) return attached
-      const undo = { ...request, actionId: `${request.actionId}-undo` }
-      await change(shardId, undo, (shard) => decideDetach(context, shard, networkId))
+      if (await isNetworkStaying(context, networkId)) return attached
+      await change(shardId, undoOf(request), (shard) => decideDetach(context, shard, networkId))
       return refuseNotFound(networkKind.name, networkId)
     },
     async deallocate(networkId, shardId, request) {
@@ -87,48 +85,81 @@ export function createShardsService(context: ControllerContext): Services['shard
 
 const projectIdOf = ({ value }: StoredObject<{ readonly projectId: string }>) => value.projectId
 
+/** Whoever deletes a network marks it first and looks for its shards then: asked after a shard joined it, one of both sees the other. */
+async function isNetworkStaying({ store }: ControllerContext, networkId: string): Promise<boolean> {
+  const network = await store.get(networkKind, networkId, { latest: true })
+  return network !== null && network.value.deletingSince === undefined
+}
+
+/** It takes back what the request has just written, at whatever version that is. */
+function undoOf({ expectedVersion: _, ...request }: RequestInfo): RequestInfo {
+  return { ...request, actionId: `${request.actionId}-undo` }
+}
+
 function viewShard(object: StoredObject<ShardValue>, occupancy: ShardOccupancyValue | undefined): Shard {
   const { name, projectId, poolId, networkId, cidr } = object.value
-  const block = blockOf(cidr)
+  const sizeAddresses = sizeOfCidr(cidr)
   const resourceCount = occupancy?.resourceCount ?? 0
+  const conditions = isIpv6(cidr) ? [{ ...notOnHosts, changedAt: object.createdAt }] : []
   return {
-    ...viewObject(object, { name, projectId }),
-    status: statusOf(object.value),
+    ...viewObject(object, { name, projectId, conditions }),
+    status: statusOfShard(object.value),
     poolId,
     networkId,
     cidr,
-    gateway: formatAddress(block.first + 1),
-    sizeAddresses: sizeOf(block),
+    gateway: addressAt(cidr, 1),
+    sizeAddresses,
     resourceCount,
     lastAccessedAt: occupancy?.lastAccessedAt ?? null,
-    utilization: Math.round((1e4 * resourceCount) / (sizeOf(block) - addressesNeverGiven)) / 1e4,
+    utilization: Math.round((1e4 * resourceCount) / (sizeAddresses - addressesNeverGiven)) / 1e4,
   }
 }
 
-function statusOf({ migrationId, reserved, networkId }: ShardValue): Shard['status'] {
-  if (migrationId !== undefined) return 'migrating'
-  if (reserved) return 'reserved'
-  return networkId === null ? 'available' : 'in-use'
-}
+/** Of every IPv6 shard, until hosts carry IPv6. */
+const notOnHosts = {
+  type: 'on-hosts',
+  status: 'false',
+  reason: 'ipv6NotCarried',
+  message:
+    'Its addresses are given and held; hosts do not carry IPv6 yet: no gateway answers, nothing is advertised, and machines and balancers have none by themselves.',
+} as const
+
+type DescribeCause = (id: string, cidr: string) => readonly EventDraft[]
 
 /** `describeCause` gives events besides its own, by the id and the block that it gets. */
 export async function createShard(
   context: ControllerContext,
   input: ShardCreate,
   request: RequestInfo,
-  describeCause: (id: string, cidr: string) => readonly EventDraft[] = () => [],
+  describeCause: DescribeCause = () => [],
+): Promise<Outcome<StoredObject<ShardValue>>> {
+  const created = await declareShard(context, input, request, describeCause)
+  const { networkId } = input
+  if (!created.ok || networkId === undefined || created.value.value.networkId !== networkId) return created
+  if (await isNetworkStaying(context, networkId)) return created
+  await removeShard(context, created.value, undoOf(request))
+  return refuseNetwork(networkId)
+}
+
+async function declareShard(
+  context: ControllerContext,
+  input: ShardCreate,
+  request: RequestInfo,
+  describeCause: DescribeCause,
 ): Promise<Outcome<StoredObject<ShardValue>>> {
   const pool = await findVisible(context, poolKind, input.poolId, projectIdOf, request)
   if (!pool.ok) return refuseField('poolId', `there is no pool ${input.poolId}`, 'Give the id of a pool that is there.')
   const { projectId } = pool.value.value
   const network = await findNetwork(context, input.networkId, projectId)
   if (!network.ok) return network
-  const wanted = parseWanted(input)
+  const wanted = parseWanted(input, pool.value.value.cidr)
   if (!wanted.ok) return wanted
   const id = createObjectId(shardKind, projectId, request.seed)
   const decide = () => {
     const problem =
-      input.networkId === undefined ? null : checkAttachment(context.store, input.networkId, { id, poolId: input.poolId })
+      input.networkId === undefined
+        ? null
+        : checkAttachment(context.store, input.networkId, { id, poolId: input.poolId })
     if (problem !== null) return refuse(problem)
     const cut = { id, pool: pool.value, wanted: wanted.value, input }
     return decideCut(context, { ...cut, describeCause: (cidr) => describeCause(id, cidr) })
@@ -159,13 +190,16 @@ async function findNetwork(
 ): Promise<Outcome<StoredObject<NetworkValue> | null>> {
   if (networkId === undefined) return succeed(null)
   const network = await context.store.get(networkKind, networkId)
-  if (network !== null && network.value.projectId === projectId) return succeed(network)
-  return refuseField(
+  const isUsable = network?.value.projectId === projectId && network.value.deletingSince === undefined
+  return isUsable ? succeed(network) : refuseNetwork(networkId)
+}
+
+const refuseNetwork = (networkId: string) =>
+  refuseField(
     'networkId',
     `there is no network ${networkId} in the pool's project`,
     'Give the id of a network of the same project.',
   )
-}
 
 function decideUpdate(
   context: ControllerContext,
@@ -174,7 +208,7 @@ function decideUpdate(
 ): Decision<ShardValue, Problem> {
   const changed = { ...value, name: input.name ?? value.name, reserved: input.reserved ?? value.reserved }
   if (Bun.deepEquals(changed, value)) return { kind: 'keep' }
-  const events = [describeShardEvent('shard.updated', id, value, { shardId: id, status: statusOf(changed) })]
+  const events = [describeShardEvent('shard.updated', id, value, { shardId: id, status: statusOfShard(changed) })]
   // Whoever is allocating from it meanwhile has read it as it was: its record changes too, and stops that.
   const writes = changed.reserved === value.reserved ? [] : touchOccupancy(context, id)
   return { kind: 'write', value: changed, writes, events }
@@ -185,22 +219,9 @@ function decideAttach(
   { id, value }: StoredObject<ShardValue>,
   network: StoredObject<NetworkValue>,
 ): Decision<ShardValue, Problem> {
-  const title = 'The shard can not be allocated'
-  if (value.networkId === network.id) return { kind: 'keep' }
-  if (value.projectId !== network.value.projectId) {
-    const detail = `The shard ${id} and the network ${network.id} are of different projects.`
-    return { kind: 'refuse', problem: { code: 'invalid', title, detail, remedy: 'Use a shard of the same project.' } }
-  }
-  if (value.networkId !== null) {
-    const detail = `The shard '${value.name}' is allocated to the network ${value.networkId}.`
-    return { kind: 'refuse', problem: { code: 'in-use', title, detail, remedy: 'Deallocate it there first.' } }
-  }
-  if (value.reserved) {
-    const detail = `The shard '${value.name}' is reserved.`
-    const remedy = 'Release it first: update it with reserved: false.'
-    return { kind: 'refuse', problem: { code: 'conflict', title, detail, remedy } }
-  }
-  const problem = checkAttachment(context.store, network.id, { id, poolId: value.poolId })
+  if (value.networkId === network.id && value.migrationId === undefined) return { kind: 'keep' }
+  const problem =
+    checkMayAttach(id, value, network) ?? checkAttachment(context.store, network.id, { id, poolId: value.poolId })
   if (problem !== null) return { kind: 'refuse', problem }
   return {
     kind: 'write',
@@ -211,6 +232,31 @@ function decideAttach(
     ],
   }
 }
+
+/** Why a shard can't join a network as it is now; null: it can. */
+function checkMayAttach(id: string, shard: ShardValue, network: StoredObject<NetworkValue>): Problem | null {
+  const { name, migrationId } = shard
+  const describe = (code: Problem['code'], message: string, remedy: string): Problem => ({
+    code,
+    title: 'The shard can not be allocated',
+    detail: `The shard '${name}' ${message}.`,
+    remedy,
+    errors: [{ field: 'shardId', message }],
+  })
+  if (shard.projectId !== network.value.projectId) {
+    return describe('invalid', `is of another project than the network ${network.id}`, 'Use one of the same project.')
+  }
+  if (migrationId !== undefined) return describe('conflict', `is migrating: ${migrationId}`, followOf(migrationId))
+  if (shard.networkId !== null) {
+    const remedy = `Deallocate it there first, or have it join this one: \`sluice shard migrate ${id} --to-network ${network.id}\`.`
+    return describe('in-use', `is allocated to the network ${shard.networkId}`, remedy)
+  }
+  if (!shard.reserved) return null
+  return describe('conflict', 'is reserved', 'Release it first: update it with reserved: false.')
+}
+
+const followOf = (migrationId: string) =>
+  `Follow it with \`sluice migration watch ${migrationId}\`: the shard is free when it is done. Or cancel it.`
 
 /** Detached from that network already: as it should be. */
 async function decideDetach(
@@ -225,11 +271,12 @@ async function decideDetach(
       title: 'The shard can not be deallocated',
       detail: `The shard '${value.name}' is allocated to the network ${value.networkId}, not to ${networkId}.`,
       remedy: 'Name the network that has it.',
+      errors: [{ field: 'networkId', message: `does not have the shard; ${value.networkId} has it` }],
     }
     return { kind: 'refuse', problem }
   }
   const occupancy = findOccupancy(context, id)
-  const held = checkNotMigrating(value) ?? (await checkEmpty(context, id, value.name, occupancy))
+  const held = await checkUnused(context, id, value, occupancy)
   if (held !== null) return { kind: 'refuse', problem: held }
   return {
     kind: 'write',
@@ -239,38 +286,45 @@ async function decideDetach(
   }
 }
 
-/** Until its migration has ended it belongs to that, whoever still holds an address of it. */
-function checkNotMigrating({ name, migrationId }: ShardValue): Problem | null {
-  if (migrationId === undefined) return null
-  const detail = `The shard '${name}' is migrating: ${migrationId}.`
+/** Null: nobody holds an address of it. Until its migration has ended it belongs to that, whoever still holds one. */
+async function checkUnused(
+  context: ControllerContext,
+  id: string,
+  { name, migrationId }: ShardValue,
+  occupancy: StoredObject<ShardOccupancyValue> | undefined,
+): Promise<Problem | null> {
+  const held = await describeHeld(context, id, occupancy)
+  if (migrationId === undefined && held === null) return null
+  const parts = [
+    ...(migrationId === undefined ? [] : [`is migrating: ${migrationId}`]),
+    ...(held === null ? [] : [held]),
+  ]
+  const detail = `The shard '${name}' ${parts.join(', and ')}.`
   return {
     code: 'in-use',
     title: 'It is in use',
     detail,
-    remedy: `Follow it with \`sluice migration watch ${migrationId}\`; when it is done, the shard is free.`,
+    remedy:
+      migrationId === undefined
+        ? `Have them move to the network's other shards first (\`sluice shard migrate ${id}\`), or delete them.`
+        : followOf(migrationId),
     errors: [{ field: 'id', message: detail }],
   }
 }
 
-async function checkEmpty(
+/** Its holders by name; null: there are none. */
+async function describeHeld(
   context: ControllerContext,
   id: string,
-  name: string,
   occupancy: StoredObject<ShardOccupancyValue> | undefined,
-): Promise<Problem | null> {
+): Promise<string | null> {
   if (occupancy === undefined || occupancy.value.resourceCount === 0) return null
+  const { resourceCount } = occupancy.value
   const held = context.store.snapshot(addressKind, id).filter(({ value }) => value.shardId === id)
   const holders = await Promise.all(
     held.map(async ({ value }) => `${await nameHolder(context.store, value.ownerId)} (${value.address})`),
   )
-  const detail = `The shard '${name}' has ${occupancy.value.resourceCount} addresses held: ${joinNames(holders)}.`
-  return {
-    code: 'in-use',
-    title: 'It is in use',
-    detail,
-    remedy: `Have them move to the network's other shards first (\`sluice shard migrate ${id}\`), or delete them.`,
-    errors: [{ field: 'id', message: detail }],
-  }
+  return `has ${resourceCount} ${resourceCount === 1 ? 'address' : 'addresses'} held: ${joinNames(holders)}`
 }
 
 /** `causes` are events before its own. */
@@ -291,7 +345,7 @@ export async function removeShard(
       scopes: [shard.value.projectId],
       check: ({ value }) => {
         seen = findOccupancy(context, id)
-        return checkNotMigrating(value) ?? checkEmpty(context, id, value.name, seen)
+        return checkUnused(context, id, value, seen)
       },
       beside: ({ value }) => listRemovals(context, seen, value.poolId, id),
       events: ({ value }) => [

@@ -6,13 +6,14 @@
 import { refuseField } from '../access/problems.ts'
 import { findVisible } from '../access/view.ts'
 import { shardSizes } from '../contract/address-space.ts'
-import type { MigrationCreate } from '../contract/migration.ts'
+import { type MigrationCreate, type MigrationMode, migrationModeDefault } from '../contract/migration.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
 import { type StoredObject, transactionWritesMaximum, write } from '../control-plane/store.ts'
 import {
   addressKind,
   instanceKind,
+  isExternalOwner,
   loadBalancerKind,
   type MigrationValue,
   machineKind,
@@ -24,7 +25,9 @@ import {
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
 import { listKeptRanges } from './address-policy.ts'
+import { isIpv6 } from './cidr.ts'
 import { describeShardEvent } from './cut-shard.ts'
+import { joinNames } from './holder-names.ts'
 import { listHolders, missingMoves } from './migration-moves.ts'
 import { planShardMigration, type ShardMigrationPlan, selectTargets } from './plan-shard-migration.ts'
 import { checkAttachment, readPolicy } from './read-policy.ts'
@@ -38,8 +41,8 @@ export type MigrationInput = Omit<MigrationCreate, 'dryRun'>
 
 const title = 'The shard can not be migrated'
 
-/** Besides the moves: the shard, its record and the migration. */
-export const movesAtOnceMaximum = transactionWritesMaximum - 3
+/** Besides the moves: the shard, its record, the migration, and the events of both. */
+export const movesAtOnceMaximum = transactionWritesMaximum - 5
 
 /** The network that the shard is to join must be another one of the same project. */
 export async function checkTargetNetwork(
@@ -78,11 +81,15 @@ export function prepareMigration(
       code: 'conflict',
       title,
       detail: `The shard '${value.name}' is allocated to no network, so nobody holds an address of it.`,
-      remedy: 'Allocate it to the network that shall have it.',
+      remedy: `Allocate it to the network that shall have it: \`sluice shard allocate ${id} --network …\`.`,
+      errors: [{ field: 'id', message: 'is allocated to no network' }],
     })
   }
+  if (isIpv6(value.cidr)) return refuse(describeIpv6Migration(context, id, value))
   const { store } = context
   const occupancies = new Map(store.snapshot(shardOccupancyKind, id).map((object) => [object.id, object.value]))
+  const external = describeExternal(context, { id, value })
+  if (external !== null) return refuse(external)
   const targets = selectTargets(id, networkId, {
     shards: store.snapshot(shardKind, id),
     occupancyOf: (shardId) => occupancies.get(shardId),
@@ -102,6 +109,49 @@ export function prepareMigration(
     remedy: describeRemedy(plan.missingAddresses, value.poolId, networkId),
     errors: [{ field: 'id', message: `of the addresses that its holders need ${missing}` }],
   })
+}
+
+/** As it was asked for, or else as the policy of the holders' network says. */
+export const chooseMode = ({ store }: ReadContext, networkId: string, { mode }: MigrationInput): MigrationMode =>
+  mode ?? readPolicy(store, networkId).migrationMode ?? migrationModeDefault
+
+/** What is not run by us can't be moved: it is named, and who runs it has to act. Null: there is none. */
+export function describeExternal(
+  { store }: Pick<ReadContext, 'store'>,
+  { id, value: { name } }: Pick<StoredObject<ShardValue>, 'id' | 'value'>,
+): Problem | null {
+  const occupancy = store.snapshot(shardOccupancyKind, id).find((object) => object.id === id)
+  if ((occupancy?.value.externalCount ?? 0) === 0) return null
+  const holders = store
+    .snapshot(addressKind, id)
+    .filter(({ value }) => value.shardId === id && isExternalOwner(value.ownerId))
+    .map(({ value }) => `${value.holder ?? value.ownerId} (${value.address})`)
+  const detail = `Addresses of the shard '${name}' are held for what can't be moved from here: ${joinNames(holders)}.`
+  return {
+    code: 'in-use',
+    title,
+    detail,
+    remedy: 'Give each another address yourself, and release these (`sluice address release`).',
+    errors: [{ field: 'id', message: detail }],
+  }
+}
+
+/** Whoever holds an address of it was given it by hand, and has to be told by hand. */
+function describeIpv6Migration({ store }: ReadContext, id: string, { name, networkId }: ShardValue): Problem {
+  const held = store.snapshot(addressKind, id).flatMap(({ value }) => (value.shardId === id ? [value] : []))
+  const holders = held.map(({ address, holder, ownerId }) => `${holder ?? ownerId} (${address})`)
+  return {
+    code: 'conflict',
+    title,
+    detail:
+      `The shard '${name}' is of IPv6, which hosts do not carry yet: a migration could move nobody. ` +
+      (holders.length === 0 ? 'Nobody holds an address of it.' : `Its addresses are held by ${joinNames(holders)}.`),
+    remedy:
+      holders.length === 0
+        ? `Deallocate it: \`sluice shard deallocate ${id} --network ${networkId}\`. Any other network can have it then.`
+        : 'Allocate addresses of another shard to these, release those of this one, and deallocate it.',
+    errors: [{ field: 'id', message: 'is of IPv6, whose addresses no migration moves yet' }],
+  }
 }
 
 const count = (number: number, one: string, many = `${one}s`) => `${number} ${number === 1 ? one : many}`
@@ -148,7 +198,7 @@ export function decideStart(
     shardId: id,
     networkId: prepared.value.networkId,
     toNetworkId: input.toNetworkId ?? null,
-    mode: input.mode,
+    mode: chooseMode(context, prepared.value.networkId, input),
     parallelism: input.parallelism,
     drainSeconds: input.drainSeconds,
     wanted: 'run',
@@ -179,20 +229,22 @@ export function decideStart(
   }
 }
 
-/** Whether a migration that is under way does what is asked for. */
+/** Whether a migration that is under way does what is asked for; a mode that is left out leaves it to that. */
 export function saysTheSame(value: MigrationValue, input: MigrationInput): boolean {
   return (
     value.wanted === 'run' &&
     value.toNetworkId === (input.toNetworkId ?? null) &&
-    value.mode === input.mode &&
+    (input.mode === undefined || value.mode === input.mode) &&
     value.parallelism === input.parallelism &&
     value.drainSeconds === input.drainSeconds
   )
 }
 
+/** It can't be migrated, or its migration be planned, beside the one that it has. */
 export const describeMigrating = (shardName: string, migrationId: string, status: string): Problem => ({
   code: 'conflict',
   title,
   detail: `The shard '${shardName}' is migrating already: ${migrationId} is ${status}, and was asked for otherwise.`,
   remedy: `Follow it with \`sluice migration watch ${migrationId}\`, or cancel it first.`,
+  errors: [{ field: 'id', message: `is migrating already by ${migrationId}, which is ${status}` }],
 })

@@ -100,13 +100,15 @@ function steerResume(id: string, value: Standing): Steering {
 }
 
 function refuseAction(id: string, value: Standing, participle: string, remedy: string): Steering {
+  const status = statusOf(value)
   return {
     kind: 'refuse',
     problem: {
       code: 'conflict',
       title: `The migration can not be ${participle}`,
-      detail: `The migration ${id} is ${statusOf(value)}.`,
+      detail: `The migration ${id} is ${status}.`,
       remedy,
+      errors: [{ field: 'id', message: `is ${status}, and can not be ${participle}` }],
     },
   }
 }

@@ -1,13 +1,19 @@
 /** Pools, shards, networks, addresses. */
 
 import * as v from 'valibot'
-import { cidrSchema, idSchema, nameSchema, objectEntries } from './common.ts'
+import { anyAddressSchema, anyCidrSchema, idSchema, nameSchema, objectEntries } from './common.ts'
+import { migrationModes } from './migration.ts'
 
 export const shardSizeDefaultAddresses = 1024
 /** /28 to /20. */
 export const shardSizes = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as const
 
-export const poolCreateSchema = v.strictObject({ name: nameSchema, projectId: idSchema('prj'), cidr: cidrSchema })
+export const poolCreateSchema = v.strictObject({
+  name: nameSchema,
+  projectId: idSchema('prj'),
+  /** IPv4: /8 to /28; IPv6: /32 to /64, to cut /64s from. */
+  cidr: anyCidrSchema,
+})
 export const poolUpdateSchema = v.partial(v.strictObject({ name: nameSchema }))
 export const poolSchema = v.object({
   ...objectEntries,
@@ -24,9 +30,12 @@ export const shardCreateSchema = v.strictObject({
   name: v.optional(nameSchema),
   /** The pool to cut it from: its project is the shard's. */
   poolId: idSchema('pol'),
-  /** A power of two, 16 to 4096; 1024 when neither this nor `cidr` is given. */
+  /**
+   * A power of two, 16 to 4096; 1024 when neither this nor `cidr` is given. Of an IPv6 pool every shard is a /64: the
+   * next one when `cidr` is not given, and this is refused.
+   */
   sizeAddresses: v.optional(v.picklist(shardSizes, 'must be a power of two from 16 (/28) to 4096 (/20)')),
-  cidr: v.optional(cidrSchema),
+  cidr: v.optional(anyCidrSchema),
   /** Attach it at once. */
   networkId: v.optional(idSchema('net')),
 })
@@ -44,7 +53,7 @@ export const shardSchema = v.object({
   resourceCount: v.number(),
   /** The last allocation or release. */
   lastAccessedAt: v.nullable(v.string()),
-  /** Addresses held over addresses that can be, 0 to 1. */
+  /** Addresses held over addresses that can be, 0 to 1; of a /64 as good as 0, whose `resourceCount` says more. */
   utilization: v.number(),
 })
 export type ShardCreate = v.InferOutput<typeof shardCreateSchema>
@@ -79,6 +88,8 @@ export const addressPolicySchema = v.strictObject({
   pinnedAddresses: v.optional(
     v.pipe(v.array(v.strictObject({ address: v.string(), machineName: v.string() })), v.maxLength(1024)),
   ),
+  /** How holders of its shards move where a migration does not say; left out: `overlap`. */
+  migrationMode: v.optional(v.picklist(migrationModes)),
 })
 export type AddressPolicy = v.InferOutput<typeof addressPolicySchema>
 
@@ -127,7 +138,44 @@ export const policyPreviewSchema = v.object({
 })
 export type PolicyPreview = v.InferOutput<typeof policyPreviewSchema>
 
-export const addressOwnerKinds = ['machine', 'instance'] as const
+/** The same for all networks of a project, were it the project's. */
+export const projectPolicyPreviewSchema = v.object({
+  projectId: v.string(),
+  networks: v.array(policyPreviewSchema),
+})
+export type ProjectPolicyPreview = v.InferOutput<typeof projectPolicyPreviewSchema>
+
+/** `external`: what is on a network and not run by Sluice, for which somebody has asked for the address. */
+export const addressOwnerKinds = ['machine', 'instance', 'external'] as const
+export const addressesAtOnceMaximum = 128
+
+export const addressAllocateSchema = v.pipe(
+  v.strictObject({
+    /** What they are for: something that is not a machine or an instance of Sluice's. */
+    holder: nameSchema,
+    /** How many, chosen as the network's policy says; 1 when neither this nor `addresses` is given. */
+    count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(addressesAtOnceMaximum))),
+    /** Out of this shard of the network; left out: any of its IPv4 shards. IPv6 is given by shard or by address alone. */
+    shardId: v.optional(idSchema('shd')),
+    /** These very ones. */
+    addresses: v.optional(
+      v.pipe(
+        v.array(anyAddressSchema),
+        v.minLength(1),
+        v.maxLength(addressesAtOnceMaximum),
+        v.check((addresses) => new Set(addresses).size === addresses.length, 'must not name one twice'),
+      ),
+    ),
+  }),
+  v.forward(
+    v.check(
+      ({ count, addresses }) => count === undefined || addresses === undefined,
+      'contradicts addresses, which says how many by itself: give one of both',
+    ),
+    ['count'],
+  ),
+)
+export type AddressAllocate = v.InferOutput<typeof addressAllocateSchema>
 
 /** One that is held; its name is the address itself. */
 export const addressSchema = v.object({
@@ -138,11 +186,13 @@ export const addressSchema = v.object({
   networkId: v.nullable(v.string()),
   ownerId: v.string(),
   ownerKind: v.picklist(addressOwnerKinds),
-  /** Its holder by name: `machine web-1`, `load balancer shop, slot 2`. */
+  /** Its holder by name: `machine web-1`, `load balancer shop, slot 2`, or the `holder` that it was asked for. */
   owner: v.string(),
   allocatedAt: v.string(),
 })
 export type Address = v.InferOutput<typeof addressSchema>
+
+export const addressesAllocatedSchema = v.object({ items: v.array(addressSchema) })
 
 /** Who held an address, oldest first, as far back as versions are kept. */
 export const addressHistorySchema = v.object({

@@ -8,9 +8,11 @@ import { idSchema, objectEntries } from './common.ts'
  * comes up with the new one, after the machine was drained from the balancers in front of it; its own connections break.
  */
 export const migrationModes = ['overlap', 'restart'] as const
+export const migrationModeDefault = 'overlap'
 
 export const migrationCreateSchema = v.strictObject({
-  mode: v.optional(v.picklist(migrationModes), 'overlap'),
+  /** Left out: as the address policy of the holders' network says (`migrationMode`), or else `overlap`. */
+  mode: v.optional(v.picklist(migrationModes)),
   /** The network that the shard joins once it is empty; left out: none, and it is available. */
   toNetworkId: v.optional(idSchema('net')),
   /** Holders that move at the same time. */

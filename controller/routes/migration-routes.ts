@@ -14,6 +14,7 @@ import {
   migrationCreateSchema,
   migrationPlanSchema,
   migrationSchema,
+  migrationStatuses,
 } from '../contract/migration.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import { type MigrationValue, migrationKind } from '../objects.ts'
@@ -23,7 +24,14 @@ import { type Answer, defineRoute, type Route, type Settling } from './route.ts'
 
 type MigrationServices = Pick<Services, 'migrations' | 'shards'>
 
-const changeProblems = ['not-found', 'conflict', 'precondition-failed', 'idempotency-key-reused', 'timeout'] as const
+const changeProblems = [
+  'not-found',
+  'conflict',
+  'in-use',
+  'precondition-failed',
+  'idempotency-key-reused',
+  'timeout',
+] as const
 const migrationParameter = { id: idSchema('mig') }
 const waitQuery = v.strictObject(waitEntries)
 
@@ -55,8 +63,9 @@ function listRoute({ migrations }: MigrationServices, prefix: string): Route {
       query: v.strictObject({
         projectId: textParameter,
         networkId: textParameter,
+        shardId: textParameter,
         name: textParameter,
-        status: textParameter,
+        status: v.optional(v.picklist(migrationStatuses)),
         after: textParameter,
         limit: limitParameter,
       }),
@@ -151,7 +160,7 @@ function migrateRoute({ migrations }: MigrationServices, prefix: string): Route 
         { status: 200, description: 'With `dryRun`: what would move where', schema: migrationPlanSchema },
         { status: 202, description: 'The migration; Location says where it is', schema: migrationSchema },
       ],
-      problems: [...commonProblems, ...changeProblems, 'malformed', 'payload-too-large', 'no-space'],
+      problems: [...commonProblems, ...changeProblems, 'malformed', 'payload-too-large', 'in-use', 'no-space'],
     },
     async ({ parameters: { id = '' }, body, request }) => {
       if (body.dryRun) {
@@ -182,9 +191,13 @@ function deallocateRoute(services: MigrationServices, prefix: string): Route {
       takesIdempotencyKey: true,
       answers: [
         { status: 200, description: 'The shard, which nobody used', schema: shardSchema },
-        { status: 202, description: 'The migration that empties it; Location says where it is', schema: migrationSchema },
+        {
+          status: 202,
+          description: 'The migration that empties it; Location says where it is',
+          schema: migrationSchema,
+        },
       ],
-      problems: [...commonProblems, ...changeProblems, 'in-use', 'no-space'],
+      problems: [...commonProblems, ...changeProblems, 'no-space'],
     },
     async ({ parameters: { networkId = '', shardId = '' }, request }) =>
       deallocate(services, prefix, { networkId, shardId }, request),

@@ -29,6 +29,8 @@ export interface Noun<View extends NounView, Create, Update, Created extends Nou
   readonly view: Schema
   readonly created?: Schema
   readonly isCreatedWithSecret?: boolean
+  /** Left out: any word may be asked for as `status`. */
+  readonly statuses?: readonly string[]
   /** Besides `name` and `status`. */
   readonly filters: readonly ('projectId' | 'networkId' | 'poolId')[]
   readonly isAllInVersion?: boolean
@@ -138,7 +140,7 @@ function listRoute<V extends NounView, C, U, D extends NounView, X extends objec
     query: v.strictObject({
       ...filters,
       name: textParameter,
-      status: textParameter,
+      status: noun.statuses === undefined ? textParameter : v.optional(v.picklist(noun.statuses)),
       after: textParameter,
       limit: limitParameter,
     }),

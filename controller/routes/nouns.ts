@@ -112,6 +112,7 @@ const describeShards = (services: Services) =>
     create: space.shardCreateSchema,
     update: space.shardUpdateSchema,
     view: space.shardSchema,
+    statuses: space.shardStatuses,
     filters: ['projectId', 'networkId', 'poolId'],
     createProblems: ['quota-exceeded', 'overlap', 'no-space'],
     removeProblems: [],

@@ -1,6 +1,8 @@
 /** A project with a pool, a network and a shard in it, and what tests of the API ask of refusals. */
 
 import { expect } from 'bun:test'
+import type { Kind } from '../../controller/control-plane/store.ts'
+import * as objects from '../../controller/objects.ts'
 import { createTestWorld, type Reply, type TestWorld } from './api-world.ts'
 
 export const balancer = {
@@ -53,3 +55,24 @@ export function expectProblem(reply: Reply, status: number, code: string, field?
 
 export const postBalancer = ({ world, projectId, networkId }: Ground, fields: object) =>
   world.call('POST', '/v1/load-balancers', { ...balancer, projectId, networkId, ...fields })
+
+/** Everything that is stored. */
+export function describeStore({ context }: TestWorld): string {
+  const kinds: readonly Kind<unknown>[] = Object.values(objects).filter((kind) => typeof kind === 'object')
+  return JSON.stringify(kinds.map((kind) => context.store.snapshot(kind)))
+}
+
+/** Asks for what is refused, and expects that nothing was changed and nothing told. */
+export async function expectRefusal(
+  world: TestWorld,
+  ask: () => Promise<Reply>,
+  ...[status, code, field]: readonly [number, string, string?]
+): Promise<Reply> {
+  const before = describeStore(world)
+  const events = world.events.length
+  const reply = await ask()
+  expectProblem(reply, status, code, field)
+  expect(describeStore(world)).toBe(before)
+  expect(world.events.length).toBe(events)
+  return reply
+}

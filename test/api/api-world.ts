@@ -3,6 +3,7 @@
  * once what they are told, when a test lets them.
  */
 
+import * as v from 'valibot'
 import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import { createProjectsService } from '../../controller/access/projects.ts'
 import { createTestContext, type TestContext } from '../../controller/access/test-context.ts'
@@ -14,7 +15,7 @@ import {
 } from '../../controller/access/tokens.ts'
 import { createApp } from '../../controller/app.ts'
 import { assembleController } from '../../controller/assemble.ts'
-import type { CloudEvent } from '../../controller/contract/events.ts'
+import { type CloudEvent, eventTypes } from '../../controller/contract/events.ts'
 import type { MemoryStoreOptions } from '../../controller/control-plane/memory-store.ts'
 import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
@@ -204,11 +205,21 @@ function createTestIssuer(): EventCredentialsIssuer {
   }
 }
 
+/** Programs are told of every type, and of all that is in its data. */
+function expectDescribed({ type, data }: CloudEvent): void {
+  const schema = Object.entries(eventTypes).find(([name]) => name === type)?.[1]
+  if (schema === undefined) throw new Error(`BUG: the event ${type} is not in contract/events.ts`)
+  const parsed = v.safeParse(v.strictObject(schema.entries), data)
+  if (!parsed.success)
+    throw new Error(`BUG: the event ${type} is not as contract/events.ts says: ${JSON.stringify(data)}`)
+}
+
 /** What the bus does with events, in memory. */
 function createEventRecorder() {
   const events: CloudEvent[] = []
   let wake = Promise.withResolvers<void>()
   const record = (event: CloudEvent) => {
+    expectDescribed(event)
     events.push(event)
     wake.resolve()
     wake = Promise.withResolvers()
