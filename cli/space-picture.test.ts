@@ -65,9 +65,9 @@ describe('the picture of a pool', () => {
   })
 
   test('has colours only where they are asked for', () => {
-    const escape = String.fromCharCode(27)
-    expect(describeSpace(space, { isColoured: false, columns: 80 })).not.toContain(escape)
-    expect(describeSpace(space, { isColoured: true, columns: 80 })).toContain(`${escape}[32m··███`)
+    const colour = String.fromCharCode(27)
+    expect(describeSpace(space, { isColoured: false, columns: 80 })).not.toContain(colour)
+    expect(describeSpace(space, { isColoured: true, columns: 80 })).toContain(`${colour}[32m··███`)
   })
 
   test('is no wider than the terminal', () => {
@@ -81,7 +81,12 @@ describe('the picture of a pool', () => {
   const rows: readonly (readonly [string, number, readonly number[], string])[] = [
     ['one address a cell', 1, [0, 1], '·█'],
     ['by quarters', 16, [0, 1, 4, 5, 8, 9, 15, 16], '·░░▒▒▓▓█'],
-    ['two cells a character where there are more than fit', 8, Array.from({ length: 64 }, (_, i) => (i < 2 ? 8 : 0)), `█${'·'.repeat(31)}`],
+    [
+      'two cells a character where there are more than fit',
+      8,
+      Array.from({ length: 64 }, (_, i) => (i < 2 ? 8 : 0)),
+      `█${'·'.repeat(31)}`,
+    ],
   ]
   for (const [sentence, cellAddresses, heldByCell, bar] of rows) {
     test(`draws ${sentence}`, () => {
@@ -132,7 +137,9 @@ describe('the making of room is told', () => {
         inTheWay: [
           {
             block: '198.18.16.0/22',
-            obstacles: [{ kind: 'reserved', shardId: 'shd_1', networkId: null, message: "the shard 'web' is reserved" }],
+            obstacles: [
+              { kind: 'reserved', shardId: 'shd_1', networkId: null, message: "the shard 'web' is reserved" },
+            ],
           },
         ],
       },
@@ -179,7 +186,11 @@ const migrationOf = (status: Migration['status']): Migration => ({
 })
 
 describe('a block is freed', () => {
-  const migration = { ...plan, status: 'migrating', evacuate: [{ ...evacuated, migrationId: 'mig_1' }] } as const
+  const migration: Defragmentation = {
+    ...plan,
+    status: 'migrating',
+    evacuate: [{ ...evacuated, migrationId: 'mig_1' }],
+  }
 
   function createApi(answers: readonly Defragmentation[]) {
     const bodies: unknown[] = []

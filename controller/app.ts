@@ -7,12 +7,12 @@ import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
+import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
-import { createAddressRoutes } from './routes/address-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
 import { defineRoute, type Route } from './routes/route.ts'
@@ -55,7 +55,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createMigrationRoutes(services, '/v1'),
     ...createMigrationRoutes(services, ''),
     ...createSpaceRoutes(context, services),
-    ...createAddressRoutes(context),
+    ...createAddressRoutes(context, services),
     ...createEventRoutes(events),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),

@@ -4,6 +4,7 @@
  */
 
 import { sweepReservations } from './access/sweep-reservations.ts'
+import { createAddressService } from './address-space/allocate-addresses.ts'
 import { createAddressAllocator } from './address-space/allocator.ts'
 import { createMigrationsService } from './address-space/migrations.ts'
 import { createNetworksService, resumeNetworkRemovals } from './address-space/networks.ts'
@@ -22,7 +23,10 @@ import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
 import type { ControllerContext, Services } from './services.ts'
 
 export interface AssembledController {
-  readonly services: Pick<Services, 'pools' | 'shards' | 'migrations' | 'networks' | 'machines' | 'loadBalancers'>
+  readonly services: Pick<
+    Services,
+    'pools' | 'shards' | 'addresses' | 'migrations' | 'networks' | 'machines' | 'loadBalancers'
+  >
   readonly reconciler: Reconciler
   /** Gives back what has no owner, and finishes what was cut off. Never rejects. */
   sweep(): Promise<void>
@@ -38,6 +42,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
     services: {
       pools: createPoolsService(context),
       shards: createShardsService(context),
+      addresses: createAddressService(context, allocator),
       migrations: createMigrationsService(context),
       networks: createNetworksService(context),
       machines: createMachinesService(context, { allocator, hosts }),

@@ -73,6 +73,8 @@ export interface ShardOccupancyValue {
   /** Base64 of a bitmap, one bit an address of the block, set when it can't be given: network, gateway, broadcast, held. */
   readonly takenBitmap: string
   readonly resourceCount: number
+  /** How many of these are held by what nobody here can move; absent: none. */
+  readonly externalCount?: number
   readonly lastAccessedAt: string | null
   /** Given back and not given again until then; their bits stay set, and are cleared when the record is next written. */
   readonly quarantined?: readonly { readonly offset: number; readonly until: string }[]
@@ -83,11 +85,16 @@ export interface AddressValue {
   readonly address: string
   readonly shardId: string
   readonly projectId: string
-  /** The machine or instance. */
+  /** The machine or instance; or an id of its own that begins with `externalOwnerPrefix`. */
   readonly ownerId: string
+  /** What that is called, where it is neither machine nor instance. */
+  readonly holder?: string
   readonly allocatedAt: string
 }
 const addressSpace = 'address-space'
+/** Of owners that are objects of nobody's: what is on a network and not run by us. */
+export const externalOwnerPrefix = 'ext'
+export const isExternalOwner = (ownerId: string) => ownerId.startsWith(`${externalOwnerPrefix}_`)
 export const projectSpaceKind = defineKind<ProjectSpaceValue>({
   name: 'project-space',
   prefix: 'psp',

@@ -27,8 +27,8 @@ export function evacuateFirstFit({ area, sizeAddresses, shards }: Defragmentatio
     freeAddresses: shard.freeAddresses,
   }))
   const emptiestFirst = shards
-    .filter(({ status, block }) => {
-      const isMovable = status === 'in-use' || status === 'available'
+    .filter(({ status, block, isHeldByOthers }) => {
+      const isMovable = (status === 'in-use' || status === 'available') && isHeldByOthers !== true
       return isMovable && overlaps(block, area) && sizeOf(block) <= sizeAddresses
     })
     .toSorted((a, b) => a.holders - b.holders || a.block.first - b.block.first)

@@ -1,6 +1,6 @@
 /** Projects: the tenants. Each has a name, unique for its user, a slug, unique in all, and a quota. */
 
-import { checkPolicy } from '../address-space/read-policy.ts'
+import { checkProjectPolicy } from '../address-space/read-policy.ts'
 import type { Page } from '../contract/common.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Quota } from '../contract/project.ts'
@@ -77,7 +77,7 @@ async function createProject(
   request: RequestInfo,
 ): Promise<Outcome<Project>> {
   const id = createObjectClientId(projectKind, request.seed)
-  const fault = checkPolicy(context.store, id, input.addressPolicy)
+  const fault = checkProjectPolicy(context.store, id, input.addressPolicy)
   if (fault !== null) return refuse(fault)
   const slug = await reserveSlug(context, id, input)
   if (!slug.ok) return slug
@@ -135,7 +135,7 @@ function decideUpdate(
   value: ProjectValue,
   input: ProjectUpdate,
 ): Decision<ProjectValue, Problem> {
-  const fault = checkPolicy(context.store, id, input.addressPolicy)
+  const fault = checkProjectPolicy(context.store, id, input.addressPolicy)
   if (fault !== null) return { kind: 'refuse', problem: fault }
   const name = input.name ?? value.name
   const given = Object.entries(input.quota ?? {}).filter(([, limit]) => limit !== undefined)

@@ -7,7 +7,11 @@ import { isTaken } from './taken-bitmap.ts'
 describe('the policy that holds', () => {
   test("is the network's, and the project's in what that leaves out", () => {
     const network = { maximumShards: 2, reservedRanges: [] }
-    const project = { maximumShards: 8, quarantineSeconds: 60, reservedRanges: [{ first: '10.0.0.2', last: '10.0.0.3' }] }
+    const project = {
+      maximumShards: 8,
+      quarantineSeconds: 60,
+      reservedRanges: [{ first: '10.0.0.2', last: '10.0.0.3' }],
+    }
     expect(effectivePolicy(network, project)).toEqual({ maximumShards: 2, quarantineSeconds: 60, reservedRanges: [] })
   })
 
@@ -21,10 +25,23 @@ describe('a policy is refused', () => {
   const pools = [
     { id: 'pol_a', cidr: '10.0.0.0/16' },
     { id: 'pol_b', cidr: '10.1.0.0/16' },
+    { id: 'pol_c', cidr: '10.2.0.0/24' },
   ]
   const rows: readonly (readonly [string, AddressPolicy, string, string])[] = [
     ['with a pool that is not there', { poolIds: ['pol_a', 'pol_x'] }, 'poolIds[1]', 'there is no pool pol_x'],
     ['with a pool twice', { poolIds: ['pol_a', 'pol_a'] }, 'poolIds[1]', 'twice'],
+    [
+      'with growth that its maximum never lets happen',
+      { growAtUtilization: 0.8, maximumShards: 1 },
+      'growAtUtilization',
+      'maximumShards is 1',
+    ],
+    [
+      'with growth by more than any pool has',
+      { growAtUtilization: 0.8, growSizeAddresses: 512, poolIds: ['pol_c'] },
+      'growSizeAddresses',
+      'is 512, and the largest pool that its shards may come from has 256',
+    ],
     [
       'with a range that ends before it begins',
       { reservedRanges: [{ first: '10.0.0.9', last: '10.0.0.2' }] },
@@ -63,7 +80,7 @@ describe('a policy is refused', () => {
       'with an address pinned outside every pool',
       { pinnedAddresses: [{ address: '10.9.0.9', machineName: 'web-1' }] },
       'pinnedAddresses[0].address',
-      'is in no pool that its shards may come from: 10.0.0.0/16, 10.1.0.0/16',
+      'is in no pool that its shards may come from: 10.0.0.0/16, 10.1.0.0/16, 10.2.0.0/24',
     ],
     [
       'with an address pinned in a pool that its shards may not come from',
@@ -87,7 +104,7 @@ describe('a policy is refused', () => {
   })
 
   test('not for growing up to a maximum', () => {
-    expect(findPolicyFault({ growAtUtilization: 0.8, maximumShards: 1, poolIds: ['pol_a'] }, pools)).toBeNull()
+    expect(findPolicyFault({ growAtUtilization: 0.8, maximumShards: 2, poolIds: ['pol_a'] }, pools)).toBeNull()
   })
 })
 

@@ -5,7 +5,7 @@
 
 import type { FieldError } from '../access/problems.ts'
 import type { AddressPolicy } from '../contract/address-space.ts'
-import { addressOf, type Block, blockOf, containsAddress, endOf, parseAddress } from './cidr.ts'
+import { addressOf, type Block, blockOf, containsAddress, endOf, isIpv6, parseAddress, sizeOf } from './cidr.ts'
 import { setTaken } from './taken-bitmap.ts'
 
 /** What a network says, over what its project says; what both leave out is as the contract describes. */
@@ -66,7 +66,13 @@ export function findPolicyFault(
   pools: readonly PolicyPool[],
   allowedPoolIds: readonly string[] | undefined = policy.poolIds,
 ): FieldError | null {
-  return findPoolFault(policy, pools) ?? findRangeFault(policy) ?? findPinFault(policy, pools, allowedPoolIds)
+  const allowed = pools.filter(({ id, cidr }) => !isIpv6(cidr) && (allowedPoolIds?.includes(id) ?? true))
+  return (
+    findPoolFault(policy, pools) ??
+    findGrowthFault(policy, allowed) ??
+    findRangeFault(policy) ??
+    findPinFault(policy, allowed)
+  )
 }
 
 const fault = (path: string, message: string): FieldError => ({ field: `addressPolicy.${path}`, message })
@@ -81,6 +87,20 @@ function findPoolFault({ poolIds = [] }: AddressPolicy, pools: readonly PolicyPo
   return null
 }
 
+/** Where there is no pool yet, one may come that is large enough. */
+function findGrowthFault(
+  { growAtUtilization, growSizeAddresses, maximumShards }: AddressPolicy,
+  allowed: readonly PolicyPool[],
+): FieldError | null {
+  if (growAtUtilization !== undefined && maximumShards === 1) {
+    return fault('growAtUtilization', 'asks for another shard, and maximumShards is 1: it would never come')
+  }
+  const largest = Math.max(0, ...allowed.map(({ cidr }) => sizeOf(blockOf(cidr))))
+  if (growSizeAddresses === undefined || largest === 0 || growSizeAddresses <= largest) return null
+  const message = `is ${growSizeAddresses}, and the largest pool that its shards may come from has ${largest}`
+  return fault('growSizeAddresses', message)
+}
+
 function findRangeFault({ reservedRanges = [] }: AddressPolicy): FieldError | null {
   for (const [i, { first, last }] of reservedRanges.entries()) {
     const [from, to] = [parseAddress(first), parseAddress(last)]
@@ -91,12 +111,7 @@ function findRangeFault({ reservedRanges = [] }: AddressPolicy): FieldError | nu
   return null
 }
 
-function findPinFault(
-  { pinnedAddresses = [] }: AddressPolicy,
-  pools: readonly PolicyPool[],
-  allowedPoolIds: readonly string[] | undefined,
-): FieldError | null {
-  const allowed = pools.filter(({ id }) => allowedPoolIds?.includes(id) ?? true)
+function findPinFault({ pinnedAddresses = [] }: AddressPolicy, allowed: readonly PolicyPool[]): FieldError | null {
   for (const [i, { address, machineName }] of pinnedAddresses.entries()) {
     const number = parseAddress(address)
     const before = pinnedAddresses.slice(0, i)

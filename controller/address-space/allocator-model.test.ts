@@ -109,7 +109,10 @@ async function ask(space: TestSpace, allocator: TestSpace['allocator'], request:
     case 'releaseOne':
       await allocator.releaseAddresses(
         ownerId,
-        allocator.heldBy(ownerId).slice(0, 1).map(({ address }) => address),
+        allocator
+          .heldBy(ownerId)
+          .slice(0, 1)
+          .map(({ address }) => address),
       )
       return
     default:
@@ -147,7 +150,9 @@ test('whatever is asked of racing allocators, nothing is given twice, nor what a
           context.advance(round.advanceSeconds * 1000)
           const before = look(space, policy)
           // Two allocators that act for one owner at once may each give it an address; the sweep takes one back.
-          const requests = new Map(round.requests.map((one) => [one.owner, { ...one, ownerId: owners[one.owner] ?? '' }]))
+          const requests = new Map(
+            round.requests.map((one) => [one.owner, { ...one, ownerId: owners[one.owner] ?? '' }]),
+          )
           await Promise.all(
             [...requests.values()].map((one) => ask(space, allocators[one.allocator] ?? space.allocator, one)),
           )

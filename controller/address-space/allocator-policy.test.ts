@@ -120,9 +120,7 @@ describe('addresses are given', () => {
   async function openUneven(addressPolicy: AddressPolicy): Promise<TestSpace> {
     const space = await openTestSpace(blocks)
     for (const address of ['10.0.1.2', '10.0.1.3', '10.0.2.2']) {
-      unwrap(
-        await space.allocator.allocateAddress({ networkId: space.networkId, ownerId: space.newOwner(), address }),
-      )
+      unwrap(await space.allocator.allocateAddress({ networkId: space.networkId, ownerId: space.newOwner(), address }))
     }
     await space.setPolicy(addressPolicy)
     return space
@@ -130,10 +128,7 @@ describe('addresses are given', () => {
 
   test('from the fullest shard where they are packed', async () => {
     const space = await openUneven({ allocationOrder: 'pack' })
-    expect(await takeAny(space, 12)).toEqual([
-      ...Array.from({ length: 11 }, (_, i) => `10.0.1.${i + 4}`),
-      '10.0.2.3',
-    ])
+    expect(await takeAny(space, 12)).toEqual([...Array.from({ length: 11 }, (_, i) => `10.0.1.${i + 4}`), '10.0.2.3'])
   })
 
   test('from the emptiest shard where they are spread', async () => {

@@ -7,13 +7,19 @@
  */
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
-import { OutcomeUnknownError, type Store, shardKeyOf } from '../control-plane/store.ts'
+import { OutcomeUnknownError, type Store, shardKeyOf, transactionWritesMaximum } from '../control-plane/store.ts'
 import { addressKind, machineKind, shardKind, shardOccupancyKind } from '../objects.ts'
 import { createAddressIndex } from './address-index.ts'
 import { describeAllocationRefusal } from './describe-refusal.ts'
 import type { HeldAddress } from './draft-space.ts'
 import { nameHolder } from './holder-names.ts'
-import { type AllocationPlan, type AllocationRequest, planAllocations } from './plan-allocations.ts'
+import {
+  type Allocate,
+  type AllocationPlan,
+  type AllocationRequest,
+  type AllocationResult,
+  planAllocations,
+} from './plan-allocations.ts'
 import { readPolicy } from './read-policy.ts'
 
 export interface AddressAllocator {
@@ -34,6 +40,21 @@ export interface AddressAllocator {
     readonly ownerId: string
     readonly fromShardId: string
   }): Promise<Outcome<HeldAddress>>
+  /**
+   * An address for each of these owners, or for none of them; those who hold one already are given the same again. At
+   * most `allocationsAtOnceMaximum`.
+   */
+  allocateAddresses(request: {
+    readonly networkId: string
+    readonly owners: readonly {
+      readonly ownerId: string
+      readonly holder?: string
+      /** In its canonical form. */
+      readonly address?: string
+      /** Out of this shard: those of IPv6 give only so, or by the address. */
+      readonly shardId?: string
+    }[]
+  }): Promise<Outcome<readonly HeldAddress[]>>
   /** Everything that the owner holds, or only those named; nothing held is no error. */
   releaseAddresses(ownerId: string, addresses?: readonly string[]): Promise<Outcome<null>>
   /** What the owner holds, as far as this controller knows. */
@@ -41,13 +62,14 @@ export interface AddressAllocator {
   close(): void
 }
 
-/** A transaction takes 500 writes; an owner holds at most two addresses, each with its shard's occupancy. */
-const batchRequestsMaximum = 120
+/** Each is written together with the occupancy of its shard, and a transaction takes 500 writes. */
+export const allocationsAtOnceMaximum = 128
+const batchWritesMaximum = transactionWritesMaximum - 20
 const attemptsMaximum = 32
 
 interface Waiting {
   readonly request: AllocationRequest
-  readonly settle: (outcome: Outcome<HeldAddress | null>) => void
+  readonly settle: (outcome: Outcome<readonly HeldAddress[]>) => void
 }
 
 /** @example const allocator = createAddressAllocator({ store, now: Date.now }) */
@@ -64,7 +86,7 @@ export function createAddressAllocator(options: {
   /** By the shard key of the project's address space, which is one entity group. */
   const queues = new Map<string, Waiting[]>()
 
-  function ask(request: AllocationRequest, memberId: string): Promise<Outcome<HeldAddress | null>> {
+  function ask(request: AllocationRequest, memberId: string): Promise<Outcome<readonly HeldAddress[]>> {
     const group = shardKeyOf(addressKind, memberId)
     return new Promise((settle) => {
       const queue = queues.get(group)
@@ -82,7 +104,7 @@ export function createAddressAllocator(options: {
     // Whoever asks in this same turn belongs to the first batch.
     await Promise.resolve()
     while (queue.length > 0) {
-      const batch = queue.splice(0, batchRequestsMaximum)
+      const batch = queue.splice(0, countForBatch(queue))
       try {
         await settleBatch(batch, memberId)
       } catch (error) {
@@ -102,9 +124,22 @@ export function createAddressAllocator(options: {
     for (const [i, { settle }] of batch.entries()) {
       const result = outcome.value.results[i]
       if (result === undefined) throw new Error('BUG: an allocation plan without a result for each request')
-      if (result.kind === 'held') settle(succeed(result.held))
-      else if (result.kind === 'released') settle(succeed(null))
-      else settle(refuse(describeAllocationRefusal(result.refusal, await holderNameOf(result.refusal))))
+      settle(await describeResult(result))
+    }
+  }
+
+  async function describeResult(result: AllocationResult): Promise<Outcome<readonly HeldAddress[]>> {
+    switch (result.kind) {
+      case 'held':
+        return succeed([result.held])
+      case 'allHeld':
+        return succeed(result.held)
+      case 'released':
+        return succeed([])
+      case 'refused':
+        return refuse(describeAllocationRefusal(result.refusal, await holderNameOf(result.refusal)))
+      default:
+        return result satisfies never
     }
   }
 
@@ -146,11 +181,12 @@ export function createAddressAllocator(options: {
     }
   }
 
-  async function allocate(request: Omit<Extract<AllocationRequest, { kind: 'allocate' }>, 'kind'>) {
+  async function allocate(request: Omit<Allocate, 'kind'>): Promise<Outcome<HeldAddress>> {
     const outcome = await ask({ kind: 'allocate', ...request }, request.networkId)
     if (!outcome.ok) return outcome
-    if (outcome.value === null) throw new Error('BUG: an allocation that gave nothing')
-    return succeed(outcome.value)
+    const [held] = outcome.value
+    if (held === undefined) throw new Error('BUG: an allocation that gave nothing')
+    return succeed(held)
   }
 
   return {
@@ -160,6 +196,11 @@ export function createAddressAllocator(options: {
       const machine = isMachine ? await store.get(machineKind, request.ownerId) : null
       return allocate({ ...request, ...(machine !== null && { machineName: machine.value.name }) })
     },
+    async allocateAddresses({ networkId, owners }) {
+      if (owners.length > allocationsAtOnceMaximum) throw new Error(`BUG: ${owners.length} addresses at once`)
+      const requests = owners.map((owner) => ({ kind: 'allocate', networkId, ...owner }) as const)
+      return owners.length === 0 ? succeed([]) : ask({ kind: 'allocateAll', requests }, networkId)
+    },
     async releaseAddresses(ownerId, addresses) {
       if (index.heldBy(ownerId).length === 0 && !queues.has(shardKeyOf(addressKind, ownerId))) return succeed(null)
       const outcome = await ask({ kind: 'release', ownerId, ...(addresses && { addresses }) }, ownerId)
@@ -167,6 +208,30 @@ export function createAddressAllocator(options: {
     },
     heldBy: (ownerId) => index.heldBy(ownerId).map(({ value }) => ({ address: value.address, shardId: value.shardId })),
     close: index.close,
+  }
+}
+
+/** As many as surely fit into one transaction; one at least. */
+function countForBatch(queue: readonly Waiting[]): number {
+  let writes = 0
+  for (const [i, { request }] of queue.entries()) {
+    writes += writesMaximumOf(request)
+    if (i > 0 && writes > batchWritesMaximum) return i
+  }
+  return queue.length
+}
+
+/** Of addresses, each with the occupancy of its shard; an owner holds two at most. */
+function writesMaximumOf(request: AllocationRequest): number {
+  switch (request.kind) {
+    case 'allocate':
+      return 2
+    case 'allocateAll':
+      return 2 * request.requests.length
+    case 'release':
+      return 4
+    default:
+      return request satisfies never
   }
 }
 

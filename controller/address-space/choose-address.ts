@@ -108,11 +108,7 @@ function chooseAtRandom(
   return null
 }
 
-function drawShard(
-  draft: DraftSpace,
-  shards: readonly Shard[],
-  random: (bytes: number) => Uint8Array,
-): Shard | null {
+function drawShard(draft: DraftSpace, shards: readonly Shard[], random: (bytes: number) => Uint8Array): Shard | null {
   const counts = shards.map((shard) => Math.max(0, draft.countNotHeld(shard)))
   const total = counts.reduce((sum, count) => sum + count, 0)
   let drawn = drawNumber(total, random)

@@ -12,10 +12,7 @@ type InTheWay = Defragmentation['inTheWay'][number]
 const candidatesShownMaximum = 100
 const candidatesNamedMaximum = 5
 
-export function describeInTheWay(
-  candidates: readonly BlockedCandidate[],
-  shards: readonly ViewedShard[],
-): InTheWay[] {
+export function describeInTheWay(candidates: readonly BlockedCandidate[], shards: readonly ViewedShard[]): InTheWay[] {
   const byId = new Map(shards.map((shard) => [shard.id, shard]))
   const networkNames = new Map(shards.map(({ networkId, networkName }) => [networkId, networkName]))
   const nameOfShard = (id: string) => {
@@ -40,6 +37,10 @@ function describeObstacle(
       return ofShard(kind, obstacle.shardId, `the shard ${nameOfShard(obstacle.shardId)} is reserved`)
     case 'migrating':
       return ofShard(kind, obstacle.shardId, `the shard ${nameOfShard(obstacle.shardId)} is migrating`)
+    case 'heldByOthers': {
+      const message = `the shard ${nameOfShard(obstacle.shardId)} has addresses that are held for what can't be moved from here`
+      return ofShard(kind, obstacle.shardId, message)
+    }
     case 'largerShard':
       return ofShard(kind, obstacle.shardId, `it is but a part of the shard ${nameOfShard(obstacle.shardId)}`)
     case 'noRoom': {

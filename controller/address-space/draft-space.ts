@@ -9,13 +9,23 @@ import { type StoredObject, type Write, write } from '../control-plane/store.ts'
 import {
   type AddressValue,
   addressKind,
+  isExternalOwner,
   type ShardOccupancyValue,
   type ShardValue,
   shardOccupancyKind,
 } from '../objects.ts'
 import { type AddressRange, createKeptBitmap, listKeptRanges } from './address-policy.ts'
-import { addressOf, type Block, blockOf, formatAddress, sizeOfCidr } from './cidr.ts'
-import { addressesNeverGiven, decodeBitmap, encodeBitmap, setTaken } from './taken-bitmap.ts'
+import { addressOf, type Block, blockOf, formatAddress, isIpv6, sizeOf, sizeOfCidr } from './cidr.ts'
+import { addressAt } from './cidr-families.ts'
+import { ipv6BlockOf, ipv6Of } from './cidr-ipv6.ts'
+import {
+  addressesNeverGiven,
+  decodeBitmap,
+  encodeBitmap,
+  ipv6BitmapBlock,
+  isTaken,
+  setTaken,
+} from './taken-bitmap.ts'
 
 export interface HeldAddress {
   readonly address: string
@@ -36,6 +46,7 @@ type LastGiven = NonNullable<ShardOccupancyValue['lastGiven']>
 
 export interface DraftShard {
   readonly shard: StoredObject<ShardValue>
+  /** What the bitmap is of: of an IPv6 shard the first addresses, counted from its own first. */
   readonly block: Block
   readonly bitmap: Uint8Array
   /** What the policy keeps, which is given only when it is chosen, in the form of the bitmap. Null: nothing. */
@@ -43,6 +54,12 @@ export interface DraftShard {
   /** Until when an offset is not given again unless it is chosen; its bit is set. */
   readonly quarantined: Map<number, string>
   lastGiven: LastGiven | null
+}
+
+/** `holder` names an owner that is neither machine nor instance. */
+interface DraftOwner {
+  readonly ownerId: string
+  readonly holder?: string
 }
 
 interface DraftAddress extends HeldAddress {
@@ -60,7 +77,7 @@ export const addressIdOf = (shardId: string, address: string) =>
 /** @param now milliseconds since the epoch */
 export function createDraftSpace(space: ProjectSpace, now: number) {
   const opened = new Map<string, DraftShard | null>()
-  const touched = new Map<string, { counted: number }>()
+  const touched = new Map<string, { readonly counted: number; readonly external: number }>()
   const heldByOwner = new Map<string, DraftAddress[]>()
   const takenBy = new Map<string, string>()
   const writes = new Map<string, Write>()
@@ -69,6 +86,10 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
   const keptRanges = new Map<string, readonly AddressRange[]>()
   const giving = new Map<string, readonly StoredObject<ShardValue>[]>()
   const byNetwork = Map.groupBy(space.shards, ({ value }) => value.networkId)
+  const ipv4ByNetwork = Map.groupBy(
+    space.shards.filter(({ value }) => !isIpv6(value.cidr)),
+    ({ value }) => value.networkId,
+  )
   const byId = new Map(space.shards.map((shard) => [shard.id, shard]))
 
   function policyOf(networkId: string): AddressPolicy {
@@ -104,19 +125,47 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     return addresses
   }
 
-  function touch(shardId: string, difference: number): void {
-    const counted = touched.get(shardId)?.counted ?? 0
-    touched.set(shardId, { counted: counted + difference })
+  function touch(shardId: string, ownerId: string, difference: number): void {
+    const { counted, external } = touched.get(shardId) ?? { counted: 0, external: 0 }
+    const ofExternal = isExternalOwner(ownerId) ? difference : 0
+    touched.set(shardId, { counted: counted + difference, external: external + ofExternal })
   }
 
   /** Of those that can be held. */
   const countStored = (shardId: string) => space.occupancyOf(shardId)?.value.resourceCount ?? 0
   const countHeld = (shardId: string) => countStored(shardId) + (touched.get(shardId)?.counted ?? 0)
 
-  const shardsOf = (networkId: string): readonly StoredObject<ShardValue>[] => byNetwork.get(networkId) ?? []
+  const shardsOf = (networkId: string): readonly StoredObject<ShardValue>[] => ipv4ByNetwork.get(networkId) ?? []
+  const holderOf = (addressId: string) => takenBy.get(addressId) ?? space.holderOf(addressId)
 
   function isGiving({ id, value }: StoredObject<ShardValue>): boolean {
     return !value.reserved && value.migrationId === undefined && countStored(id) < capacityOf(value)
+  }
+
+  function hold(
+    { shard, bitmap, quarantined }: DraftShard,
+    address: string,
+    offset: number | null,
+    { ownerId, holder }: DraftOwner,
+  ): HeldAddress {
+    const id = addressIdOf(shard.id, address)
+    if (offset !== null) {
+      setTaken(bitmap, offset, true)
+      quarantined.delete(offset)
+    }
+    touch(shard.id, ownerId, 1)
+    takenBy.set(id, ownerId)
+    held(ownerId).push({ id, address, shardId: shard.id, stored: null })
+    const value: AddressValue = {
+      address,
+      shardId: shard.id,
+      projectId: shard.value.projectId,
+      ownerId,
+      ...(holder !== undefined && { holder }),
+      allocatedAt: new Date(now).toISOString(),
+    }
+    writes.set(id, write({ kind: addressKind, id, expect: 'absent', value }))
+    return { address, shardId: shard.id }
   }
 
   return {
@@ -124,15 +173,24 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     held,
     policyOf,
     networkOf: (shardId: string) => byId.get(shardId)?.value.networkId ?? null,
-    /** In the order in which they were made. */
+    /** Those of IPv4, which are what an owner gets an address of without asking for a shard, in the order in which they were made. */
     shardsOf,
+    /** Of both families. */
+    allShardsOf: (networkId: string): readonly StoredObject<ShardValue>[] => byNetwork.get(networkId) ?? [],
+    isGiving,
     /** Of these, those that gave something when the batch began: what is given back within it is not given again. */
     givingOf(networkId: string): readonly StoredObject<ShardValue>[] {
       const known = giving.get(networkId) ?? shardsOf(networkId).filter(isGiving)
       giving.set(networkId, known)
       return known
     },
-    holderOf: (addressId: string) => takenBy.get(addressId) ?? space.holderOf(addressId),
+    holderOf,
+    /** One without a bit of its own is known by its object alone; what is given back within the batch is held until its end. */
+    isHeld(draft: DraftShard, address: string): boolean {
+      const offset = offsetOf(draft, address)
+      if (offset === null) return holderOf(addressIdOf(draft.shard.id, address)) !== null
+      return isTaken(draft.bitmap, offset) && !draft.quarantined.has(offset)
+    },
     /** Not held by anyone, which may still be kept or in quarantine: known without opening the shard. */
     countNotHeld: ({ id, value }: StoredObject<ShardValue>) => capacityOf(value) - countHeld(id),
     /** Addresses held over addresses that can be, 0 to 1. */
@@ -142,24 +200,11 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
       return draft ? draft.lastGiven : (space.occupancyOf(shardId)?.value.lastGiven ?? null)
     },
 
-    take({ shard, block, bitmap, quarantined }: DraftShard, offset: number, ownerId: string): HeldAddress {
-      const address = formatAddress(block.first + offset)
-      const id = addressIdOf(shard.id, address)
-      setTaken(bitmap, offset, true)
-      quarantined.delete(offset)
-      touch(shard.id, 1)
-      takenBy.set(id, ownerId)
-      held(ownerId).push({ id, address, shardId: shard.id, stored: null })
-      const value: AddressValue = {
-        address,
-        shardId: shard.id,
-        projectId: shard.value.projectId,
-        ownerId,
-        allocatedAt: new Date(now).toISOString(),
-      }
-      writes.set(id, write({ kind: addressKind, id, expect: 'absent', value }))
-      return { address, shardId: shard.id }
-    },
+    take: (draft: DraftShard, offset: number, owner: DraftOwner): HeldAddress =>
+      hold(draft, addressIn(draft, offset), offset, owner),
+    /** One that nobody holds. */
+    takeAddress: (draft: DraftShard, address: string, owner: DraftOwner): HeldAddress =>
+      hold(draft, address, offsetOf(draft, address), owner),
 
     giveBack(ownerId: string, addresses?: readonly string[]): void {
       const leaving = held(ownerId).filter(({ address }) => addresses?.includes(address) ?? true)
@@ -171,9 +216,10 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
         const draft = shard === undefined ? null : open(shard)
         if (draft === null) continue
         // What was given back is not given again within the same batch, which would write one address twice.
-        if (stored === null) setTaken(draft.bitmap, addressOf(address) - draft.block.first, false)
-        else released.push({ draft, offset: addressOf(address) - draft.block.first })
-        touch(shardId, -1)
+        const offset = offsetOf(draft, address)
+        if (stored === null && offset !== null) setTaken(draft.bitmap, offset, false)
+        else if (offset !== null) released.push({ draft, offset })
+        touch(shardId, ownerId, -1)
       }
       heldByOwner.set(
         ownerId,
@@ -188,17 +234,32 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
         if (seconds > 0) draft.quarantined.set(offset, new Date(now + seconds * 1000).toISOString())
         else setTaken(draft.bitmap, offset, false)
       }
-      const occupancies = [...touched].flatMap(([shardId, { counted }]) => {
+      const occupancies = [...touched].flatMap(([shardId, { counted, external }]) => {
         const draft = opened.get(shardId)
         const occupancy = space.occupancyOf(shardId)
         if (draft === undefined || draft === null || occupancy === undefined) return []
-        const resourceCount = occupancy.value.resourceCount + counted
-        const value = describeOccupancy(draft, resourceCount, new Date(now).toISOString())
+        const value = describeOccupancy(draft, new Date(now).toISOString(), {
+          resourceCount: occupancy.value.resourceCount + counted,
+          externalCount: (occupancy.value.externalCount ?? 0) + external,
+        })
         return [write({ kind: shardOccupancyKind, id: shardId, expect: occupancy.version, value })]
       })
       return [...occupancies, ...writes.values()]
     },
   }
+}
+
+function addressIn({ shard, block }: DraftShard, offset: number): string {
+  const { cidr } = shard.value
+  return isIpv6(cidr) ? addressAt(cidr, offset) : formatAddress(block.first + offset)
+}
+
+/** The place of its bit; null: it has none, as most of a /64 have not. */
+function offsetOf({ shard, block }: DraftShard, address: string): number | null {
+  const { cidr } = shard.value
+  if (!isIpv6(cidr)) return addressOf(address) - block.first
+  const offset = ipv6Of(address) - ipv6BlockOf(cidr).first
+  return offset < BigInt(sizeOf(block)) ? Number(offset) : null
 }
 
 /** How many addresses a shard can give when nobody holds any. */
@@ -211,22 +272,29 @@ export function openShard(
   ranges: readonly AddressRange[],
   now: number,
 ): DraftShard {
-  const block = blockOf(shard.value.cidr)
+  const isOfIpv6 = isIpv6(shard.value.cidr)
+  const block = isOfIpv6 ? ipv6BitmapBlock : blockOf(shard.value.cidr)
   const bitmap = decodeBitmap(occupancy.takenBitmap)
   const quarantined = new Map<number, string>()
   for (const { offset, until } of occupancy.quarantined ?? []) {
     if (Date.parse(until) > now) quarantined.set(offset, until)
     else setTaken(bitmap, offset, false)
   }
-  const kept = createKeptBitmap(ranges, block, bitmap.length)
+  // What a policy keeps are addresses of IPv4.
+  const kept = isOfIpv6 ? null : createKeptBitmap(ranges, block, bitmap.length)
   return { shard, block, bitmap, kept, quarantined, lastGiven: occupancy.lastGiven ?? null }
 }
 
-function describeOccupancy(draft: DraftShard, resourceCount: number, lastAccessedAt: string): ShardOccupancyValue {
+function describeOccupancy(
+  draft: DraftShard,
+  lastAccessedAt: string,
+  { resourceCount, externalCount }: { readonly resourceCount: number; readonly externalCount: number },
+): ShardOccupancyValue {
   const quarantined = [...draft.quarantined].map(([offset, until]) => ({ offset, until }))
   return {
     takenBitmap: encodeBitmap(draft.bitmap),
     resourceCount,
+    ...(externalCount > 0 && { externalCount }),
     lastAccessedAt,
     ...(quarantined.length > 0 && { quarantined }),
     ...(draft.lastGiven !== null && { lastGiven: draft.lastGiven }),

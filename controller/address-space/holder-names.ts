@@ -1,7 +1,10 @@
-/** What the operator calls those who hold addresses and reservations: `machine web-1`, `load balancer shop, slot 2`. */
+/**
+ * What the operator calls those who hold addresses and reservations: `machine web-1`, `load balancer shop, slot 2`, or, of
+ * what is not run by us, the name that was given for it.
+ */
 
 import type { Store } from '../control-plane/store.ts'
-import { instanceKind, loadBalancerKind, machineKind } from '../objects.ts'
+import { addressKind, instanceKind, isExternalOwner, loadBalancerKind, machineKind } from '../objects.ts'
 
 /** The holder by name, or by its id when it is not known. */
 export async function nameHolder(store: Store, ownerId: string): Promise<string> {
@@ -14,6 +17,10 @@ export async function nameHolder(store: Store, ownerId: string): Promise<string>
     const instance = await store.get(instanceKind, ownerId)
     const loadBalancer = instance === null ? null : await store.get(loadBalancerKind, instance.value.loadBalancerId)
     if (instance !== null) return `load balancer ${loadBalancer?.value.name ?? '?'}, slot ${instance.value.slot}`
+  }
+  if (isExternalOwner(ownerId)) {
+    const held = store.snapshot(addressKind, ownerId).find(({ value }) => value.ownerId === ownerId)
+    return held?.value.holder ?? ownerId
   }
   return ownerId
 }

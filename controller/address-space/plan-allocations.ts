@@ -7,30 +7,39 @@ import type { StoredObject, Write } from '../control-plane/store.ts'
 import type { ShardValue } from '../objects.ts'
 import { findPinHolder, findPinned } from './address-policy.ts'
 import { chooseAddress } from './choose-address.ts'
-import { addressOf, type Block, blockOf, containsAddress, sizeOf } from './cidr.ts'
+import { isIpv6 } from './cidr.ts'
+import { cidrHasAddress, type NeverGivenRole, roleOf } from './cidr-families.ts'
 import { addressIdOf, createDraftSpace, type DraftSpace, type HeldAddress, type ProjectSpace } from './draft-space.ts'
-import { isTaken, listFree } from './taken-bitmap.ts'
+import { listFree } from './taken-bitmap.ts'
 
 export type AllocationRequest =
   | {
       readonly kind: 'allocate'
       readonly networkId: string
       readonly ownerId: string
-      /** Any, when left out. */
+      /** In its canonical form. Any, when left out: of IPv4, unless a shard of IPv6 is named. */
       readonly address?: string
+      /** Out of this shard alone. */
+      readonly shardId?: string
       /** The owner's name, where it is a machine: addresses may be kept for it. */
       readonly machineName?: string
+      /** The owner's name, where it is neither machine nor instance. */
+      readonly holder?: string
       /** The owner moves away from this shard: what it holds there does not count, and nothing is given there. */
       readonly fromShardId?: string
     }
+  /** Each of them gets its address, or none does. */
+  | { readonly kind: 'allocateAll'; readonly requests: readonly Allocate[] }
   /** Everything that the owner holds, or only these addresses. */
   | { readonly kind: 'release'; readonly ownerId: string; readonly addresses?: readonly string[] }
 
-type Allocate = Extract<AllocationRequest, { kind: 'allocate' }>
+export type Allocate = Extract<AllocationRequest, { kind: 'allocate' }>
 type Shard = StoredObject<ShardValue>
 
 export type AllocationRefusal =
-  | { readonly kind: 'noShards' }
+  /** None of IPv4: these are of IPv6. */
+  | { readonly kind: 'noShards'; readonly shards: readonly Shard[] }
+  | { readonly kind: 'notOfNetwork'; readonly shardId: string }
   | {
       readonly kind: 'noSpace'
       readonly shards: readonly Shard[]
@@ -40,7 +49,7 @@ export type AllocationRefusal =
       readonly keptCount: number
     }
   | { readonly kind: 'outside'; readonly address: string; readonly shards: readonly Shard[] }
-  | { readonly kind: 'neverGiven'; readonly address: string; readonly role: 'network' | 'gateway' | 'broadcast' }
+  | { readonly kind: 'neverGiven'; readonly address: string; readonly role: NeverGivenRole }
   | { readonly kind: 'held'; readonly address: string; readonly holderId: string | null }
   | { readonly kind: 'reserved'; readonly address: string; readonly shard: Shard }
   | { readonly kind: 'migrating'; readonly address: string; readonly shard: Shard }
@@ -50,8 +59,13 @@ export type AllocationRefusal =
 
 export type AllocationResult =
   | { readonly kind: 'held'; readonly held: HeldAddress }
+  /** In the order of the requests. */
+  | { readonly kind: 'allHeld'; readonly held: readonly HeldAddress[] }
   | { readonly kind: 'released' }
   | { readonly kind: 'refused'; readonly refusal: AllocationRefusal }
+
+type Held = Extract<AllocationResult, { kind: 'held' }>
+type Refused = Extract<AllocationResult, { kind: 'refused' }>
 
 export interface AllocationPlan {
   /** One for each request, in their order. */
@@ -71,56 +85,94 @@ export function planAllocations(
   space: ProjectSpace,
   { now, random }: PlanMeans,
 ): AllocationPlan {
-  const draft = createDraftSpace(space, now)
-  const results = requests.map((request): AllocationResult => {
-    switch (request.kind) {
-      case 'allocate':
-        return allocate(draft, request, random)
-      case 'release':
-        draft.giveBack(request.ownerId, request.addresses)
-        return { kind: 'released' }
-      default:
-        return request satisfies never
+  /** Of requests for several addresses those that can't have all: what they would take is not taken from the others. */
+  const refusals = new Map<AllocationRequest, Refused>()
+  for (;;) {
+    const draft = createDraftSpace(space, now)
+    const results: AllocationResult[] = []
+    for (const request of requests) {
+      const result = refusals.get(request) ?? decide(draft, request, random)
+      if (request.kind === 'allocateAll' && result.kind === 'refused' && !refusals.has(request)) {
+        refusals.set(request, result)
+        break
+      }
+      results.push(result)
     }
-  })
-  return { results, writes: draft.listWrites() }
+    if (results.length === requests.length) return { results, writes: draft.listWrites() }
+  }
 }
 
-function allocate(draft: DraftSpace, request: Allocate, random: PlanMeans['random']): AllocationResult {
-  const { networkId, ownerId, address, fromShardId } = request
+function decide(draft: DraftSpace, request: AllocationRequest, random: PlanMeans['random']): AllocationResult {
+  switch (request.kind) {
+    case 'allocate':
+      return allocate(draft, request, random)
+    case 'allocateAll': {
+      const all: HeldAddress[] = []
+      for (const one of request.requests) {
+        const result = allocate(draft, one, random)
+        if (result.kind === 'refused') return result
+        all.push(result.held)
+      }
+      return { kind: 'allHeld', held: all }
+    }
+    case 'release':
+      draft.giveBack(request.ownerId, request.addresses)
+      return { kind: 'released' }
+    default:
+      return request satisfies never
+  }
+}
+
+function allocate(draft: DraftSpace, request: Allocate, random: PlanMeans['random']): Held | Refused {
+  const { networkId, ownerId, address, shardId, fromShardId } = request
+  const scope = scopeOf(draft, request)
   const held = draft
     .held(ownerId)
-    .filter(({ shardId }) => shardId !== fromShardId && draft.networkOf(shardId) === networkId)
+    .filter((one) => one.shardId !== fromShardId && scope.some(({ id }) => id === one.shardId))
   const same = held.find((one) => address === undefined || one.address === address)
   if (same !== undefined) return { kind: 'held', held: { address: same.address, shardId: same.shardId } }
   const [another] = held
   if (another !== undefined && address !== undefined) {
     return refused({ kind: 'holdsAnother', address, heldAddress: another.address })
   }
-  if (draft.shardsOf(networkId).length === 0) return refused({ kind: 'noShards' })
-  if (address !== undefined) return allocateChosen(draft, request, address)
-  return allocatePinned(draft, request) ?? allocateAny(draft, request, random)
+  if (scope.length === 0) {
+    const all = draft.allShardsOf(networkId)
+    if (shardId !== undefined) return refused({ kind: 'notOfNetwork', shardId })
+    if (address === undefined || all.length === 0) return refused({ kind: 'noShards', shards: all })
+    return refused({ kind: 'outside', address, shards: all })
+  }
+  if (address !== undefined) return allocateChosen(draft, request, scope, address)
+  return allocatePinned(draft, request, scope) ?? allocateAny(draft, request, scope, random)
+}
+
+/** Where it can be given one, and where it has at most one: in all shards of IPv4, or in the one that it asks for. */
+function scopeOf(draft: DraftSpace, { networkId, address, shardId }: Allocate): readonly Shard[] {
+  const all = draft.allShardsOf(networkId)
+  if (shardId !== undefined) return all.filter(({ id }) => id === shardId)
+  if (address === undefined || !isIpv6(address)) return draft.shardsOf(networkId)
+  return all.filter(({ value }) => cidrHasAddress(value.cidr, address))
 }
 
 /** The address that is kept for it, or why it can't have that; null: none is, or it moves and can have another. */
-function allocatePinned(draft: DraftSpace, request: Allocate): AllocationResult | null {
+function allocatePinned(draft: DraftSpace, request: Allocate, scope: readonly Shard[]): Held | Refused | null {
   const { networkId, machineName, fromShardId } = request
   const pinned = machineName === undefined ? undefined : findPinned(draft.policyOf(networkId), machineName)
   if (pinned === undefined) return null
-  const result = allocateChosen(draft, request, pinned)
+  const result = allocateChosen(draft, request, scope, pinned)
   return fromShardId !== undefined && result.kind === 'refused' ? null : result
 }
 
 function allocateAny(
   draft: DraftSpace,
-  { networkId, ownerId, fromShardId }: Allocate,
+  request: Allocate,
+  all: readonly Shard[],
   random: PlanMeans['random'],
-): AllocationResult {
-  const all = draft.shardsOf(networkId)
-  const giving = draft.givingOf(networkId)
+): Held | Refused {
+  const { networkId, shardId, fromShardId } = request
+  const giving = shardId === undefined ? draft.givingOf(networkId) : all.filter(draft.isGiving)
   const shards = fromShardId === undefined ? giving : giving.filter(({ id }) => id !== fromShardId)
   const choice = chooseAddress(draft, { shards, all }, draft.policyOf(networkId).allocationOrder, random)
-  if (choice !== null) return { kind: 'held', held: draft.take(choice.opened, choice.offset, ownerId) }
+  if (choice !== null) return { kind: 'held', held: draft.take(choice.opened, choice.offset, request) }
   const opened = shards.flatMap((shard) => draft.open(shard) ?? [])
   return refused({
     kind: 'noSpace',
@@ -132,16 +184,16 @@ function allocateAny(
 
 function allocateChosen(
   draft: DraftSpace,
-  { networkId, ownerId, machineName, fromShardId }: Allocate,
+  request: Allocate,
+  scope: readonly Shard[],
   address: string,
-): AllocationResult {
-  const number = addressOf(address)
-  const shards = draft.shardsOf(networkId).filter(({ id }) => id !== fromShardId)
-  const shard = shards.find(({ value }) => containsAddress(blockOf(value.cidr), number))
+): Held | Refused {
+  const { networkId, machineName, fromShardId } = request
+  const shards = scope.filter(({ id }) => id !== fromShardId)
+  const shard = shards.find(({ value }) => cidrHasAddress(value.cidr, address))
   const opened = shard === undefined ? null : draft.open(shard)
   if (shard === undefined || opened === null) return refused({ kind: 'outside', address, shards })
-  const offset = number - opened.block.first
-  const role = roleOf(opened.block, offset)
+  const role = roleOf(shard.value.cidr, address)
   if (role !== null) return refused({ kind: 'neverGiven', address, role })
   if (shard.value.reserved) return refused({ kind: 'reserved', address, shard })
   if (shard.value.migrationId !== undefined) return refused({ kind: 'migrating', address, shard })
@@ -149,16 +201,10 @@ function allocateChosen(
   if (pinnedFor !== undefined && pinnedFor !== machineName) {
     return refused({ kind: 'pinned', address, machineName: pinnedFor })
   }
-  if (isTaken(opened.bitmap, offset) && !opened.quarantined.has(offset)) {
+  if (draft.isHeld(opened, address)) {
     return refused({ kind: 'held', address, holderId: draft.holderOf(addressIdOf(shard.id, address)) })
   }
-  return { kind: 'held', held: draft.take(opened, offset, ownerId) }
+  return { kind: 'held', held: draft.takeAddress(opened, address, request) }
 }
 
-function roleOf(block: Block, offset: number): 'network' | 'gateway' | 'broadcast' | null {
-  if (offset === 0) return 'network'
-  if (offset === 1) return 'gateway'
-  return offset === sizeOf(block) - 1 ? 'broadcast' : null
-}
-
-const refused = (refusal: AllocationRefusal): AllocationResult => ({ kind: 'refused', refusal })
+const refused = (refusal: AllocationRefusal): Refused => ({ kind: 'refused', refusal })

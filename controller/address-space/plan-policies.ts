@@ -7,7 +7,7 @@ import { type AddressPolicy, shardSizes } from '../contract/address-space.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import type { NetworkValue, ShardOccupancyValue, ShardValue } from '../objects.ts'
 import { listKeptRanges } from './address-policy.ts'
-import { addressOf, blockOf, containsAddress, findBestFit, prefixLengthOf, sizeOf } from './cidr.ts'
+import { addressOf, blockOf, containsAddress, findBestFit, isIpv6, prefixLengthOf, sizeOfCidr } from './cidr.ts'
 import { openShard } from './draft-space.ts'
 import { createTakenBitmap, listFree } from './taken-bitmap.ts'
 
@@ -73,7 +73,9 @@ function measureUses({ policy, shards }: PolicyNetwork, now: number): Uses {
   )
 }
 
-const isGiving = ({ shard: { value } }: PolicyShard) => !value.reserved && value.migrationId === undefined
+/** A /64 is never full, so that growing and giving back is for IPv4 alone. */
+const isGiving = ({ shard: { value } }: PolicyShard) =>
+  !isIpv6(value.cidr) && !value.reserved && value.migrationId === undefined
 
 /** 1 when there is nothing to give at all. */
 function utilizationOf(uses: Iterable<Use>): number {
@@ -86,11 +88,11 @@ function utilizationOf(uses: Iterable<Use>): number {
   return capacity === 0 ? 1 : Math.round((1e4 * (capacity - free)) / capacity) / 1e4
 }
 
-/** A network without a shard is left alone: it may be about to be deleted. */
+/** A network without a shard is left alone: it may be about to be deleted. `maximumShards` is of all of them. */
 function planGrowth(space: PolicyNetwork, uses: Uses): PolicyOperation | null {
   const { network, policy, shards } = space
   const { growAtUtilization, maximumShards } = policy
-  if (growAtUtilization === undefined || shards.length === 0) return null
+  if (growAtUtilization === undefined || !shards.some(({ shard }) => !isIpv6(shard.value.cidr))) return null
   if (maximumShards !== undefined && shards.length >= maximumShards) return null
   const utilization = utilizationOf(uses.values())
   if (utilization < growAtUtilization) return null
@@ -103,8 +105,10 @@ function planGrowth(space: PolicyNetwork, uses: Uses): PolicyOperation | null {
 
 /** The first pool that has room for the wanted size, or else for the largest that any has room for. */
 function findPlace({ policy, shards, pools }: PolicyNetwork) {
-  const allowed = pools.filter(({ id }) => policy.poolIds?.includes(id) ?? true)
-  const most = policy.growSizeAddresses ?? shards.reduce((sum, { shard }) => sum + sizeOf(blockOf(shard.value.cidr)), 0)
+  const allowed = pools.filter(({ id, cidr }) => !isIpv6(cidr) && (policy.poolIds?.includes(id) ?? true))
+  const most =
+    policy.growSizeAddresses ??
+    shards.reduce<number>((sum, { shard: { value } }) => (isIpv6(value.cidr) ? sum : sum + sizeOfCidr(value.cidr)), 0)
   for (const sizeAddresses of shardSizes.filter((size) => size <= most).toReversed()) {
     const pool = allowed.find(
       ({ cidr, cuts }) => findBestFit(blockOf(cidr), cuts.map(blockOf), prefixLengthOf(sizeAddresses)) !== null,
@@ -115,11 +119,7 @@ function findPlace({ policy, shards, pools }: PolicyNetwork) {
 }
 
 /** The youngest that has been empty for long enough; never the last that gives, nor one that would be missed at once. */
-function planGivingBack(
-  { network, policy, shards }: PolicyNetwork,
-  uses: Uses,
-  now: number,
-): PolicyOperation | null {
+function planGivingBack({ network, policy, shards }: PolicyNetwork, uses: Uses, now: number): PolicyOperation | null {
   const { giveBackAfterSeconds, growAtUtilization } = policy
   if (giveBackAfterSeconds === undefined) return null
   // Whoever moves away from a shard has been promised room in the others.

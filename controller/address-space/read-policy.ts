@@ -69,6 +69,29 @@ export function checkPolicy(
   return refuseField(fault.field, fault.message, remedy).problem
 }
 
+/**
+ * As `checkPolicy`, for a project's own, over which its networks' own are kept: what one of these says may not be kept any
+ * more with it.
+ */
+export function checkProjectPolicy(
+  store: Reader,
+  projectId: string,
+  policy: AddressPolicy | undefined,
+): Problem | null {
+  if (policy === undefined) return null
+  const fault = checkPolicy(store, projectId, policy)
+  if (fault !== null) return fault
+  for (const { value } of store.snapshot(networkKind, projectId)) {
+    if (value.projectId !== projectId) continue
+    const ofNetwork = checkPolicy(store, projectId, value.addressPolicy, policy)
+    if (ofNetwork === null) continue
+    const message = `contradicts that of the network '${value.name}': ${ofNetwork.detail}`
+    return refuseField('addressPolicy', message, "Correct that network's policy first, or this one.", 'conflict')
+      .problem
+  }
+  return null
+}
+
 /** Why the network's policy keeps a shard from being allocated to it; null: it does not. */
 export function checkAttachment(
   store: Reader,

@@ -68,10 +68,24 @@ describe('a policy', () => {
     const wrong: AddressPolicy = { pinnedAddresses: [{ address: '10.9.0.2', machineName: 'web-1' }] }
     expect(problemOf(await createNetwork(wrong)).errors?.[0]?.field).toBe('addressPolicy.pinnedAddresses[0].address')
     const network = get(await createNetwork({ maximumShards: 2 }))
-    const problem = problemOf(await updateNetwork(network.id, { reservedRanges: [{ first: '10.0.0.9', last: '10.0.0.2' }] }))
+    const problem = problemOf(
+      await updateNetwork(network.id, { reservedRanges: [{ first: '10.0.0.9', last: '10.0.0.2' }] }),
+    )
     expect(problem.code).toBe('invalid')
     expect(problem.errors?.[0]?.field).toBe('addressPolicy.reservedRanges[0]')
     expect(get(await rack.services.networks.show(network.id, rack.context.request())).version).toBe(network.version)
+  })
+
+  test("of a project is refused where one of its networks' own contradicts it, which is named", async () => {
+    const { projectId, context, services } = rack
+    get(await services.pools.create({ name: 'other', projectId, cidr: '10.1.0.0/24' }, context.request()))
+    get(await createNetwork({ pinnedAddresses: [{ address: '10.1.0.9', machineName: 'db' }] }))
+    const projects = createProjectsService(context, async () => succeed(true))
+    const change = { addressPolicy: { poolIds: [poolId] } }
+    const problem = problemOf(await projects.update(projectId, change, context.request()))
+    expect(problem.code).toBe('conflict')
+    expect(problem.detail).toContain("contradicts that of the network 'net'")
+    expect(problem.detail).toContain('10.1.0.9 is in no pool that its shards may come from: 10.0.0.0/24')
   })
 
   test('lets a network have so many shards, and of these pools alone', async () => {
@@ -117,9 +131,11 @@ describe('a network that is nearly full', () => {
   })
 
   test('is given none beyond its maximum', async () => {
-    await fill(13, { growAtUtilization: 0.8, maximumShards: 1 })
+    const networkId = await fill(13, { growAtUtilization: 0.8, maximumShards: 2 })
+    expect(await runPolicies(rack.context)).toBe(1)
+    for (let i = 13; i < 26; i++) get(await createMachine(networkId, `web-${i}`))
     expect(await runPolicies(rack.context)).toBe(0)
-    expect((await listCidrs()).length).toBe(1)
+    expect((await listCidrs()).length).toBe(2)
   })
 
   test('grows again after what it was given was taken away by hand', async () => {

@@ -6,9 +6,9 @@ import type { Address, AddressHistory } from '../contract/address-space.ts'
 import type { Page } from '../contract/common.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import { type AddressValue, addressKind, machineKind, shardKind } from '../objects.ts'
+import { type AddressValue, addressKind, isExternalOwner, machineKind, shardKind } from '../objects.ts'
 import type { ControllerContext, ListQuery, RequestInfo } from '../services.ts'
-import { blockOf, containsAddress, parseAddress } from './cidr.ts'
+import { cidrHasAddress, parseAnyAddress } from './cidr-families.ts'
 import { addressIdOf } from './draft-space.ts'
 import { nameHolder } from './holder-names.ts'
 
@@ -30,8 +30,27 @@ export async function listAddresses(
   const networks = new Map(context.store.snapshot(shardKind, clientId).map(({ id, value }) => [id, value.networkId]))
   const view = (object: StoredObject<AddressValue>) => viewAddress(object, networks.get(object.value.shardId) ?? null)
   const { items, next } = listObjects(context, { kind: addressKind, projectIdOf, view }, query, request)
-  const named = items.map(async (item) => ({ ...item, owner: await nameHolder(context.store, item.ownerId) }))
+  const named = items.map(async ({ owner, ...item }) => ({
+    ...item,
+    owner: owner ?? (await nameHolder(context.store, item.ownerId)),
+  }))
   return { items: await Promise.all(named), next }
+}
+
+export async function showAddress(
+  context: ReadContext,
+  id: string,
+  request: Pick<RequestInfo, 'caller'>,
+): Promise<Outcome<Address>> {
+  const found = await findVisible(context, addressKind, id, projectIdOf, request)
+  return found.ok ? succeed(await describeAddress(context, found.value)) : found
+}
+
+export async function describeAddress({ store }: ReadContext, object: StoredObject<AddressValue>): Promise<Address> {
+  const { shardId, ownerId } = object.value
+  const shard = await store.get(shardKind, shardId)
+  const { owner, ...view } = viewAddress(object, shard?.value.networkId ?? null)
+  return { ...view, owner: owner ?? (await nameHolder(store, ownerId)) }
 }
 
 /** By the address's id, also when nobody holds it now. */
@@ -56,21 +75,23 @@ export async function showHistoryInShard(
   const shard = await findVisible(context, shardKind, shardId, projectIdOf, request)
   if (!shard.ok) return shard
   const { cidr } = shard.value.value
-  const number = parseAddress(address)
-  if (number === null || !containsAddress(blockOf(cidr), number)) {
+  const canonical = parseAnyAddress(address)
+  if (canonical === null || !cidrHasAddress(cidr, canonical)) {
     return refuseField('address', `${address} is no address of ${cidr}`, 'Give an address of the shard.')
   }
-  const versions = await context.store.history(addressKind, addressIdOf(shardId, address))
-  return succeed({ address, shardId, holders: await listHolders(context, versions) })
+  const versions = await context.store.history(addressKind, addressIdOf(shardId, canonical))
+  return succeed({ address: canonical, shardId, holders: await listHolders(context, versions) })
 }
 
 const projectIdOf = ({ value }: StoredObject<{ readonly projectId: string }>) => value.projectId
 
-const ownerKindOf = (ownerId: string): Address['ownerKind'] =>
-  ownerId.startsWith(`${machineKind.prefix}_`) ? 'machine' : 'instance'
+function ownerKindOf(ownerId: string): Address['ownerKind'] {
+  if (isExternalOwner(ownerId)) return 'external'
+  return ownerId.startsWith(`${machineKind.prefix}_`) ? 'machine' : 'instance'
+}
 
 function viewAddress(object: StoredObject<AddressValue>, networkId: string | null) {
-  const { address, shardId, projectId, ownerId, allocatedAt } = object.value
+  const { address, shardId, projectId, ownerId, holder = null, allocatedAt } = object.value
   return {
     ...viewObject(object, { name: address, projectId }),
     status: 'held',
@@ -79,6 +100,8 @@ function viewAddress(object: StoredObject<AddressValue>, networkId: string | nul
     networkId,
     ownerId,
     ownerKind: ownerKindOf(ownerId),
+    /** Null: it is to be looked up. */
+    owner: holder,
     allocatedAt,
   }
 }
@@ -90,8 +113,8 @@ async function listHolders(
 ): Promise<AddressHistory['holders']> {
   const holders = versions.map(async ({ value }, i) => {
     if (value === null) return []
-    const { ownerId, allocatedAt } = value
-    const owner = await nameHolder(store, ownerId)
+    const { ownerId, holder, allocatedAt } = value
+    const owner = holder ?? (await nameHolder(store, ownerId))
     const heldUntil = versions[i + 1]?.updatedAt ?? null
     return [{ ownerId, ownerKind: ownerKindOf(ownerId), owner, heldFrom: allocatedAt, heldUntil }]
   })

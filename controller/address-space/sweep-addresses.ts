@@ -5,7 +5,15 @@
 
 import { reservationGraceMilliseconds } from '../access/reserve.ts'
 import { type Store, type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
-import { type AddressValue, addressKind, instanceKind, machineKind, migrationKind, moveKind } from '../objects.ts'
+import {
+  type AddressValue,
+  addressKind,
+  instanceKind,
+  isExternalOwner,
+  machineKind,
+  migrationKind,
+  moveKind,
+} from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import type { AddressAllocator } from './allocator.ts'
 import { isOpen } from './migration/plan-migrations.ts'
@@ -37,7 +45,9 @@ export async function sweepAddresses(
   return released
 }
 
+/** What was taken for something that is not ours is wanted until it is given back by hand. */
 async function isWanted(context: Pick<ControllerContext, 'store'>, value: AddressValue): Promise<boolean> {
+  if (isExternalOwner(value.ownerId)) return true
   if (await isListed(context, value, false)) return true
   // Memory may lag behind what another controller wrote: absent is said by the microshard's leader only.
   return isListed(context, value, true)

@@ -105,7 +105,7 @@ const planEntries = {
   evacuate: v.array(evacuatedSchema),
 }
 
-export const obstacleKinds = ['reserved', 'migrating', 'largerShard', 'noRoom'] as const
+export const obstacleKinds = ['reserved', 'migrating', 'heldByOthers', 'largerShard', 'noRoom'] as const
 
 /** What stands in the way of freeing one block. */
 const blockedBlockSchema = v.object({

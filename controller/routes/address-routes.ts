@@ -1,31 +1,42 @@
-/** Addresses, which are read here and never written: who holds them and who held them. And what a policy would do. */
+/**
+ * Addresses: who holds them and who held them, and those that are taken and given back by hand. And what a policy of
+ * address space would do.
+ */
 
 import * as v from 'valibot'
-import { previewPolicy } from '../address-space/preview-policy.ts'
+import { previewPolicy, previewProjectPolicy } from '../address-space/preview-policy.ts'
 import {
   type AddressQuery,
   listAddresses,
+  showAddress,
   showAddressHistory,
   showHistoryInShard,
 } from '../address-space/show-addresses.ts'
 import {
+  addressAllocateSchema,
+  addressesAllocatedSchema,
   addressHistorySchema,
   addressPolicySchema,
   addressSchema,
   policyPreviewSchema,
+  projectPolicyPreviewSchema,
 } from '../contract/address-space.ts'
-import { idSchema, ipv4Schema, pageSchema } from '../contract/common.ts'
+import { anyAddressSchema, idSchema, pageSchema } from '../contract/common.ts'
 import { succeed } from '../contract/problem.ts'
-import type { ControllerContext } from '../services.ts'
+import type { ControllerContext, Services } from '../services.ts'
 import { commonProblems, limitParameter, textParameter } from './noun-routes.ts'
 import { defineRoute, type Route } from './route.ts'
 
 type RouteContext = Pick<ControllerContext, 'store' | 'now'>
 
-export const createAddressRoutes = (context: RouteContext): readonly Route[] => [
+export const createAddressRoutes = (context: RouteContext, services: Pick<Services, 'addresses'>): readonly Route[] => [
   createListRoute(context),
+  createShowRoute(context),
+  createAllocateRoute(services),
+  createReleaseRoute(services),
   ...createHistoryRoutes(context),
-  createPreviewRoute(context),
+  createNetworkPreviewRoute(context),
+  createProjectPreviewRoute(context),
 ]
 
 const common = { tag: 'address', access: 'bearer' } as const
@@ -58,6 +69,80 @@ function createListRoute(context: RouteContext): Route {
   )
 }
 
+function createShowRoute(context: RouteContext): Route {
+  return defineRoute(
+    {
+      ...common,
+      method: 'GET',
+      path: '/v1/addresses/{id}',
+      operationId: 'showAddress',
+      summary: 'Show an address that is held',
+      description: 'With who holds it, and since when.',
+      parameters: { id: idSchema('adr') },
+      answers: [{ status: 200, description: 'The address', schema: addressSchema }],
+      problems: [...commonProblems, 'not-found'],
+    },
+    async ({ parameters: { id = '' }, request }) => {
+      const shown = await showAddress(context, id, request)
+      return shown.ok ? succeed({ status: 200, body: shown.value, version: shown.value.version }) : shown
+    },
+  )
+}
+
+function createAllocateRoute({ addresses }: Pick<Services, 'addresses'>): Route {
+  return defineRoute(
+    {
+      ...common,
+      method: 'POST',
+      path: '/v1/networks/{id}/addresses',
+      operationId: 'allocateAddresses',
+      summary: 'Allocate addresses of a network',
+      description:
+        'For what is on the network and not run by Sluice: machines and load balancers get theirs by themselves. ' +
+        'All that are asked for are given, or none.',
+      parameters: { id: idSchema('net') },
+      body: addressAllocateSchema,
+      takesIdempotencyKey: true,
+      answers: [{ status: 201, description: 'The addresses', schema: addressesAllocatedSchema }],
+      problems: [
+        ...commonProblems,
+        'malformed',
+        'payload-too-large',
+        'not-found',
+        'no-space',
+        'in-use',
+        'conflict',
+        'idempotency-key-reused',
+      ],
+    },
+    async ({ parameters: { id = '' }, body, request }) => {
+      const allocated = await addresses.allocate(id, body, request)
+      return allocated.ok ? succeed({ status: 201, body: { items: allocated.value } }) : allocated
+    },
+  )
+}
+
+function createReleaseRoute({ addresses }: Pick<Services, 'addresses'>): Route {
+  return defineRoute(
+    {
+      ...common,
+      method: 'DELETE',
+      path: '/v1/addresses/{id}',
+      operationId: 'releaseAddress',
+      summary: 'Release an address',
+      description: 'One that was allocated by hand. Released twice it is released.',
+      parameters: { id: idSchema('adr') },
+      takesIdempotencyKey: true,
+      answers: [{ status: 204, description: 'Nobody holds it' }],
+      problems: [...commonProblems, 'not-found', 'in-use', 'idempotency-key-reused'],
+    },
+    async ({ parameters: { id = '' }, request }) => {
+      const released = await addresses.release(id, request)
+      return released.ok ? succeed({ status: 204 }) : released
+    },
+  )
+}
+
 function createHistoryRoutes(context: RouteContext): readonly Route[] {
   const shared = {
     ...common,
@@ -87,7 +172,7 @@ function createHistoryRoutes(context: RouteContext): readonly Route[] {
         operationId: 'showAddressHistoryInShard',
         summary: 'Show who held an address of a shard',
         description: 'The last holders, oldest first; none when nobody ever did.',
-        parameters: { id: idSchema('shd'), address: ipv4Schema },
+        parameters: { id: idSchema('shd'), address: anyAddressSchema },
       },
       async ({ parameters: { id = '', address = '' }, request }) => {
         const history = await showHistoryInShard(context, { shardId: id, address }, request)
@@ -97,7 +182,9 @@ function createHistoryRoutes(context: RouteContext): readonly Route[] {
   ]
 }
 
-function createPreviewRoute(context: RouteContext): Route {
+const previewProblems = [...commonProblems, 'malformed', 'payload-too-large', 'not-found'] as const
+
+function createNetworkPreviewRoute(context: RouteContext): Route {
   return defineRoute(
     {
       method: 'POST',
@@ -111,10 +198,33 @@ function createPreviewRoute(context: RouteContext): Route {
       parameters: { id: idSchema('net') },
       body: addressPolicySchema,
       answers: [{ status: 200, description: 'What it would do', schema: policyPreviewSchema }],
-      problems: [...commonProblems, 'malformed', 'payload-too-large', 'not-found'],
+      problems: previewProblems,
     },
     async ({ parameters: { id = '' }, body, request }) => {
       const preview = await previewPolicy(context, id, body, request)
+      return preview.ok ? succeed({ status: 200, body: preview.value }) : preview
+    },
+  )
+}
+
+function createProjectPreviewRoute(context: RouteContext): Route {
+  return defineRoute(
+    {
+      method: 'POST',
+      path: '/v1/projects/{id}/preview-policy',
+      operationId: 'previewProjectAddressPolicy',
+      tag: 'project',
+      access: 'bearer',
+      summary: "Show what a project's address policy would do now",
+      description:
+        "As if it were the project's, with each network's own over it. Nothing is changed: update the project to have it so.",
+      parameters: { id: idSchema('prj') },
+      body: addressPolicySchema,
+      answers: [{ status: 200, description: 'What it would do in each network', schema: projectPolicyPreviewSchema }],
+      problems: [...previewProblems, 'conflict'],
+    },
+    async ({ parameters: { id = '' }, body, request }) => {
+      const preview = await previewProjectPolicy(context, id, body, request)
       return preview.ok ? succeed({ status: 200, body: preview.value }) : preview
     },
   )

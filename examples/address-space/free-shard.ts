@@ -8,7 +8,12 @@
 
 import * as v from 'valibot'
 import { shardSchema } from '../../controller/contract/address-space.ts'
-import { type Migration, type MigrationPlan, migrationPlanSchema, migrationSchema } from '../../controller/contract/migration.ts'
+import {
+  type Migration,
+  type MigrationPlan,
+  migrationPlanSchema,
+  migrationSchema,
+} from '../../controller/contract/migration.ts'
 import { describePlannedMoves, planRoom } from './plan-room.ts'
 
 const pollMilliseconds = 500

@@ -4,7 +4,9 @@ import { describePlannedMoves, planRoom } from './plan-room.ts'
 const shard = { poolId: 'pol_1', networkId: 'net_1', resourceCount: 0 }
 
 test('room for all holders is the smallest shard that takes them', () => {
-  const sizes = [1, 13, 14, 1021, 1022, 4093].map((resourceCount) => planRoom({ ...shard, resourceCount }).sizeAddresses)
+  const sizes = [1, 13, 14, 1021, 1022, 4093].map(
+    (resourceCount) => planRoom({ ...shard, resourceCount }).sizeAddresses,
+  )
   expect(sizes).toEqual([16, 16, 32, 1024, 2048, 4096])
   expect(planRoom({ ...shard, resourceCount: 5 })).toEqual({ poolId: 'pol_1', networkId: 'net_1', sizeAddresses: 16 })
 })

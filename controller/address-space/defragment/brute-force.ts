@@ -18,15 +18,27 @@ export interface BruteForceBlock {
 }
 
 /** Null: whichever shards are emptied, no such block is free. */
-export function defragmentByBruteForce({ area, sizeAddresses, shards }: DefragmentationQuestion): BruteForceBlock | null {
+export function defragmentByBruteForce({
+  area,
+  sizeAddresses,
+  shards,
+}: DefragmentationQuestion): BruteForceBlock | null {
   const movable = shards.filter(
-    ({ block, status }) =>
-      contains(area, block) && sizeOf(block) <= sizeAddresses && (status === 'in-use' || status === 'available'),
+    ({ block, status, isHeldByOthers }) =>
+      contains(area, block) &&
+      sizeOf(block) <= sizeAddresses &&
+      isHeldByOthers !== true &&
+      (status === 'in-use' || status === 'available'),
   )
   let best: BruteForceBlock | null = null
   for (const emptied of listSubsets(movable)) {
     if (!canEmpty(emptied, shards)) continue
-    const first = findFree(area.first, sizeOf(area), sizeAddresses, shards.filter((shard) => !emptied.includes(shard)))
+    const first = findFree(
+      area.first,
+      sizeOf(area),
+      sizeAddresses,
+      shards.filter((shard) => !emptied.includes(shard)),
+    )
     if (first === null) continue
     const found = { moves: countHolders(emptied), shards: emptied.length, first }
     if (best === null || compare(found, best) < 0) best = found
@@ -42,7 +54,8 @@ export function compactByBruteForce(
   const open = shards.filter((shard) => shard.networkId === networkId && shard.status === 'in-use')
   let best = { shards: 0, moves: 0 }
   for (const emptied of listSubsets(open)) {
-    if (emptied.length === open.length || !canEmpty(emptied, shards)) continue
+    const isFixed = emptied.some(({ isHeldByOthers }) => isHeldByOthers === true)
+    if (isFixed || emptied.length === open.length || !canEmpty(emptied, shards)) continue
     const moves = countHolders(emptied)
     const isBetter = emptied.length > best.shards || (emptied.length === best.shards && moves < best.moves)
     if (isBetter) best = { shards: emptied.length, moves }
@@ -50,7 +63,8 @@ export function compactByBruteForce(
   return best
 }
 
-const compare = (a: BruteForceBlock, b: BruteForceBlock) => a.moves - b.moves || a.shards - b.shards || a.first - b.first
+const compare = (a: BruteForceBlock, b: BruteForceBlock) =>
+  a.moves - b.moves || a.shards - b.shards || a.first - b.first
 
 const countHolders = (shards: readonly SpaceShard[]) => shards.reduce((sum, { holders }) => sum + holders, 0)
 

@@ -10,27 +10,30 @@
 import { describeEvacuation, type Evacuation, type SpaceShard } from './space-shard.ts'
 
 /**
- * One shard is kept at least, so that the network has addresses to give. Shards that are reserved or migrating stay as
- * they are; whoever is leaving a migrating one takes room as well.
+ * One shard is kept at least, so that the network has addresses to give. Shards that are reserved or migrating, or held by
+ * others, stay as they are; whoever is leaving a migrating one takes room as well.
  * @example planCompaction('net_…', shards) // { evacuate: [{ shardId: 'shd_…', … }], moves: 3, addressesFreed: 1024 }
  */
 export function planCompaction(networkId: string, shards: readonly SpaceShard[]): Evacuation {
   const own = shards.filter((shard) => shard.networkId === networkId)
-  const open = own.filter(({ status }) => status === 'in-use')
+  const inUse = own.filter(({ status }) => status === 'in-use')
+  const [fixed, open] = [inUse.filter(isFixed), inUse.filter((shard) => !isFixed(shard))]
   const needed = own.reduce((sum, { status, holders }) => (status === 'reserved' ? sum : sum + holders), 0)
   const largestFirst = open.toSorted((a, b) => capacityOf(b) - capacityOf(a))
   let keptCount = 0
-  let capacity = 0
+  let capacity = fixed.reduce((sum, shard) => sum + capacityOf(shard), 0)
   for (const shard of largestFirst) {
-    if (keptCount > 0 && capacity >= needed) break
+    if (keptCount + fixed.length > 0 && capacity >= needed) break
     keptCount++
     capacity += capacityOf(shard)
   }
   if (keptCount === open.length) return describeEvacuation([])
+  if (keptCount === 0) return describeEvacuation(open)
   const kept = keepMostHolders(largestFirst, keptCount, capacity - needed)
   return describeEvacuation(open.filter((shard) => !kept.has(shard)))
 }
 
+const isFixed = ({ isHeldByOthers }: SpaceShard) => isHeldByOthers === true
 const capacityOf = ({ holders, freeAddresses }: SpaceShard) => holders + freeAddresses
 
 /** Shards of one capacity. However many of them are kept, they are those with the most holders, which come first. */

@@ -11,6 +11,8 @@ import { describeEvacuation, type Evacuation, measureRoom, type SpaceShard } fro
 export type Obstacle =
   | { readonly kind: 'reserved'; readonly shardId: string }
   | { readonly kind: 'migrating'; readonly shardId: string }
+  /** Some of its addresses are held for what can't be moved from here. */
+  | { readonly kind: 'heldByOthers'; readonly shardId: string }
   /** The block is but a part of it. */
   | { readonly kind: 'largerShard'; readonly shardId: string }
   /** The network's other shards have room for fewer than the holders that would have to move. */
@@ -94,8 +96,9 @@ function listObstacles(
   const obstacles: Obstacle[] = []
   /** By network: who moves, and the room that its shards in the block don't give any more. */
   const leaving = new Map<string, { readonly holders: number; readonly freeAddresses: number }>()
-  for (const { id, block, networkId, status, holders, freeAddresses } of shards) {
+  for (const { id, block, networkId, status, holders, freeAddresses, isHeldByOthers } of shards) {
     if (status === 'reserved' || status === 'migrating') obstacles.push({ kind: status, shardId: id })
+    if (isHeldByOthers === true) obstacles.push({ kind: 'heldByOthers', shardId: id })
     if (sizeOf(block) > sizeAddresses) obstacles.push({ kind: 'largerShard', shardId: id })
     if (status !== 'in-use' || networkId === null) continue
     const before = leaving.get(networkId) ?? { holders: 0, freeAddresses: 0 }

@@ -21,7 +21,7 @@ const smallestPrefixLength = 28
 
 /**
  * A pool of eight shards at most, of three networks at most, which have three other shards elsewhere at most. One shard
- * in eight is reserved, one in eight migrating, one in eight on no network.
+ * in eight is reserved, one in eight migrating, one in eight on no network; of the others that are held some by others.
  */
 export function createRandomSpace(chance: SpaceChance): RandomSpace {
   const area = { first: 2 ** 31, prefixLength: 25 + chance.below(2) }
@@ -44,7 +44,8 @@ function cutAtRandom(block: Block, chance: SpaceChance): readonly Block[] {
 
 function createShard(id: string, block: Block, networkCount: number, chance: SpaceChance): SpaceShard {
   const kind = chance.below(8)
-  if (kind === 0) return { id, block, networkId: null, status: 'available', holders: 0, freeAddresses: capacityOf(block) }
+  if (kind === 0)
+    return { id, block, networkId: null, status: 'available', holders: 0, freeAddresses: capacityOf(block) }
   const status = kind === 1 ? 'reserved' : kind === 2 ? 'migrating' : 'in-use'
   // Mostly few or nearly full, since those are what plans turn on; some addresses are in quarantine.
   const usable = capacityOf(block) - chance.below(3)
@@ -55,6 +56,7 @@ function createShard(id: string, block: Block, networkCount: number, chance: Spa
     networkId: `network-${chance.below(networkCount)}`,
     status,
     holders,
+    ...(status === 'in-use' && holders > 0 && chance.below(10) === 0 && { isHeldByOthers: true }),
     freeAddresses: usable - holders,
   }
 }

@@ -10,6 +10,8 @@ export interface SpaceShard {
   readonly status: 'available' | 'in-use' | 'migrating' | 'reserved'
   /** Machines and instances that hold an address of it. */
   readonly holders: number
+  /** True: some of these can't be moved by us, so that it stays where it is; others can still move into it. */
+  readonly isHeldByOthers?: boolean
   /** How many more it can give to anyone. */
   readonly freeAddresses: number
 }
