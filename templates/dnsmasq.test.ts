@@ -24,7 +24,11 @@ const networks: DnsmasqNetwork[] = [
     device: 'sg2',
     domain: 'back.test',
     shards: [{ id: 'shd_3', cidr: '10.3.0.0/24' }],
-    neighbours: [{ name: 'db-1', mac: '02:00:00:00:00:03', address: '10.3.0.11' }],
+    neighbours: [
+      { name: 'db-1', mac: '02:00:00:00:00:03', address: '10.3.0.11' },
+      { name: 'db-2', mac: '02:00:00:00:00:04', address: '10.3.0.12', isMoving: true },
+      { name: '24h', mac: '02:00:00:00:00:05', address: '10.3.0.13' },
+    ],
   },
 ]
 const files = {

@@ -8,7 +8,15 @@ export interface DnsmasqNetwork {
   readonly device: string
   readonly domain: string
   readonly shards: readonly { readonly id: string; readonly cidr: string }[]
-  readonly neighbours: readonly { readonly name?: string | undefined; readonly mac: string; readonly address: string }[]
+  readonly neighbours: readonly DnsmasqNeighbour[]
+}
+
+export interface DnsmasqNeighbour {
+  readonly name?: string | undefined
+  readonly mac: string
+  readonly address: string
+  /** Its address is about to change or does so: it is to ask again soon. */
+  readonly isMoving?: boolean
 }
 
 export interface DnsmasqFiles {
@@ -16,6 +24,14 @@ export interface DnsmasqFiles {
   readonly namesFile: string
   readonly leaseFile: string
 }
+
+/**
+ * Asked for again after half of it. It ends, so that an address is free in the end whose holder has gone without a word,
+ * and so that a shorter one is noticed.
+ */
+const leaseTime = '1h'
+/** The least that dnsmasq gives. */
+const movingLeaseTime = '2m'
 
 export function renderDnsmasqConfig(networks: readonly DnsmasqNetwork[], files: DnsmasqFiles): string {
   const domains = [...new Set(networks.map(({ domain }) => domain))]
@@ -48,7 +64,7 @@ function renderNetwork({ device, domain, shards }: DnsmasqNetwork): string[] {
       const { network, mask } = parseCidr(cidr)
       // `static`: only those with a reservation are served. The tag carries the domain to them.
       return [
-        `dhcp-range=set:${id},${network},static,${mask},infinite`,
+        `dhcp-range=set:${id},${network},static,${mask},${leaseTime}`,
         `dhcp-option=tag:${id},option:domain-name,${domain}`,
       ]
     }),
@@ -59,10 +75,20 @@ function renderNetwork({ device, domain, shards }: DnsmasqNetwork): string[] {
 export function renderDnsmasqHosts(networks: readonly DnsmasqNetwork[]): string {
   return lines(
     networks.flatMap(({ neighbours }) =>
-      neighbours.map(({ mac, address, name }) => [mac, address, ...(name === undefined ? [] : [name])].join(',')),
+      neighbours.map(({ mac, address, name, isMoving }) =>
+        [
+          mac,
+          address,
+          ...(name === undefined || isWordOfDnsmasq(name) ? [] : [name]),
+          ...(isMoving === true ? [movingLeaseTime] : []),
+        ].join(','),
+      ),
     ),
   )
 }
+
+/** In a reservation it would be taken for a time or an order; who asks gets such a name by the list of names. */
+const isWordOfDnsmasq = (name: string) => /^(\d+[smhdw]?|infinite|ignore)$/.test(name)
 
 export function renderDnsmasqNames(networks: readonly DnsmasqNetwork[]): string {
   return lines(

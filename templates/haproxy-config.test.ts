@@ -68,14 +68,22 @@ describe('the description', () => {
 describe('a server', () => {
   const member = { id: 'mem_00000000000000000000000a1', address: '198.18.16.11', port: 80 }
 
+  const nameIn = (change: Partial<HaproxyInstance>, of = member) => serverName({ ...httpInstance, ...change }, of)
+  const network = { ...httpInstance.network, address: '198.18.16.202' }
+
   test('has another name at another address or port, and none at another weight', () => {
-    const names = [member, { ...member, address: '198.18.16.12' }, { ...member, port: 81 }].map(serverName)
+    const names = [member, { ...member, address: '198.18.16.12' }, { ...member, port: 81 }].map((of) => nameIn({}, of))
     expect(new Set(names).size).toBe(3)
-    expect(serverName({ ...member })).toBe(serverName(member))
+    expect(nameIn({}, { ...member })).toBe(nameIn({}))
+  })
+
+  test('has another name from another leg, where connections are kept', () => {
+    expect(nameIn({ network })).not.toBe(nameIn({}))
+    expect(nameIn({ network, trafficType: 'tcp' })).toBe(nameIn({ trafficType: 'tcp' }))
   })
 
   test('tells whose it is', () => {
-    expect(memberIdOfServer(serverName(member))).toBe(member.id)
+    expect(memberIdOfServer(nameIn({}))).toBe(member.id)
   })
 })
 

@@ -20,7 +20,7 @@ export interface HaproxyPlace {
 /** What an instance's config is made of. */
 export type HaproxyInstance = Pick<
   InstanceInstructions,
-  'id' | 'vips' | 'trafficType' | 'algorithm' | 'forwardedFor' | 'timeouts' | 'healthCheck' | 'listeners'
+  'id' | 'vips' | 'network' | 'trafficType' | 'algorithm' | 'forwardedFor' | 'timeouts' | 'healthCheck' | 'listeners'
 >
 
 type Member = ListenerInstructions['members'][number]
@@ -151,10 +151,15 @@ function renderHealthCheck(check: HealthCheckInstructions): string[] {
 
 /**
  * One name for one member at one address and port, so that a member whose address changes is a new server while the old
- * one drains. The member's id is in it, so that what still drains can be told by its id.
+ * one drains. For HTTP it is also one for each address of the instance's leg: what is kept for reuse was begun with it,
+ * and would be used for as long as requests flow. The member's id is in it, so that what still drains can be told by it.
  */
-export function serverName({ id, address, port }: Pick<Member, 'id' | 'address' | 'port'>): string {
-  return `${id}.${createHash('sha256').update(`${address}:${port}`).digest('hex').slice(0, 8)}`
+export function serverName(
+  { trafficType, network }: Pick<HaproxyInstance, 'trafficType' | 'network'>,
+  { id, address, port }: Pick<Member, 'id' | 'address' | 'port'>,
+): string {
+  const place = `${address}:${port}${trafficType === 'http' ? ` from ${network.address}` : ''}`
+  return `${id}.${createHash('sha256').update(place).digest('hex').slice(0, 8)}`
 }
 
 /** The id of the member that a server is or was. */
@@ -166,10 +171,11 @@ export const serverWeight = ({ weight }: Pick<Member, 'weight'>) =>
   Math.min(weightMaximum, Math.max(0, Math.round(weight)))
 
 /** A server as `add server` and the file have it: whole, since a server added at runtime has no defaults. */
-export function renderServer({ healthCheck: check, trafficType }: HaproxyInstance, member: Member): string {
+export function renderServer(instance: HaproxyInstance, member: Member): string {
+  const { healthCheck: check, trafficType } = instance
   const interval = Math.max(1, Math.round(check.intervalSeconds * 1000))
   return [
-    serverName(member),
+    serverName(instance, member),
     `${member.address}:${member.port}`,
     'check',
     ...(check.port === undefined ? [] : [`port ${check.port}`]),

@@ -15,11 +15,7 @@ function holders(change: Partial<TestMachine>, formerAddress?: string) {
 
 const rows: [string, string[][], string[][]][] = [
   ['machines and instances with one address', holders({}), []],
-  [
-    'a machine with two',
-    holders({ otherAddresses: ['10.1.1.11'] }),
-    [[testId('mch', 1), '10.1.0.11', '10.1.1.11']],
-  ],
+  ['a machine with two', holders({ otherAddresses: ['10.1.1.11'] }), [[testId('mch', 1), '10.1.0.11', '10.1.1.11']]],
   ['a machine that restarts', holders({ restartsForAddress: true }), [[testId('mch', 1), '10.1.0.11']]],
   ['an instance with a former address', holders({}, '10.1.0.99'), [[testId('ins', 1), leg, '10.1.0.99']]],
 ]
@@ -30,10 +26,10 @@ test.each(rows)('%s', (_, found, expected) => {
 describe('connections', () => {
   test('are counted by the address at this end, of sockets for both families as well', () => {
     const text = [
-      '0      0          10.1.0.11:7        10.1.0.12:51234',
-      '0      0          10.1.0.11:80       10.1.1.13:41000',
-      '0      9   10.1.1.11%eth0:43210      10.1.0.12:7',
-      '0      0   [::ffff:10.1.0.11]:8080   [::ffff:10.1.0.12]:40000',
+      'ESTAB      0      0          10.1.0.11:7        10.1.0.12:51234',
+      'FIN-WAIT-1 0      900        10.1.0.11:80       10.1.1.13:41000',
+      'ESTAB      0      9   10.1.1.11%eth0:43210      10.1.0.12:7',
+      'CLOSE-WAIT 0      0   [::ffff:10.1.0.11]:8080   [::ffff:10.1.0.12]:40000',
       '',
     ].join('\n')
     expect([...countConnections(text)]).toEqual([

@@ -57,7 +57,7 @@ test('one address costs nothing and is not told of', async () => {
 test('each of two is asked until it has answered, and connections are counted in one go', async () => {
   const host = createHost()
   host.answering.add(oldAddress)
-  host.establish('0 0 10.1.0.11:7 10.1.0.12:51234\n')
+  host.establish('ESTAB 0 0 10.1.0.11:7 10.1.0.12:51234\n')
   expect(await host.look(both)).toEqual([`ping ${oldAddress}`, `ping ${newAddress}`, 'ss'])
   expect(host.report()).toEqual([
     { address: oldAddress, answers: true, connections: 1 },
@@ -106,5 +106,8 @@ test('connections that can not be counted are not said to be none', async () => 
   const host = createHost()
   host.establish(undefined)
   await host.look(both)
-  expect(host.report()).toBeUndefined()
+  expect(host.report()).toEqual([
+    { address: oldAddress, answers: false },
+    { address: newAddress, answers: false },
+  ])
 })

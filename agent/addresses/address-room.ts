@@ -104,21 +104,25 @@ function rememberHolders(memories: Map<string, Memory>, holders: readonly Addres
   }
 }
 
+/** An address is told of before anything is known of it: silence would be taken for that of a holder at rest. */
 function describeMemory(memory: Memory | undefined): AddressReport[] | undefined {
-  const connections = memory?.connections
-  if (memory === undefined || connections === undefined) return undefined
-  return memory.holder.addresses.map((address) => ({
+  if (memory === undefined) return undefined
+  const { holder, answered, connections } = memory
+  return holder.addresses.map((address) => ({
     address,
-    answers: memory.answered.has(address),
-    connections: connections.get(address) ?? 0,
+    answers: answered.has(address),
+    ...(connections && { connections: connections.get(address) ?? 0 }),
   }))
 }
 
 const enter = (namespace: string) => ['nsenter', `--net=${namespaceFolder}/${namespace}`, '--']
 
-/** Undefined where they can't be counted, e.g. since the namespace is not there yet: that is not none. */
+/**
+ * Undefined where they can't be counted, e.g. since the namespace is not there yet: that is not none. A connection that one
+ * side has closed may still have an answer under way in it; only one that merely waits for its end to be forgotten is over.
+ */
 async function readConnections(run: RunCommand, { id }: AddressHolder): Promise<Map<string, number> | undefined> {
-  const result = await run([...enter(id), 'ss', '-Htn', 'state', 'established'])
+  const result = await run([...enter(id), 'ss', '-Htn', 'state', 'connected', 'exclude', 'time-wait'])
   return result.exitCode === 0 ? countConnections(result.stdout) : undefined
 }
 

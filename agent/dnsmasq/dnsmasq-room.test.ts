@@ -91,11 +91,22 @@ describe("a project's dnsmasq", () => {
     const both = { ...network, shards, machines: [{ ...machine, otherAddresses: ['10.1.1.11'] }] }
     host.converge([both])
     const texts = () => [...host.lists()].sort().join('')
-    expect(texts()).toBe('02:00:00:00:00:01,10.1.0.11,web-1\n10.1.0.11 web-1.network-1.test\n')
+    expect(texts()).toBe('02:00:00:00:00:01,10.1.0.11,web-1,2m\n10.1.0.11 web-1.network-1.test\n')
     const changed = [{ ...machine, address: '10.1.1.11', otherAddresses: ['10.1.0.11'] }]
     expect(kinds(host.plan([{ ...both, machines: changed }]))).toEqual(['writeFile', 'writeFile', 'signalDaemon'])
     host.converge([{ ...both, machines: changed }])
+    expect(texts()).toBe('02:00:00:00:00:01,10.1.1.11,web-1,2m\n10.1.1.11 web-1.network-1.test\n')
+    host.converge([{ ...both, machines: [{ ...machine, address: '10.1.1.11' }] }])
     expect(texts()).toBe('02:00:00:00:00:01,10.1.1.11,web-1\n10.1.1.11 web-1.network-1.test\n')
+  })
+
+  test('gives short leases to who is about to restart for another address', () => {
+    const host = createHost()
+    host.converge([network])
+    const machines = network.machines.map((machine) => ({ ...machine, restartsForAddress: true }))
+    expect(kinds(host.plan([{ ...network, machines }]))).toEqual(['writeFile', 'signalDaemon'])
+    host.converge([{ ...network, machines }])
+    expect(host.lists()).toContain('02:00:00:00:00:01,10.1.0.11,web-1,2m\n')
   })
 
   test('is started anew when a network comes', () => {

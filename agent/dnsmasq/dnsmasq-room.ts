@@ -12,6 +12,7 @@ import {
   renderDnsmasqHosts,
   renderDnsmasqNames,
 } from '../../templates/dnsmasq.ts'
+import { isOnTheMove } from '../addresses/address-holders.ts'
 import type { HostInstructions } from '../contract/host-instructions.ts'
 import { gatewayDevice } from '../kernel/names.ts'
 import type { Operation, OperationGroup } from '../operations/operation.ts'
@@ -120,10 +121,16 @@ function dnsmasqPaths(runFolder: string, projectId: string): DnsmasqPaths {
   }
 }
 
-function networksByProject({ networks }: HostInstructions): Map<string, DnsmasqNetwork[]> {
+function networksByProject({ networks, machines }: HostInstructions): Map<string, DnsmasqNetwork[]> {
   const byProject = new Map<string, DnsmasqNetwork[]>()
+  // A machine asks the dnsmasq of its own host alone, which knows whether it moves.
+  const moving = new Set(machines.filter(isOnTheMove).map(({ id }) => id))
   for (const { id, projectId, domain, shards, neighbours } of networks) {
-    const network: DnsmasqNetwork = { device: gatewayDevice(id), domain, shards, neighbours: firstOfEach(neighbours) }
+    const device = gatewayDevice(id)
+    const reservations = firstOfEach(neighbours).map((each) =>
+      moving.has(each.id) ? { ...each, isMoving: true } : each,
+    )
+    const network: DnsmasqNetwork = { device, domain, shards, neighbours: reservations }
     byProject.set(projectId, [...(byProject.get(projectId) ?? []), network])
   }
   return byProject

@@ -26,7 +26,7 @@ function desire(members: readonly Member[], change: Partial<InstanceInstructions
 
 const server = (of: Member, change: Partial<ObservedServer> = {}): ObservedServer => ({
   backend: backendName(80),
-  name: serverName(of),
+  name: serverName(httpInstance, of),
   address: of.address,
   port: of.port,
   weight: of.weight,
@@ -59,7 +59,7 @@ const stopped = (config?: string): ObservedHaproxy => ({
 const tell = (operations: readonly Operation[]) =>
   operations.map((operation) => (operation.kind === 'haproxyCommand' ? operation.command : operation.kind))
 
-const path = (of: Member) => `${backendName(80)}/${serverName(of)}`
+const path = (of: Member) => `${backendName(80)}/${serverName(httpInstance, of)}`
 const one = member(1)
 const two = member(2)
 
@@ -102,11 +102,31 @@ describe('members, without a reload', () => {
     )
   })
 
-  test('one at another address is added before the old one drains', () => {
+  test('one at another address is checked before the old one drains, which serves meanwhile', () => {
     const moved = { ...one, address: '198.18.16.9' }
-    const plan = tell(planHaproxy(desire([moved]), running(desire([moved]), [server(one)])))
+    const desired = desire([moved])
+    const plan = tell(planHaproxy(desired, running(desired, [server(one)])))
     expect(plan[0]).toStartWith(`add server ${path(moved)} `)
-    expect(plan.at(-1)).toBe(`set server ${path(one)} state drain`)
+    expect(plan.slice(1)).toEqual([`enable health ${path(moved)}`, `set server ${path(moved)} state drain`])
+    const unchecked = server(moved, { isDraining: true, health: 'unknown' })
+    expect(planHaproxy(desired, running(desired, [server(one), unchecked]))).toEqual([])
+    for (const health of ['up', 'down'] as const) {
+      const checked = server(moved, { isDraining: true, health })
+      expect(tell(planHaproxy(desired, running(desired, [server(one), checked])))).toEqual([
+        `set server ${path(moved)} state ready`,
+        `set server ${path(one)} state drain`,
+      ])
+    }
+  })
+
+  test('from another leg they are others, for HTTP, so that nothing is kept that was begun with the former', () => {
+    const network = { ...httpInstance.network, address: '198.18.16.202', formerAddress: httpInstance.network.address }
+    const desired = desire([one], { network })
+    const plan = tell(planHaproxy(desired, running(desired, [server(one)])))
+    expect(plan[0]).toStartWith(`add server ${backendName(80)}/${serverName({ ...httpInstance, network }, one)} `)
+    const tcp = desire([one], { network, trafficType: 'tcp' })
+    const name = serverName({ ...httpInstance, trafficType: 'tcp' }, one)
+    expect(planHaproxy(tcp, running(tcp, [server(one, { name })]))).toEqual([])
   })
 
   const gone = (change: Partial<ObservedServer>) => [server(one), server(two, change)]
@@ -185,7 +205,10 @@ function apply(desired: DesiredHaproxy, observed: ObservedHaproxy, operations: r
     servers.clear()
     for (const { port, members } of desired.instance.listeners) {
       for (const each of members) {
-        servers.set(`${backendName(port)}/${serverName(each)}`, server(each, { backend: backendName(port) }))
+        servers.set(
+          `${backendName(port)}/${serverName(httpInstance, each)}`,
+          server(each, { backend: backendName(port) }),
+        )
       }
     }
     description = desired.rendered.description
@@ -201,7 +224,7 @@ function apply(desired: DesiredHaproxy, observed: ObservedHaproxy, operations: r
     const before = servers.get(target)
     if (verb === 'add') {
       const wanted = desired.instance.listeners.flatMap(({ port, members }) =>
-        members.map((each) => ({ path: `${backendName(port)}/${serverName(each)}`, port, each })),
+        members.map((each) => ({ path: `${backendName(port)}/${serverName(httpInstance, each)}`, port, each })),
       )
       const found = wanted.find((each) => each.path === target)
       if (before !== undefined || found === undefined) throw new Error(`haproxy refuses: ${operation.command}`)
@@ -258,7 +281,9 @@ test('from any members to any others, and any structure: in a few turns there is
         observed = apply(desired, observed, planHaproxy(desired, observed))
       }
       expect(planHaproxy(desired, observed)).toEqual([])
-      const wanted = desired.instance.listeners.flatMap(({ members }) => members.map(serverName))
+      const wanted = desired.instance.listeners.flatMap(({ members }) =>
+        members.map((each) => serverName(httpInstance, each)),
+      )
       expect(observed.answer?.servers.map(({ name }) => name).sort()).toEqual(wanted.sort())
     }),
   )

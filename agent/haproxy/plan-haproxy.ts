@@ -3,12 +3,18 @@
  * come and go while it runs. Pure.
  */
 
-import { backendName, type RenderedHaproxyConfig, renderServer, serverWeight } from '../../templates/haproxy-config.ts'
+import {
+  backendName,
+  memberIdOfServer,
+  type RenderedHaproxyConfig,
+  renderServer,
+  serverWeight,
+} from '../../templates/haproxy-config.ts'
 import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import type { Operation } from '../operations/operation.ts'
 import { checkHaproxyConfig, type HaproxyFiles, startHaproxy } from './haproxy-files.ts'
 import type { HaproxyAnswer, ObservedServer } from './observed-haproxy.ts'
-import { wantedServers } from './wanted-servers.ts'
+import { type WantedServer, wantedServers } from './wanted-servers.ts'
 
 export interface ObservedHaproxy {
   /**
@@ -118,9 +124,11 @@ function planMembers(
       ...(server.isDraining && server.health !== 'unknown' ? [say(`set server ${path} state ready`)] : []),
     ]
   })
+  const awaited = findAwaited(wanted, observed)
   const going = [...observed]
     .filter(([path]) => !wanted.has(path))
     .flatMap(([path, server]) => {
+      if (isServing(server) && awaited.has(memberKey(server.backend, memberIdOfServer(server.name)))) return []
       const isOver = server.connectionsInUse === 0 || (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
       if (server.isInMaintenance) {
         return server.connections === 0 ? [say(`del server ${path}`, 'Server deleted')] : endSessions(path, server, say)
@@ -130,6 +138,22 @@ function planMembers(
     })
   // Those that come go first, so that there is always somebody to serve.
   return [...coming, ...going]
+}
+
+const memberKey = (backend: string, memberId: string) => `${backend} ${memberId}`
+const isServing = ({ isDraining, isInMaintenance, health }: ObservedServer) =>
+  !isDraining && !isInMaintenance && health === 'up'
+
+/** Members of whose new server nothing is known yet: it may be the only one, so the old one serves until its first check. */
+function findAwaited(
+  wanted: ReadonlyMap<string, WantedServer>,
+  observed: ReadonlyMap<string, ObservedServer>,
+): ReadonlySet<string> {
+  return new Set(
+    [...wanted]
+      .filter(([path]) => (observed.get(path)?.health ?? 'unknown') === 'unknown')
+      .map(([, { member, port }]) => memberKey(backendName(port), member.id)),
+  )
 }
 
 type Say = (command: string, ...accepted: string[]) => Operation

@@ -12,16 +12,19 @@ export interface WantedServer {
 const worked = new WeakMap<object, ReadonlyMap<string, WantedServer>>()
 
 /** By `<backend>/<server>`. */
-export function wantedServers({
-  listeners,
-}: Pick<InstanceInstructions, 'listeners'>): ReadonlyMap<string, WantedServer> {
-  const before = worked.get(listeners)
+export function wantedServers(
+  instance: Pick<InstanceInstructions, 'listeners' | 'network' | 'trafficType'>,
+): ReadonlyMap<string, WantedServer> {
+  const before = worked.get(instance)
   if (before) return before
   const wanted = new Map(
-    listeners.flatMap(({ port, members }) =>
-      members.map((member): [string, WantedServer] => [`${backendName(port)}/${serverName(member)}`, { member, port }]),
+    instance.listeners.flatMap(({ port, members }) =>
+      members.map((member): [string, WantedServer] => [
+        `${backendName(port)}/${serverName(instance, member)}`,
+        { member, port },
+      ]),
     ),
   )
-  worked.set(listeners, wanted)
+  worked.set(instance, wanted)
   return wanted
 }

@@ -13,7 +13,7 @@ const instance = { ...httpInstance, listeners: [80, 81].map((port) => ({ port, m
 
 const server = (listener: number, of: Member, change: Partial<ObservedServer> = {}): ObservedServer => ({
   backend: backendName(listener),
-  name: serverName(of),
+  name: serverName(httpInstance, of),
   address: of.address,
   port: of.port,
   weight: 1,

@@ -233,8 +233,7 @@ function planRoutes(device: DesiredDevice, observed: readonly Route[]): KernelOp
   ]
 }
 
-const isSameRoute = (a: Route, b: Route) =>
-  a.destination === b.destination && a.via === b.via && a.source === b.source
+const isSameRoute = (a: Route, b: Route) => a.destination === b.destination && a.via === b.via && a.source === b.source
 
 function planNeighbours(device: DesiredDevice, observed: ReadonlyMap<string, string>): KernelOperation[] {
   const at = { namespace: device.namespace, device: device.device }

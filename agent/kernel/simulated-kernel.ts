@@ -340,8 +340,7 @@ function dropWays(namespace: SimulatedNamespace, device: string): void {
   namespace.neighbours = namespace.neighbours.filter((each) => each.device !== device)
 }
 
-const hasHost = (link: SimulatedLink, address: string) =>
-  link.addresses.some((cidr) => cidr.startsWith(`${address}/`))
+const hasHost = (link: SimulatedLink, address: string) => link.addresses.some((cidr) => cidr.startsWith(`${address}/`))
 
 function isSameForwarding(a: Forwarding, b: Forwarding): boolean {
   return a.device === b.device && a.mac === b.mac && JSON.stringify(a.toward) === JSON.stringify(b.toward)

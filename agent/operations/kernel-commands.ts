@@ -99,8 +99,7 @@ function inNamespace(namespace: string | undefined, ...lines: readonly string[])
 }
 
 /** A program within a namespace: ip goes there without another process of ours. */
-const within = (namespace: string, command: string) =>
-  inNamespace(namespace, `netns exec ${namespace} ${command}`)
+const within = (namespace: string, command: string) => inNamespace(namespace, `netns exec ${namespace} ${command}`)
 
 function sizeAndMac({ mac, mtu }: LinkSettings): string {
   return [...(mtu === undefined ? [] : [`mtu ${mtu}`]), ...(mac === undefined ? [] : [`address ${mac}`])].join(' ')

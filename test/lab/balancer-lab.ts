@@ -72,7 +72,7 @@ export interface BalancerLab {
   instance(host: TestHost): InstanceReport | undefined
   /** Who has this VIP in the kernel, by name. */
   holders(vip: string): Promise<string[]>
-  load(mode: 'steady' | 'probe', address: string, port?: number, connections?: number): Load
+  load(mode: 'steady' | 'post' | 'probe', address: string, port?: number, connections?: number): Load
   onClient(...argv: readonly string[]): Promise<string>
   stop(): Promise<void>
 }
@@ -152,7 +152,7 @@ export async function startBalancerLab(): Promise<BalancerLab> {
       )
       return found.flat()
     },
-    load: (mode, address, port = 80, connections = mode === 'steady' ? 8 : 1) => {
+    load: (mode, address, port = 80, connections = mode === 'probe' ? 1 : 8) => {
       const child = hosts.spawnOnSegments(
         process.execPath,
         `${import.meta.dir}/http-load.ts`,

@@ -2,8 +2,8 @@
  * A client that asks for the same page over and over and counts strictly: a request that was sent and not answered whole is
  * a failure, nothing is tried again. Prints a line at its first answer, and ends on SIGTERM with one of JSON, an
  * HttpLoadResult.
- *   bun http-load.ts <steady|probe> <address> <port> <connections>
- * `steady` keeps its connections; `probe` makes one for each request and gives it up after 100 ms, to measure gaps.
+ *   bun http-load.ts <steady|post|probe> <address> <port> <connections>
+ * `steady` keeps its connections; `post` does too, with requests that nobody on the way may try again; `probe` makes one for each request and gives it up after 100 ms, to measure gaps.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -69,7 +69,8 @@ function ask(socket: Socket, timeoutMilliseconds: number): Promise<string> {
         else reject(new Error(`status ${answer.status}`))
       })
     })
-    socket.write(`GET / HTTP/1.1\r\nHost: ${address}\r\n\r\n`)
+    const line = mode === 'post' ? 'POST / HTTP/1.1\r\nContent-Length: 0' : 'GET / HTTP/1.1'
+    socket.write(`${line}\r\nHost: ${address}\r\n\r\n`)
   })
 }
 
@@ -138,5 +139,5 @@ async function probe(): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: Number(connections) }, () => (mode === 'steady' ? steady() : probe())))
+await Promise.all(Array.from({ length: Number(connections) }, () => (mode === 'probe' ? probe() : steady())))
 process.stdout.write(`${JSON.stringify({ ...counts, reasons, answers } satisfies HttpLoadResult)}\n`)
