@@ -1,6 +1,6 @@
 /**
  * IPv4 blocks as numbers: parse, compare, and cut aligned blocks from what is free. Pure; knows nothing of shards.
- * An address is an unsigned 32-bit number, a block its first address and its prefix length.
+ * An address is an unsigned 32-bit number, a block its first address and its prefix length. IPv6 is in cidr-ipv6.ts.
  */
 
 export interface Block {
@@ -9,11 +9,14 @@ export interface Block {
   readonly prefixLength: number
 }
 
-export type ParsedBlock =
-  | { readonly kind: 'block'; readonly block: Block }
+export type ParsedBlock<Of = Block> =
+  | { readonly kind: 'block'; readonly block: Of }
   /** A valid address and length, but the address is inside the block: `aligned` is the block that it is in. */
-  | { readonly kind: 'misaligned'; readonly aligned: Block }
+  | { readonly kind: 'misaligned'; readonly aligned: Of }
   | { readonly kind: 'malformed' }
+
+/** Whether the text of an address or of a block is of IPv6: only that has colons. */
+export const isIpv6 = (text: string) => text.includes(':')
 
 /** @example parseBlock('198.18.16.0/22') // { kind: 'block', block: { first: 3323072512, prefixLength: 22 } } */
 export function parseBlock(text: string): ParsedBlock {
@@ -60,8 +63,8 @@ export const formatBlock = ({ first, prefixLength }: Block) => `${formatAddress(
 /** How many addresses a block has. */
 export const sizeOf = ({ prefixLength }: Block) => 2 ** (32 - prefixLength)
 
-/** How many addresses a block has that this program wrote itself, without a look at where it begins. */
-export const sizeOfCidr = (text: string) => 2 ** (32 - Number(text.slice(text.indexOf('/') + 1)))
+/** How many addresses a block of either family has that this program wrote itself, without a look at where it begins. */
+export const sizeOfCidr = (text: string) => 2 ** ((isIpv6(text) ? 128 : 32) - Number(text.slice(text.indexOf('/') + 1)))
 
 /** The address after the last. */
 export const endOf = (block: Block) => block.first + sizeOf(block)

@@ -5,7 +5,7 @@ import { type DeclaredContent, declareObject } from '../access/declare-object.ts
 import { createObjectId } from '../access/object-id.ts'
 import { refuseField, refuseInUse } from '../access/problems.ts'
 import { findVisible, listObjects, maySee, viewObject } from '../access/view.ts'
-import { type Pool, type PoolCreate, type PoolUpdate, shardSizes } from '../contract/address-space.ts'
+import type { Pool, PoolCreate, PoolUpdate } from '../contract/address-space.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
@@ -18,11 +18,9 @@ import {
   shardKind,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Service } from '../services.ts'
-import { type Block, blockOf, formatBlock, overlaps, parseBlock, sizeOf } from './cidr.ts'
-
-/** A pool has room for the smallest shard at least. */
-const poolSizeMinimumAddresses = shardSizes[0]
-const prefixLengthMinimum = 8
+import { sizeOfCidr } from './cidr.ts'
+import { cidrsOverlap } from './cidr-families.ts'
+import { parsePoolBlock } from './pool-block.ts'
 
 export function createPoolsService(context: ControllerContext): Service<Pool, PoolCreate, PoolUpdate> {
   const view = (object: StoredObject<PoolValue>) => viewPool(object, occupancyOf(object.id))
@@ -79,16 +77,16 @@ function viewPool(object: StoredObject<PoolValue>, occupancy: PoolOccupancyValue
     ...viewObject(object, { name, projectId }),
     status: 'available',
     cidr,
-    sizeAddresses: sizeOf(blockOf(cidr)),
-    cutAddresses: (occupancy?.cuts ?? []).reduce((sum, cut) => sum + sizeOf(blockOf(cut.cidr)), 0),
+    sizeAddresses: sizeOfCidr(cidr),
+    cutAddresses: (occupancy?.cuts ?? []).reduce((sum, cut) => sum + sizeOfCidr(cut.cidr), 0),
   }
 }
 
 async function createPool(context: ControllerContext, input: PoolCreate, request: RequestInfo): Promise<Outcome<Pool>> {
-  const block = parsePoolBlock(input.cidr, context.settings.uplinkCidr)
-  if (!block.ok) return block
+  const cidr = parsePoolBlock(input.cidr, context.settings.uplinkCidr)
+  if (!cidr.ok) return cidr
   const id = createObjectId(poolKind, input.projectId, request.seed)
-  const value: PoolValue = { name: input.name, projectId: input.projectId, cidr: formatBlock(block.value) }
+  const value: PoolValue = { name: input.name, projectId: input.projectId, cidr: cidr.value }
   const first = decidePool(context, id, value)
   if (!first.ok) return first
   const declared = await declareObject(
@@ -112,10 +110,9 @@ async function createPool(context: ControllerContext, input: PoolCreate, request
 function decidePool(context: ControllerContext, id: string, value: PoolValue): Outcome<DeclaredContent<PoolValue>> {
   const spaceId = projectSpaceIdOf(value.projectId)
   const space = context.store.snapshot(projectSpaceKind, value.projectId).find((object) => object.id === spaceId)
-  const block = blockOf(value.cidr)
   const pools = space?.value.pools ?? []
   // A repetition at the same moment may have written this very pool: then the write finds it there, and not this.
-  const inTheWay = pools.find((pool) => pool.poolId !== id && overlaps(blockOf(pool.cidr), block))
+  const inTheWay = pools.find((pool) => pool.poolId !== id && cidrsOverlap(pool.cidr, value.cidr))
   if (inTheWay !== undefined) return refuseOverlap(context, value.cidr, inTheWay)
   return succeed({
     value,
@@ -148,58 +145,6 @@ function refuseOverlap(
     remedy: 'Choose a block that no pool of the project has, or cut shards from that pool.',
     errors: [{ field: 'cidr', message: `overlaps ${other.cidr}, the pool ${name}` }],
   })
-}
-
-/** A block that a pool can be: aligned, of a size that holds shards, unicast, and not of the uplink. */
-export function parsePoolBlock(cidr: string, uplinkCidr: string): Outcome<Block> {
-  const parsed = parseCidrField(cidr)
-  if (!parsed.ok) return parsed
-  const block = parsed.value
-  const wrong = (message: string, remedy: string) => refuseField('cidr', message, remedy)
-  if (block.prefixLength < prefixLengthMinimum || sizeOf(block) < poolSizeMinimumAddresses) {
-    return wrong(`${cidr} is not from /${prefixLengthMinimum} to /28`, 'Choose a block of such a size.')
-  }
-  if (overlaps(block, blockOf(uplinkCidr))) {
-    return wrong(
-      `${cidr} overlaps the uplink ${uplinkCidr}, on which the load balancers' VIPs are`,
-      'Choose a block that is not of the uplink.',
-    )
-  }
-  const special = specialBlocks.find((candidate) => overlaps(block, blockOf(candidate.cidr)))
-  if (special === undefined) return succeed(block)
-  return wrong(`${cidr} overlaps ${special.cidr}, ${special.use}`, 'Choose a block for private use, as of 10.0.0.0/8.')
-}
-
-const specialBlocks = [
-  { cidr: '0.0.0.0/8', use: 'which no host can have' },
-  { cidr: '127.0.0.0/8', use: 'which is for loopback' },
-  { cidr: '169.254.0.0/16', use: 'which is for link-local addresses' },
-  { cidr: '224.0.0.0/3', use: 'which is for multicast and reserved' },
-]
-
-/** The block of a field `cidr`, or what is wrong with it. */
-export function parseCidrField(cidr: string): Outcome<Block> {
-  const parsed = parseBlock(cidr)
-  switch (parsed.kind) {
-    case 'block':
-      return succeed(parsed.block)
-    case 'misaligned': {
-      const aligned = formatBlock(parsed.aligned)
-      return refuseField(
-        'cidr',
-        `${cidr} does not begin where a block of its size can`,
-        `Write ${aligned}, the block that it is in.`,
-      )
-    }
-    case 'malformed':
-      return refuseField(
-        'cidr',
-        `${cidr} is no IPv4 block`,
-        'Write four numbers up to 255 and a length up to 32, as 198.18.16.0/22.',
-      )
-    default:
-      return parsed satisfies never
-  }
 }
 
 async function removePool(

@@ -1,7 +1,8 @@
 /** A shard's record of what is held in it, and how a change of the shard stops whoever is allocating meanwhile. */
 
+import type { Shard } from '../contract/address-space.ts'
 import { type StoredObject, type Write, write } from '../control-plane/store.ts'
-import { type ShardOccupancyValue, shardOccupancyKind } from '../objects.ts'
+import { type ShardOccupancyValue, type ShardValue, shardOccupancyKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 
 type ReadContext = Pick<ControllerContext, 'store'>
@@ -19,4 +20,10 @@ export function touch(occupancy: StoredObject<ShardOccupancyValue> | undefined):
   if (occupancy === undefined) return []
   const { id, version, value } = occupancy
   return [write({ kind: shardOccupancyKind, id, expect: version, value })]
+}
+
+export function statusOfShard({ migrationId, reserved, networkId }: ShardValue): Shard['status'] {
+  if (migrationId !== undefined) return 'migrating'
+  if (reserved) return 'reserved'
+  return networkId === null ? 'available' : 'in-use'
 }

@@ -1,14 +1,31 @@
 /**
  * Which addresses of a shard can't be given, one bit an address: its network, gateway and broadcast address, and those
- * that are held. Pure.
+ * that are held. Of an IPv6 shard only the first addresses have bits. Pure.
  */
 
-import { type Block, sizeOf } from './cidr.ts'
+import { type Block, blockOf, isIpv6, sizeOf } from './cidr.ts'
 
 /** Never given to anyone: the network's own, the gateway (the first after it), the broadcast address (the last). */
 export const addressesNeverGiven = 3
 
-/** The bits of an empty shard. */
+/**
+ * What of a /64 has bits, counted from its first address: as many as the largest IPv4 shard has. These are given; any
+ * other only when it is chosen, and then its object alone says that it is held.
+ */
+export const ipv6BitmapBlock: Block = { first: 0, prefixLength: 20 }
+
+/** The bits of an empty shard of either family. */
+export const createShardBitmap = (cidr: string): Uint8Array =>
+  isIpv6(cidr) ? createIpv6Bitmap() : createTakenBitmap(blockOf(cidr))
+
+/** The first is anycast, the second the gateway's. */
+function createIpv6Bitmap(): Uint8Array {
+  const bitmap = new Uint8Array(sizeOf(ipv6BitmapBlock) / 8)
+  for (const offset of [0, 1]) setTaken(bitmap, offset, true)
+  return bitmap
+}
+
+/** The bits of an empty IPv4 shard. */
 export function createTakenBitmap(block: Block): Uint8Array {
   const bitmap = new Uint8Array(Math.ceil(sizeOf(block) / 8))
   for (const offset of [0, 1, sizeOf(block) - 1]) setTaken(bitmap, offset, true)

@@ -14,8 +14,7 @@ import {
   shardOccupancyKind,
 } from '../objects.ts'
 import { type AddressAllocator, createAddressAllocator } from './allocator.ts'
-import { blockOf } from './cidr.ts'
-import { createTakenBitmap, encodeBitmap } from './taken-bitmap.ts'
+import { createShardBitmap, encodeBitmap } from './taken-bitmap.ts'
 
 export interface TestSpace {
   readonly context: TestContext
@@ -57,7 +56,7 @@ export async function openTestSpace(
 
   for (const cidr of cidrs) {
     const id = newId(shardKind.prefix)
-    const takenBitmap = encodeBitmap(createTakenBitmap(blockOf(cidr)))
+    const takenBitmap = encodeBitmap(createShardBitmap(cidr))
     const shard = { name: cidr, projectId, poolId: newId('pol'), cidr, reserved: false, networkId }
     const occupancy = { takenBitmap, resourceCount: 0, lastAccessedAt: null }
     await writeAll(() => [

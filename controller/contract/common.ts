@@ -42,6 +42,16 @@ export const cidrSchema = v.pipe(
   v.regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'must be an IPv4 CIDR block, as 198.18.16.0/22'),
 )
 
+export const anyCidrSchema = v.pipe(
+  v.string(),
+  v.regex(
+    /^(\d{1,3}(\.\d{1,3}){3}\/\d{1,2}|[0-9a-fA-F.]*:[0-9a-fA-F:.]*\/\d{1,3})$/,
+    'must be a CIDR block, as 198.18.16.0/22 or fd00:20::/48',
+  ),
+)
+
+export const anyAddressSchema = v.pipe(v.string(), v.ip('must be an IPv4 or IPv6 address'))
+
 export const conditionSchema = v.object({
   type: v.string(),
   status: v.picklist(['true', 'false', 'unknown']),
