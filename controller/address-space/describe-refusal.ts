@@ -3,9 +3,13 @@
 import type { Problem } from '../contract/problem.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import type { ShardValue } from '../objects.ts'
+import { isIpv6, sizeOf } from './cidr.ts'
 import type { AllocationRefusal } from './plan-allocations.ts'
+import { ipv6BitmapBlock } from './taken-bitmap.ts'
 
 const title = 'No address'
+
+type NoSpace = Extract<AllocationRefusal, { kind: 'noSpace' }>
 
 export function describeAllocationRefusal(refusal: AllocationRefusal, holderName: string | null): Problem {
   switch (refusal.kind) {
@@ -13,20 +17,22 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
       return {
         code: 'no-space',
         title,
-        detail: 'The network has no shard.',
+        detail:
+          refusal.shards.length === 0
+            ? 'The network has no shard.'
+            : `The network has no IPv4 shard: ${listShards(refusal.shards)}.`,
         remedy: 'Allocate a shard to the network first.',
       }
-    case 'noSpace':
+    case 'notOfNetwork':
       return {
-        code: 'no-space',
+        code: 'invalid',
         title,
-        detail: [
-          `All addresses of the network's shards are held: ${listShards(refusal.shards)}.`,
-          ...(refusal.quarantinedCount > 0 ? [`In quarantine: ${refusal.quarantinedCount}.`] : []),
-          ...(refusal.keptCount > 0 ? [`Kept by the address policy: ${refusal.keptCount}.`] : []),
-        ].join(' '),
-        remedy: 'Allocate another shard to the network, or delete machines or load balancers that hold an address.',
+        detail: `The network does not have the shard ${refusal.shardId}.`,
+        remedy: 'Name one of its shards, or leave it out.',
+        errors: [{ field: 'shardId', message: 'is no shard of the network' }],
       }
+    case 'noSpace':
+      return describeNoSpace(refusal)
     case 'outside':
       return {
         code: 'invalid',
@@ -84,6 +90,28 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
       }
     default:
       return refusal satisfies never
+  }
+}
+
+function describeNoSpace({ shards, quarantinedCount, keptCount }: NoSpace): Problem {
+  const listed = listShards(shards)
+  const isOfIpv6 = shards.some(({ value }) => isIpv6(value.cidr))
+  const isShut = shards.every(({ value }) => value.reserved || value.migrationId !== undefined)
+  const ofIpv6 = isShut
+    ? `No address is given of ${listed}.`
+    : `Of ${listed} the first ${sizeOf(ipv6BitmapBlock)} addresses are given without being chosen, and none is left.`
+  const held = isOfIpv6 ? ofIpv6 : `All addresses of the network's shards are held: ${listed}.`
+  return {
+    code: 'no-space',
+    title,
+    detail: [
+      held,
+      ...(quarantinedCount > 0 ? [`In quarantine: ${quarantinedCount}.`] : []),
+      ...(keptCount > 0 ? [`Kept by the address policy: ${keptCount}.`] : []),
+    ].join(' '),
+    remedy: isOfIpv6
+      ? 'Choose one of the others by its address, or name another shard of the network.'
+      : 'Allocate another shard to the network, or delete machines or load balancers that hold an address.',
   }
 }
 

@@ -6,16 +6,25 @@
 import { refuseField } from '../access/problems.ts'
 import { findVisible } from '../access/view.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
-import type { Compact, Compaction, Defragment, Defragmentation, Evacuated, PoolSpace, RoomStatus } from '../contract/space.ts'
+import type {
+  Compact,
+  Compaction,
+  Defragment,
+  Defragmentation,
+  Evacuated,
+  PoolSpace,
+  RoomStatus,
+} from '../contract/space.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { instanceKind, networkKind, type PoolValue, poolKind } from '../objects.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
-import { type Block, blockOf, contains, formatBlock, sizeOf } from './cidr.ts'
+import { type Block, blockOf, contains, formatBlock, isIpv6, sizeOf } from './cidr.ts'
 import { planCompaction } from './defragment/plan-compaction.ts'
 import { type BlockedCandidate, planDefragmentation } from './defragment/plan-defragmentation.ts'
 import type { Evacuation } from './defragment/space-shard.ts'
 import { describeInTheWay, refuseImpossible } from './describe-obstacles.ts'
-import { parseCidrField } from './pools.ts'
+import { viewIpv6PoolSpace } from './ipv6-space-view.ts'
+import { parseCidrField } from './parse-cidr-field.ts'
 import { type EvacuationServices, type EvacuationStep, removeEmptied, runEvacuation } from './run-evacuation.ts'
 import { listViewedShards, type ViewedShard, viewPoolSpace } from './space-view.ts'
 
@@ -33,7 +42,9 @@ export function createRoomService(context: ReadContext, services: EvacuationServ
   return {
     async showSpace(poolId, request) {
       const pool = await findVisible(context, poolKind, poolId, projectIdOf, request)
-      return pool.ok ? succeed(viewPoolSpace(context, pool.value)) : pool
+      if (!pool.ok) return pool
+      const view = isIpv6(pool.value.value.cidr) ? viewIpv6PoolSpace : viewPoolSpace
+      return succeed(view(context, pool.value))
     },
     async defragment(poolId, input, request) {
       const pool = await findVisible(context, poolKind, poolId, projectIdOf, request)
@@ -91,6 +102,10 @@ async function defragmentPool(
 
 /** The whole pool, or the one block that was asked for. */
 function parseArea(pool: PoolValue, { sizeAddresses, cidr }: Defragment): Outcome<Block> {
+  if (isIpv6(pool.cidr)) {
+    const message = `is ${sizeAddresses}, and the pool ${pool.cidr} is of IPv6, whose shards are /64s`
+    return refuseField('sizeAddresses', message, 'There is nothing to defragment: any /64 that is free is as good.')
+  }
   const whole = blockOf(pool.cidr)
   if (sizeOf(whole) < sizeAddresses) {
     const message = `is ${sizeAddresses}, and the pool ${pool.cidr} has ${sizeOf(whole)}`

@@ -290,7 +290,7 @@ async function decideDetach(
 async function checkUnused(
   context: ControllerContext,
   id: string,
-  { name, migrationId }: ShardValue,
+  { name, migrationId, cidr }: ShardValue,
   occupancy: StoredObject<ShardOccupancyValue> | undefined,
 ): Promise<Problem | null> {
   const held = await describeHeld(context, id, occupancy)
@@ -304,13 +304,15 @@ async function checkUnused(
     code: 'in-use',
     title: 'It is in use',
     detail,
-    remedy:
-      migrationId === undefined
-        ? `Have them move to the network's other shards first (\`sluice shard migrate ${id}\`), or delete them.`
-        : followOf(migrationId),
+    remedy: migrationId === undefined ? emptyingOf(id, cidr) : followOf(migrationId),
     errors: [{ field: 'id', message: detail }],
   }
 }
+
+const emptyingOf = (id: string, cidr: string) =>
+  isIpv6(cidr)
+    ? `Release its addresses first: \`sluice address list --shard ${id}\`.`
+    : `Have them move to the network's other shards first (\`sluice shard migrate ${id}\`), or delete them.`
 
 /** Its holders by name; null: there are none. */
 async function describeHeld(

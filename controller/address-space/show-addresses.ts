@@ -29,12 +29,23 @@ export async function listAddresses(
   const clientId = query.projectId ?? request.caller.projectId ?? undefined
   const networks = new Map(context.store.snapshot(shardKind, clientId).map(({ id, value }) => [id, value.networkId]))
   const view = (object: StoredObject<AddressValue>) => viewAddress(object, networks.get(object.value.shardId) ?? null)
-  const { items, next } = listObjects(context, { kind: addressKind, projectIdOf, view }, query, request)
+  const listing = { kind: addressKind, projectIdOf, view }
+  const { items, next } = listObjects(context, listing, spellAsStored(query), request)
   const named = items.map(async ({ owner, ...item }) => ({
     ...item,
     owner: owner ?? (await nameHolder(context.store, item.ownerId)),
   }))
   return { items: await Promise.all(named), next }
+}
+
+/** An address of IPv6 has many spellings, and is kept in one. */
+function spellAsStored(query: AddressQuery): AddressQuery {
+  const { address, name } = query
+  return {
+    ...query,
+    ...(address !== undefined && { address: parseAnyAddress(address) ?? address }),
+    ...(name !== undefined && { name: parseAnyAddress(name) ?? name }),
+  }
 }
 
 export async function showAddress(

@@ -9,7 +9,7 @@ import type {
   MachineInstructions,
   NetworkInstructions,
 } from '../../agent/contract/host-instructions.ts'
-import { addressOf, blockOf, formatAddress } from '../address-space/cidr.ts'
+import { addressOf, blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
@@ -100,6 +100,8 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
   }
   const shardsOf = new Map<string, StoredObject<ShardValue>[]>()
   for (const shard of snapshot.shards.values()) {
+    // Hosts carry IPv4 alone so far.
+    if (isIpv6(shard.value.cidr)) continue
     if (shard.value.networkId !== null) append(shardsOf, shard.value.networkId, shard)
   }
   return {

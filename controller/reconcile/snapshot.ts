@@ -1,6 +1,6 @@
 /** Everything desired, as it is in the store's memory at one moment: what a turn's plans are made of. Reads the store. */
 
-import { blockOf, sizeOf } from '../address-space/cidr.ts'
+import { blockOf, isIpv6, sizeOf } from '../address-space/cidr.ts'
 import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
 import {
@@ -109,11 +109,12 @@ function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue
   return slots.get(value.loadBalancerId)?.value.slots.some(({ instanceId }) => instanceId === id) === true
 }
 
-/** How many addresses a network can still give. */
+/** How many addresses of IPv4 a network can still give. */
 export function countFreeAddresses(snapshot: Snapshot, networkId: string): number {
   let free = 0
   for (const { id, value } of snapshot.shards.values()) {
     if (value.networkId !== networkId || value.reserved || value.migrationId !== undefined) continue
+    if (isIpv6(value.cidr)) continue
     const held = snapshot.shardOccupancies.get(id)?.value.resourceCount ?? 0
     free += sizeOf(blockOf(value.cidr)) - addressesNeverGiven - held
   }
