@@ -192,6 +192,7 @@ function receive(
   let trouble: Error | null = null
   let delivered = 0
   let silence: ReturnType<typeof setTimeout> | undefined
+  let heardAt = performance.now()
 
   function push(arrival: Arrival): void {
     arrivals.push(arrival)
@@ -203,16 +204,23 @@ function receive(
     wake.resolve()
   }
 
-  function expectSound(): void {
-    clearTimeout(silence)
-    silence = setTimeout(() => fail('the consumer fell silent'), silenceMillisecondsMaximum)
+  /** One timer that sets itself again: a timer for each message would cost more than the message. */
+  function awaitSilence(): void {
+    const leftMilliseconds = heardAt + silenceMillisecondsMaximum - performance.now()
+    if (leftMilliseconds <= 0) fail('the consumer fell silent')
+    else silence = setTimeout(awaitSilence, leftMilliseconds)
   }
 
   function take(message: Msg): void {
-    expectSound()
+    heardAt = performance.now()
+    // Only a message of the stream has such a reply; what the server says of itself has a status instead. To parse headers
+    // costs more than all the rest, so those of messages are left to whoever reads them.
+    if (message.reply?.startsWith('$JS.ACK.')) {
+      takeMessage(message)
+      return
+    }
     const status = message.headers?.code ?? 0
-    if (status === 0) takeMessage(message)
-    else if (status !== 100) fail(`the server said ${status} ${message.headers?.description ?? ''}`)
+    if (status !== 100) fail(`the server said ${status} ${message.headers?.description ?? ''}`)
     else if (message.reply) push({ kind: 'flowControl', reply: message.reply })
     else takeHeartbeat(message)
   }
@@ -238,7 +246,7 @@ function receive(
   const forgetChange = watch.onChange(() => fail('the connection broke'))
   const abort = () => wake.resolve()
   signal.addEventListener('abort', abort, { once: true })
-  expectSound()
+  awaitSilence()
 
   return {
     async *items(pendingAtStart) {
@@ -280,7 +288,9 @@ function toFollowed(message: Msg, info: DeliveryInfo): FollowedMessage {
     sequence: info.streamSequence,
     subject: message.subject,
     data: message.data,
-    headers: message.headers,
+    get headers() {
+      return message.headers
+    },
     storedAt: info.storedAt,
     receivedAtMilliseconds: performance.now(),
   }

@@ -4,6 +4,7 @@
 
 import type { KnownObject } from './plan-transaction.ts'
 import { clientIdPrefix } from './shard-key.ts'
+import { createSortedIds, type IdRange, type SortedIds } from './sorted-ids.ts'
 import {
   type Kind,
   type ListOptions,
@@ -24,8 +25,8 @@ export interface ObjectTable {
 
 interface KindTable {
   readonly byId: Map<string, KnownObject>
-  /** The ids of what is not a tombstone, sorted. */
-  readonly liveIds: string[]
+  /** The ids of what is not a tombstone. */
+  readonly liveIds: SortedIds
 }
 
 /** The first character after all of base 32: an id prefix with it appended follows every id with that prefix. */
@@ -34,20 +35,15 @@ const afterEveryId = '{'
 export function createObjectTable(): ObjectTable {
   const kinds = new Map<string, KindTable>()
 
-  function collect<Value>(table: KindTable, from: number, to: number): StoredObject<Value>[] {
-    const items: StoredObject<Value>[] = []
-    for (let i = from; i < to; i++) {
-      const object = table.byId.get(table.liveIds[i] ?? '')
-      if (object !== undefined) items.push(object as StoredObject<Value>)
-    }
-    return items
+  function collect<Value>({ byId, liveIds }: KindTable, range: IdRange): StoredObject<Value>[] {
+    return liveIds.collect(range).flatMap((id) => (byId.get(id) as StoredObject<Value> | undefined) ?? [])
   }
 
   return {
     find: (kind, id) => kinds.get(kind)?.byId.get(id) ?? null,
 
     put(object) {
-      const table = kinds.get(object.kind) ?? { byId: new Map(), liveIds: [] }
+      const table = kinds.get(object.kind) ?? { byId: new Map(), liveIds: createSortedIds() }
       kinds.set(object.kind, table)
       const known = table.byId.get(object.id)
       if (known !== undefined && !isNewer(object, known)) return
@@ -55,27 +51,23 @@ export function createObjectTable(): ObjectTable {
       const wasAlive = known !== undefined && known.value !== null
       const isAlive = object.value !== null
       if (wasAlive === isAlive) return
-      const place = findPlace(table.liveIds, object.id)
-      if (isAlive) table.liveIds.splice(place, 0, object.id)
-      else table.liveIds.splice(place, 1)
+      if (isAlive) table.liveIds.add(object.id)
+      else table.liveIds.delete(object.id)
     },
 
-    list<Value>(kind: Kind<Value>, options: ListOptions = {}): Page<Value> {
+    list<Value>(kind: Kind<Value>, { clientId, after, limit: wanted }: ListOptions = {}): Page<Value> {
       const table = kinds.get(kind.name)
       if (table === undefined) return { items: [], next: null }
-      const limit = Math.min(Math.max(1, options.limit ?? listLimitDefault), listLimitMaximum)
-      const [start, end] = findRange(table, kind, options.clientId)
-      const from = options.after === undefined ? start : Math.max(start, findPlaceAfter(table.liveIds, options.after))
-      const to = Math.min(end, from + limit)
-      const items = collect<Value>(table, from, to)
-      return { items, next: to < end ? (items.at(-1)?.id ?? null) : null }
+      const limit = Math.min(Math.max(1, wanted ?? listLimitDefault), listLimitMaximum)
+      // One more than is shown tells whether there is a next page.
+      const items = collect<Value>(table, { ...rangeOf(kind, clientId), after, limit: limit + 1 })
+      const shown = items.slice(0, limit)
+      return { items: shown, next: items.length > limit ? (shown.at(-1)?.id ?? null) : null }
     },
 
     snapshot<Value>(kind: Kind<Value>, clientId?: string): readonly StoredObject<Value>[] {
       const table = kinds.get(kind.name)
-      if (table === undefined) return []
-      const [start, end] = findRange(table, kind, clientId)
-      return collect<Value>(table, start, end)
+      return table === undefined ? [] : collect<Value>(table, rangeOf(kind, clientId))
     },
   }
 }
@@ -87,27 +79,10 @@ function isNewer(object: KnownObject, known: KnownObject): boolean {
   return object.revision.sequence > known.revision.sequence
 }
 
-function findRange(table: KindTable, kind: Kind<unknown>, clientId: string | undefined): readonly [number, number] {
-  if (clientId === undefined) return [0, table.liveIds.length]
-  const prefix = clientIdPrefix(kind.prefix, clientId)
-  return [findPlace(table.liveIds, prefix), findPlace(table.liveIds, prefix + afterEveryId)]
-}
-
-/** The index of the first id that is not below `id`. */
-function findPlace(ids: readonly string[], id: string): number {
-  let low = 0
-  let high = ids.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((ids[middle] ?? '') < id) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-function findPlaceAfter(ids: readonly string[], id: string): number {
-  const place = findPlace(ids, id)
-  return ids[place] === id ? place + 1 : place
+function rangeOf(kind: Kind<unknown>, clientId: string | undefined): IdRange {
+  if (clientId === undefined) return {}
+  const from = clientIdPrefix(kind.prefix, clientId)
+  return { from, to: from + afterEveryId }
 }
 
 /** Readers share what they are given: a caller who would change it fails at once, instead of changing it for all. */

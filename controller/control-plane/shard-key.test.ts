@@ -47,6 +47,13 @@ describe('an id', () => {
     expect(createNamedId('nam', 'john', 'a', 'b')).not.toBe(createNamedId('nam', 'john', 'ab'))
   })
 
+  test('is spelled as those that are stored already', () => {
+    const random = (bytes: number) => new Uint8Array(bytes).fill(7)
+    expect(createNamedId('adr', 'john', 'a', 'b')).toBe('adr_3wgjp6q04efqjvg6k4jnpb79n')
+    expect(createId('shd', 'john', 1_767_225_600_000, random)).toBe('shd_3wgjp6q01kdvdna000w3ge1r7')
+    expect(getShardKey('john', 'address-space')).toBe('f90958d71e6e0000')
+  })
+
   test('that is none of ours tells no time', () => {
     expect(timeOfId('shd_short')).toBeNull()
   })

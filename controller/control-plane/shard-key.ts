@@ -27,10 +27,34 @@ function hash32(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
-function encodeBase32(value: bigint, characters: number): string {
-  let text = ''
-  for (let rest = value, i = 0; i < characters; i++, rest >>= 5n) text = alphabet[Number(rest & 31n)] + text
-  return text
+/** The last bits of the bytes, five a character. */
+function encodeBase32(bytes: Uint8Array, characters: number): string {
+  const codes = new Uint8Array(characters)
+  let pending = 0
+  let pendingBits = 0
+  let next = bytes.length
+  for (let i = characters - 1; i >= 0; i--) {
+    if (pendingBits < 5 && next > 0) {
+      pending |= (bytes[--next] ?? 0) << pendingBits
+      pendingBits += 8
+    }
+    codes[i] = alphabet.charCodeAt(pending & 31)
+    pending >>>= 5
+    pendingBits -= 5
+  }
+  return String.fromCharCode(...codes)
+}
+
+const encodeClient = (bits: number) =>
+  encodeBase32(Uint8Array.of(bits >>> 24, bits >>> 16, bits >>> 8, bits), clientCharacters)
+
+/** The hash of a data type: those are few, and asked for with each write. */
+const dataTypeHashes = new Map<string, number>()
+
+function hashDataType(dataType: string): number {
+  const hash = dataTypeHashes.get(dataType) ?? hash32(dataType)
+  dataTypeHashes.set(dataType, hash)
+  return hash
 }
 
 /** The client's 32 bits: read from an id of ours, hashed from any other name (a user, `system`). */
@@ -52,12 +76,12 @@ export function clientBits(clientId: string): number {
 export function getShardKey(clientId: string, dataType: string, timestamp?: number): ShardKey {
   const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0')
   const window = timestamp === undefined ? 0 : Math.floor(timestamp / timeWindowMilliseconds) % 65536
-  return hex(clientBits(clientId), 8) + hex(hash32(dataType) >>> 16, 4) + hex(window, 4)
+  return hex(clientBits(clientId), 8) + hex(hashDataType(dataType) >>> 16, 4) + hex(window, 4)
 }
 
 /** What the ids of a client's objects begin with: its objects of one kind are neighbours in the order of ids. */
 export function clientIdPrefix(prefix: string, clientId: string): string {
-  return `${prefix}_${encodeBase32(BigInt(clientBits(clientId)), clientCharacters)}`
+  return `${prefix}_${encodeClient(clientBits(clientId))}`
 }
 
 /** When an id was made by `createId`, in milliseconds since the epoch; null for what is not an id of ours. */
@@ -75,10 +99,10 @@ export function createId(
   now: number,
   random: (bytes: number) => Uint8Array = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
 ): string {
-  let entropy = 0n
-  for (const byte of random(5)) entropy = (entropy << 8n) | BigInt(byte)
-  const rest = (BigInt(now) << 40n) | entropy
-  return `${prefix}_${encodeBase32(BigInt(clientBits(clientId)), clientCharacters)}${encodeBase32(rest, restCharacters)}`
+  const rest = new Uint8Array(11)
+  for (let i = 5, time = now; i >= 0; i--, time = Math.floor(time / 256)) rest[i] = time % 256
+  rest.set(random(5), 6)
+  return `${prefix}_${encodeClient(clientBits(clientId))}${encodeBase32(rest, restCharacters)}`
 }
 
 /** A new client's id (a project's): its ring bits are random, so that clients spread over the ring. */
@@ -88,14 +112,12 @@ export function createClientId(
   random: (bytes: number) => Uint8Array = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
 ): string {
   const bits = random(4).reduce((value, byte) => value * 256 + byte, 0)
-  const client = encodeBase32(BigInt(bits), clientCharacters)
+  const client = encodeClient(bits)
   return `${prefix}_${client}${createId(prefix, 'any', now, random).slice(prefix.length + 1 + clientCharacters)}`
 }
 
 /** The id of what is found by a name: the same words always give the same id, so creating it twice is a conflict. */
 export function createNamedId(prefix: string, clientId: string, ...words: readonly string[]): string {
   const digest = new Bun.CryptoHasher('sha256').update(JSON.stringify(words)).digest()
-  let value = 0n
-  for (const byte of digest.subarray(0, 11)) value = (value << 8n) | BigInt(byte)
-  return `${prefix}_${encodeBase32(BigInt(clientBits(clientId)), clientCharacters)}${encodeBase32(value, restCharacters)}`
+  return `${prefix}_${encodeClient(clientBits(clientId))}${encodeBase32(digest.subarray(0, 11), restCharacters)}`
 }
