@@ -1,58 +1,11 @@
-/** The `sluice` command. The one file that exits; each noun is a file beside it. */
+/** The `sluice` command. The one file that exits. */
 
-import { Command } from 'commander'
 import { connectToController } from './api.ts'
-import { doctorCommand } from './doctor.ts'
-import { labCommand } from './lab.ts'
-import { nounCommand } from './noun.ts'
-import { addressCommand } from './nouns/address.ts'
-import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
-import { eventCommand } from './nouns/event.ts'
-import { hostNoun } from './nouns/host.ts'
-import { loadBalancerNoun } from './nouns/load-balancer.ts'
-import { machineNoun } from './nouns/machine.ts'
-import { memberCommand } from './nouns/member.ts'
-import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
-import { policyCommand } from './nouns/policy.ts'
-import { projectNoun } from './nouns/project.ts'
-import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
-import { statusCommand } from './nouns/status.ts'
-import { tokenNoun } from './nouns/token.ts'
 import { describeError } from './output.ts'
-
-const connect = () => connectToController()
-
-const program = new Command('sluice')
-  .description('Load balancers as a service and movable address space for a rack of plain Linux/KVM hosts')
-  .enablePositionalOptions()
-  .showHelpAfterError('(--help tells what there is)')
-
-for (const command of [
-  statusCommand(connect),
-  nounCommand(projectNoun, connect, [policyCommand(connect, 'project')]),
-  nounCommand(tokenNoun, connect),
-  nounCommand(poolNoun, connect, poolSpaceCommands(connect)),
-  nounCommand(shardNoun, connect, [
-    ...attachmentCommands(connect),
-    ...reservationCommands(connect),
-    ...shardMigrationCommands(connect),
-  ]),
-  migrationCommand(connect),
-  addressCommand(connect),
-  nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
-  nounCommand(machineNoun, connect),
-  nounCommand(loadBalancerNoun, connect),
-  memberCommand(connect),
-  nounCommand(hostNoun, connect),
-  eventCommand(connect),
-  labCommand(),
-  doctorCommand(),
-]) {
-  program.addCommand(command)
-}
+import { createProgram } from './program.ts'
 
 try {
-  await program.parseAsync()
+  await createProgram(() => connectToController()).parseAsync()
 } catch (error) {
   process.stderr.write(`${describeError(error)}\n`)
   process.exitCode = 1

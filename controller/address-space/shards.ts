@@ -305,7 +305,7 @@ async function checkUnused(
     title: 'It is in use',
     detail,
     remedy: migrationId === undefined ? emptyingOf(id, cidr) : followOf(migrationId),
-    errors: [{ field: 'id', message: detail }],
+    errors: [{ field: 'id', message: migrationId === undefined ? 'is in use' : `is migrating: ${migrationId}` }],
   }
 }
 
@@ -314,7 +314,7 @@ const emptyingOf = (id: string, cidr: string) =>
     ? `Release its addresses first: \`sluice address list --shard ${id}\`.`
     : `Have them move to the network's other shards first (\`sluice shard migrate ${id}\`), or delete them.`
 
-/** Its holders by name; null: there are none. */
+/** Its holders by name, in the order of their addresses; null: there are none. */
 async function describeHeld(
   context: ControllerContext,
   id: string,
@@ -322,7 +322,10 @@ async function describeHeld(
 ): Promise<string | null> {
   if (occupancy === undefined || occupancy.value.resourceCount === 0) return null
   const { resourceCount } = occupancy.value
-  const held = context.store.snapshot(addressKind, id).filter(({ value }) => value.shardId === id)
+  const held = context.store
+    .snapshot(addressKind, id)
+    .filter(({ value }) => value.shardId === id)
+    .toSorted((one, other) => one.value.address.localeCompare(other.value.address, 'en', { numeric: true }))
   const holders = await Promise.all(
     held.map(async ({ value }) => `${await nameHolder(context.store, value.ownerId)} (${value.address})`),
   )
