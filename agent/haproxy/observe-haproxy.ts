@@ -83,13 +83,13 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
     return fresh
   }
 
-  const look = async ({ files, faultFile, daemon }: HaproxySubject, memory: Known) => {
+  const look = async ({ instance, files, faultFile, daemon }: HaproxySubject, memory: Known) => {
     memory.isMarked = false
     memory.askedAt = now()
     memory.config = readText(files.config)
     memory.fault = readText(faultFile)
     if (daemon === undefined) return
-    const answer = await askInTime(ask, files.statsSocket)
+    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType))
     if (answer === undefined) {
       memory.unansweredSince ??= memory.askedAt
       return
@@ -153,7 +153,7 @@ function judgeStatus(daemon: ObservedDaemon | undefined, memory: Known, at: numb
   return isSilent && ageSeconds(daemon.startTimeTicks) * 1000 >= startMilliseconds ? 'silent' : 'starting'
 }
 
-async function askInTime(ask: AskHaproxy, socket: string): Promise<HaproxyAnswer | undefined> {
+async function askInTime(ask: AskHaproxy, socket: string, question: string): Promise<HaproxyAnswer | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => {
@@ -161,7 +161,7 @@ async function askInTime(ask: AskHaproxy, socket: string): Promise<HaproxyAnswer
     }, answerMilliseconds)
   })
   try {
-    const text = await Promise.race([ask(socket, haproxyQuestion), late])
+    const text = await Promise.race([ask(socket, question), late])
     return text === undefined ? undefined : parseHaproxyAnswer(text)
   } catch {
     // There is nobody at the socket, which the processes explain better.

@@ -35,6 +35,17 @@ test('connections in use, and with those kept for reuse', () => {
   expect(servers?.[0]).toMatchObject({ connectionsInUse: 2, connections: 5 })
 })
 
+test('sessions, where a connection is nobody else to use', () => {
+  const statistics =
+    '# pxname,svname,qcur,qmax,scur,smax,status,\nmembers_80,a,0,0,2,5,DRAIN,\nmembers_80,b,0,0,0,1,UP,\n'
+  const rows = `${row('a', '2 8 1 1 3 6 3 3 6')}${row('b', '2 0 1 1 3 6 3 3 6')}`
+  const servers = parseHaproxyAnswer(`${answer(rows, connected('a', 0, 0))}\n${statistics}\n`)?.servers
+  expect(servers?.map((server) => [server.connectionsInUse, server.connections])).toEqual([
+    [2, 2],
+    [0, 0],
+  ])
+})
+
 test.each([
   ['nothing', ''],
   ['an answer that was cut off', info],

@@ -1,7 +1,13 @@
 /** What haproxy's runtime API says, parsed into the facts that the plan and the report need. Pure. */
 
-/** One line to the runtime API that answers everything. */
-export const haproxyQuestion = 'show info;show servers state;show servers conn'
+import type { InstanceInstructions } from '../contract/host-instructions.ts'
+
+/**
+ * One line to the runtime API that answers everything. Connections that haproxy can't use for anybody else, as those of
+ * `tcp`, are not counted among the servers' own: they are told in the statistics alone, which are long.
+ */
+export const haproxyQuestion = (trafficType: InstanceInstructions['trafficType']): string =>
+  `show info;show servers state;show servers conn${trafficType === 'tcp' ? ';show stat -1 4 -1' : ''}`
 
 export interface ObservedServer {
   readonly backend: string
@@ -33,11 +39,27 @@ export function parseHaproxyAnswer(text: string): HaproxyAnswer | undefined {
   const connections = parseTable(text, '# bkname/svname ')
   if (description === undefined || !Number.isInteger(workerPid) || !states || !connections) return undefined
   const connectionsByServer = new Map(connections.map((row) => [row['bkname/svname'], row]))
+  const sessionsByServer = parseSessions(text)
   return {
     description: description.trim(),
     workerPid,
-    servers: states.map((row) => parseServer(row, connectionsByServer.get(`${row.be_name}/${row.srv_name}`) ?? {})),
+    servers: states.map((row) => {
+      const path = `${row.be_name}/${row.srv_name}`
+      return parseServer(row, connectionsByServer.get(path) ?? {}, sessionsByServer.get(path) ?? 0)
+    }),
   }
+}
+
+/** By server, where statistics were asked for: `# pxname,svname,qcur,qmax,scur,…`. */
+function parseSessions(text: string): ReadonlyMap<string, number> {
+  const start = text.indexOf('# pxname,svname,qcur,qmax,scur,')
+  const lines = start === -1 ? [] : text.slice(start).split('\n').slice(1)
+  return new Map(
+    lines.flatMap((line): [string, number][] => {
+      const [backend, server, , , sessions] = line.split(',', 5)
+      return server === undefined ? [] : [[`${backend}/${server}`, Number(sessions) || 0]]
+    }),
+  )
 }
 
 type Row = Readonly<Record<string, string>>
@@ -51,11 +73,11 @@ const drainBits = 0x08 | 0x10
  */
 const checkStatusFirst = 3
 
-function parseServer(state: Row, connections: Row): ObservedServer {
+function parseServer(state: Row, connections: Row, sessions: number): ObservedServer {
   const number = (row: Row, name: string) => Number(row[name] ?? 0) || 0
   const adminState = number(state, 'srv_admin_state')
   const isChecked = number(state, 'srv_check_status') >= checkStatusFirst
-  const inUse = number(connections, 'used_cur')
+  const inUse = Math.max(number(connections, 'used_cur'), sessions)
   return {
     backend: state.be_name ?? '',
     name: state.srv_name ?? '',

@@ -113,7 +113,7 @@ async function findAmissServers(slot: number, processes: readonly number[]): Pro
   const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   const config = argv[argv.indexOf('-f') + 1] ?? ''
   const socket = `/proc/${pid}/root${config.replace(/\.cfg$/, '.sock')}`
-  const answer = parseHaproxyAnswer(await askHaproxy(socket, haproxyQuestion))
+  const answer = parseHaproxyAnswer(await askHaproxy(socket, haproxyQuestion('http')))
   if (answer === undefined) return [`haproxy of instance ${slot} does not answer`]
   return answer.servers
     .filter(({ health }) => health !== 'up')
