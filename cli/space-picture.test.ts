@@ -93,6 +93,38 @@ describe('the picture of a pool', () => {
       expect(drawBar({ cellAddresses, heldByCell: [...heldByCell] })).toBe(bar)
     })
   }
+
+  test('of IPv6 counts /64s, and says how many addresses of each are held', () => {
+    const size = 2 ** 64
+    const ofIpv6 = { ...shard, sizeAddresses: size, cellAddresses: size }
+    const text = describeSpace(
+      {
+        ...space,
+        name: 'six',
+        cidr: 'fd00:20::/62',
+        sizeAddresses: 4 * size,
+        cutAddresses: 2 * size,
+        freeAddresses: 2 * size,
+        largestFreeAddresses: size,
+        freeBlocks: ['fd00:20:0:1::/64', 'fd00:20:0:3::/64'].map((cidr) => ({ cidr, sizeAddresses: size })),
+        shards: [
+          { ...ofIpv6, cidr: 'fd00:20::/64', heldByCell: [3] },
+          { ...ofIpv6, cidr: 'fd00:20:0:2::/64', heldAddresses: 0, heldByCell: [0], networkName: null },
+        ],
+      },
+      { isColoured: false, columns: 80 },
+    )
+    expect(text.split('\n').slice(0, 8)).toEqual([
+      'pool six  fd00:20::/62  4 /64s',
+      '2 are shards, of which 3 addresses are held',
+      '2 are free in 2 blocks, the largest of 1',
+      '',
+      `fd00:20::/64      ░${' '.repeat(34)}3 held  in-use     shop`,
+      `fd00:20:0:1::/64  ─${' '.repeat(42)}not cut`,
+      `fd00:20:0:2::/64  ·${' '.repeat(34)}0 held  in-use`,
+      `fd00:20:0:3::/64  ─${' '.repeat(42)}not cut`,
+    ])
+  })
 })
 
 const evacuated: Evacuated = {

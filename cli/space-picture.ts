@@ -1,6 +1,7 @@
 /** Address space as a terminal shows it: a row for each shard and each free block, like a disk defragmenter. Pure. */
 
 import type { PoolSpace, ShardSpace } from '../controller/contract/space.ts'
+import { compareAddresses, isIpv6, networkAddresses } from './address-order.ts'
 
 export type PictureOptions = {
   /** Statuses get colours; only on a terminal. */
@@ -35,11 +36,12 @@ export function describeSpace(space: PoolSpace, options: PictureOptions): string
     ...space.shards.map((shard) => ({ cidr: shard.cidr, row: describeShard(shard) })),
     ...space.freeBlocks.map(({ cidr, sizeAddresses }) => ({ cidr, row: describeFree(cidr, sizeAddresses) })),
   ]
-  const rows = blocks.toSorted((a, b) => firstAddressOf(a.cidr) - firstAddressOf(b.cidr)).map(({ row }) => row)
+  const rows = blocks.toSorted((a, b) => compareAddresses(a.cidr, b.cidr)).map(({ row }) => row)
   return [describeTotals(space), '', ...drawRows(rows, options), '', describeLegend(options)].join('\n')
 }
 
 function describeTotals(space: PoolSpace): string {
+  if (isIpv6(space.cidr)) return describeIpv6Totals(space)
   const { shards, freeBlocks } = space
   const free = `${space.freeAddresses} are free in ${count(freeBlocks.length, 'block')}`
   const largest = freeBlocks.length > 1 ? `, the largest of ${space.largestFreeAddresses}` : ''
@@ -51,18 +53,28 @@ function describeTotals(space: PoolSpace): string {
   ].join('\n')
 }
 
+/** In /64s, which is what is cut. */
+function describeIpv6Totals({ name, cidr, sizeAddresses, shards, freeBlocks, ...space }: PoolSpace): string {
+  const largest = freeBlocks.length > 1 ? `, the largest of ${space.largestFreeAddresses / networkAddresses}` : ''
+  return [
+    `pool ${name}  ${cidr}  ${sizeAddresses / networkAddresses} /64s`,
+    `${shards.length} are shards, of which ${count(space.heldAddresses, 'address', 'addresses')} are held`,
+    `${space.freeAddresses / networkAddresses} are free in ${count(freeBlocks.length, 'block')}${largest}`,
+  ].join('\n')
+}
+
 const describeShard = (shard: ShardSpace): Row => ({
   cidr: shard.cidr,
   status: shard.status,
   bar: drawBar(shard),
-  used: percent(shard.utilization),
+  used: isIpv6(shard.cidr) ? `${shard.heldAddresses} held` : percent(shard.utilization),
   network: shard.networkName ?? '',
 })
 
 const describeFree = (cidr: string, sizeAddresses: number): Row => ({
   cidr,
   status: 'not cut',
-  bar: '─'.repeat(Math.min(barWidth, sizeAddresses)),
+  bar: '─'.repeat(Math.min(barWidth, isIpv6(cidr) ? sizeAddresses / networkAddresses : sizeAddresses)),
   used: '',
   network: '',
 })
@@ -104,11 +116,6 @@ function describeLegend({ isColoured }: PictureOptions): string {
   return `${characters}\n${statuses.map((status) => paint(status, status)).join(gap)}`
 }
 
-/** As a number, for the order: blocks come as the API writes them. */
-function firstAddressOf(cidr: string): number {
-  return (cidr.split('/')[0] ?? '').split('.').reduce((value, octet) => value * 256 + Number(octet), 0)
-}
-
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
-const count = (number: number, one: string) => `${number} ${one}${number === 1 ? '' : 's'}`
+const count = (number: number, one: string, many = `${one}s`) => `${number} ${number === 1 ? one : many}`
 const cut = (text: string, width: number) => (text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`)

@@ -11,11 +11,20 @@ import {
   shardSchema,
 } from '../../controller/contract/address-space.ts'
 import { migrationSchema } from '../../controller/contract/migration.ts'
+import { isIpv6, networkAddresses } from '../address-order.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, number, type Options, projectField, reference, text, trueOrFalse } from '../body-fields.ts'
 import { idOf, jsonOption, type Noun, printObject, waitOption, waitQuery } from '../noun.ts'
 import { references } from '../resolve.ts'
 import { followMigration, printStanding } from './migration.ts'
+
+/** Of a /64 a share would say nothing; how many are held does. */
+const describeUse = ({ cidr, utilization }: Shard) => (isIpv6(cidr) ? '-' : `${Math.round(100 * utilization)} %`)
+
+const describeCut = ({ cidr, cutAddresses, sizeAddresses }: Pool) =>
+  isIpv6(cidr)
+    ? `${cutAddresses / networkAddresses}/${sizeAddresses / networkAddresses} /64s`
+    : `${cutAddresses}/${sizeAddresses}`
 
 const newName: BodyField = { flags: '--new-name <name>', description: 'its new name', field: 'name', parse: text }
 
@@ -26,13 +35,19 @@ export const poolNoun: Noun<Pool> = {
   columns: [
     { heading: 'name', of: ({ name }) => name },
     { heading: 'cidr', of: ({ cidr }) => cidr },
-    { heading: 'cut', of: ({ cutAddresses, sizeAddresses }) => `${cutAddresses}/${sizeAddresses}` },
+    { heading: 'cut', of: describeCut },
     { heading: 'id', of: ({ id }) => id },
   ],
   create: {
     fields: [
       projectField,
-      { flags: '--cidr <cidr>', description: 'as 198.18.16.0/20', field: 'cidr', parse: text, isRequired: true },
+      {
+        flags: '--cidr <cidr>',
+        description: 'as 198.18.16.0/20, or fd00:20::/48',
+        field: 'cidr',
+        parse: text,
+        isRequired: true,
+      },
     ],
   },
   update: { fields: [newName] },
@@ -47,7 +62,7 @@ export const shardNoun: Noun<Shard> = {
     { heading: 'cidr', of: ({ cidr }) => cidr },
     { heading: 'status', of: ({ status }) => status },
     { heading: 'held', of: ({ resourceCount }) => String(resourceCount) },
-    { heading: 'used', of: ({ utilization }) => `${Math.round(100 * utilization)} %` },
+    { heading: 'used', of: describeUse },
     { heading: 'id', of: ({ id }) => id },
   ],
   filters: [
@@ -70,7 +85,12 @@ export const shardNoun: Noun<Shard> = {
         parse: reference('pool'),
         isRequired: true,
       },
-      { flags: '--size <addresses>', description: 'a power of two, 16 to 4096', field: 'sizeAddresses', parse: number },
+      {
+        flags: '--size <addresses>',
+        description: 'a power of two, 16 to 4096; none for IPv6',
+        field: 'sizeAddresses',
+        parse: number,
+      },
       { flags: '--cidr <cidr>', description: 'this very block', field: 'cidr', parse: text },
       {
         flags: '--network <name|id>',

@@ -10,6 +10,7 @@ import {
   addressSchema,
   shardSchema,
 } from '../../controller/contract/address-space.ts'
+import { compareAddresses, hasAddress } from '../address-order.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, buildBody, declareFields, number, type Options, reference, text } from '../body-fields.ts'
 import { type Column, idOf, jsonOption, listAll, printObject, tableOf } from '../noun.ts'
@@ -64,7 +65,7 @@ function listVerb(connect: Connect): Command {
     const projectId = await projectOf(api, options)
     const query = v.parse(v.record(v.string(), v.string()), await buildBody(api, filters, options, projectId))
     const items = await listAll(api, path, addressSchema, { ...query, projectId })
-    const sorted = items.toSorted((a, b) => numberOf(a.address) - numberOf(b.address))
+    const sorted = items.toSorted((a, b) => compareAddresses(a.address, b.address))
     if (options.json === true) console.log(json({ items: sorted }))
     else console.log(sorted.length === 0 ? 'no address' : tableOf(columns, sorted))
   })
@@ -102,6 +103,12 @@ const allocateFields: readonly BodyField[] = [
     isRequired: true,
   },
   { flags: '--count <number>', description: 'how many; 1 when nothing is said', field: 'count', parse: number },
+  {
+    flags: '--shard <name|id>',
+    description: 'out of this one of its shards; IPv6 is given so, or by the address',
+    field: 'shardId',
+    parse: reference('shard'),
+  },
   { flags: '--address <address>', description: 'this very one', field: 'addresses', parse: text, isList: true },
 ]
 
@@ -164,13 +171,8 @@ async function historyPathOf(api: Api, address: string, options: Options): Promi
 
 async function findShardOf(api: Api, address: string, options: Options): Promise<string> {
   const shards = await listAll(api, references.shard.path, shardSchema, { projectId: await projectOf(api, options) })
-  const [first, second] = shards.filter(({ cidr, sizeAddresses }) => {
-    const offset = numberOf(address) - numberOf(cidr.split('/')[0] ?? '')
-    return offset >= 0 && offset < sizeAddresses
-  })
+  const [first, second] = shards.filter(({ cidr }) => hasAddress(cidr, address))
   if (first === undefined) throw new Error(`${address} is in no shard; \`sluice shard list\` shows what there is`)
   if (second !== undefined) throw new Error(`several shards have ${address}; give --shard, or --project`)
   return first.id
 }
-
-const numberOf = (address: string) => address.split('.').reduce((value, octet) => value * 256 + Number(octet), 0)

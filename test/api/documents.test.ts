@@ -56,6 +56,7 @@ for (const [file, count] of [
   ['api.md', 21],
   ['json-interface.md', 9],
   ['address-space.md', 20],
+  ['ipv6.md', 15],
 ] as const) {
   test(`every example in docs/${file} is answered as it says`, async () => {
     const examples = readExamples(file)
