@@ -31,7 +31,7 @@ import type { ControllerContext } from '../services.ts'
 import type { ReconcileOperation } from './operation.ts'
 import type { Publisher } from './publisher.ts'
 
-export interface ApplyContext extends InstanceMeans, Pick<ControllerContext, 'store' | 'now'> {
+export interface ApplyContext extends InstanceMeans, Pick<ControllerContext, 'store' | 'now' | 'random'> {
   readonly publisher: Publisher
 }
 

@@ -26,11 +26,13 @@ import type { SimulatedHost } from './simulated-host.ts'
 /** Holds always: no address is anybody's twice, not even of what a silent host still runs. */
 export function findDoubles(store: Store, hosts: readonly SimulatedHost[]): readonly string[] {
   const wanted = [
-    ...store.snapshot(instanceKind).flatMap(({ id, value }) => [
-      [`uplink ${value.uplinkAddress}`, id],
-      [`${value.networkId} ${value.networkAddress}`, id],
-      ...(value.formerNetworkAddress ? [[`${value.networkId} ${value.formerNetworkAddress.address}`, id]] : []),
-    ]),
+    ...store
+      .snapshot(instanceKind)
+      .flatMap(({ id, value }) => [
+        [`uplink ${value.uplinkAddress}`, id],
+        [`${value.networkId} ${value.networkAddress}`, id],
+        ...(value.formerNetworkAddress ? [[`${value.networkId} ${value.formerNetworkAddress.address}`, id]] : []),
+      ]),
     ...store
       .snapshot(machineKind)
       .flatMap(({ id, value }) => value.addresses.map(({ address }) => [`${value.networkId} ${address}`, id])),
@@ -56,6 +58,38 @@ export function findDoubles(store: Store, hosts: readonly SimulatedHost[]): read
     holders.set(place, (holders.get(place) ?? new Set()).add(holder))
   }
   return [...holders].flatMap(([place, ids]) => (ids.size > 1 ? [`${place} is held by ${[...ids].join(' and ')}`] : []))
+}
+
+/**
+ * Holds always: whatever anybody wants or runs an address with is held for just that one in the store, on silent hosts
+ * too; and what a shard counts are those that are held.
+ */
+export function findUnheld(store: Store, hosts: readonly SimulatedHost[]): readonly string[] {
+  const addresses = store.snapshot(addressKind)
+  const held = new Set(addresses.map(({ value }) => `${value.ownerId} ${value.address}`))
+  const wanted = [
+    ...store.snapshot(machineKind).flatMap(({ id, value }) => value.addresses.map(({ address }) => `${id} ${address}`)),
+    ...store
+      .snapshot(instanceKind)
+      .flatMap(({ id, value }) =>
+        [value.networkAddress, value.formerNetworkAddress?.address ?? []].flat().map((address) => `${id} ${address}`),
+      ),
+  ]
+  const running = hosts.flatMap(({ applied }) => [
+    ...(applied?.machines ?? []).flatMap((one) => one.addresses.map(({ address }) => `${one.id} ${address}`)),
+    ...(applied?.instances ?? []).flatMap(({ id, network }) =>
+      [network.address, network.formerAddress ?? []].flat().map((address) => `${id} ${address}`),
+    ),
+  ])
+  const counts = Map.groupBy(addresses, ({ value }) => value.shardId)
+  return [
+    ...wanted.filter((one) => !held.has(one)).map((one) => `${one} is wanted and not held`),
+    ...running.filter((one) => !held.has(one)).map((one) => `${one} is run and not held`),
+    ...store.snapshot(shardOccupancyKind).flatMap(({ id, value }) => {
+      const count = counts.get(id)?.length ?? 0
+      return value.resourceCount === count ? [] : [`${id} counts ${value.resourceCount} of ${count}`]
+    }),
+  ]
 }
 
 /** Holds at rest: everything is whole or absent, and nothing is left over. */

@@ -31,6 +31,8 @@ export interface Simulation {
   readonly bus: InstructionsBus
   readonly events: readonly { readonly type: string; readonly subject: string }[]
   readonly settings: ControllerContext['settings']
+  /** How likely it is that a controller stops in the middle of something and goes on seconds later; 0 to 1. */
+  stallRate: number
   now(): number
   advance(milliseconds: number): void
   /** At least one: a dead one is followed by another. */
@@ -45,6 +47,9 @@ export interface Simulation {
   /** One turn of each controller, all at once; a dead controller is followed by a new one. */
   turn(): Promise<void>
 }
+
+/** Long enough for others to carry on meanwhile, and too short for what it has taken to be swept. */
+const stallMilliseconds = 8_000
 
 /** A chain of asynchronous steps longer than this many rounds is taken for one that never ends. */
 const flushRounds = 60
@@ -73,9 +78,12 @@ export async function createSimulation(options: {
   }
   let controllers: Controller[] = []
   let requests = 0
+  let stalled: { readonly until: number; readonly goOn: () => void }[] = []
 
   const pause = async () => {
     for (let i = chance.below(4); i > 0; i--) await Promise.resolve()
+    if (self.stallRate === 0 || !chance.happens(self.stallRate)) return
+    await new Promise<void>((goOn) => stalled.push({ until: now + chance.below(stallMilliseconds), goOn }))
   }
 
   function startController(): void {
@@ -95,7 +103,6 @@ export async function createSimulation(options: {
   }
 
   const projectIds = await writeGround(store, { chance, now, hosts })
-  startController()
 
   const self: Simulation = {
     chance,
@@ -105,9 +112,13 @@ export async function createSimulation(options: {
     bus,
     events,
     settings,
+    stallRate: 0,
     now: () => now,
-    advance: (milliseconds) => {
+    advance(milliseconds) {
       now += milliseconds
+      const due = stalled.filter(({ until }) => until <= now)
+      stalled = stalled.filter(({ until }) => until > now)
+      for (const { goOn } of due) goOn()
     },
     controllers: () => controllers,
     startController,
@@ -142,6 +153,7 @@ export async function createSimulation(options: {
       if (controllers.length === 0) startController()
     },
   }
+  startController()
   return self
 }
 

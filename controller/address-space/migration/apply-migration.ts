@@ -4,33 +4,23 @@
  * what is not so; a holder is another entity group, and is written only while its move is at the step, as the leader says.
  */
 
-import { type Outcome, succeed } from '../../contract/problem.ts'
-import { type Write, write } from '../../control-plane/store.ts'
-import { addressKind, migrationKind, type MoveValue, moveKind, shardKind } from '../../objects.ts'
-import { addressIdOf, type HeldAddress } from '../draft-space.ts'
+import { type Kind, type Write, write } from '../../control-plane/store.ts'
+import { instanceKind, type MoveValue, machineKind, migrationKind, moveKind, shardKind } from '../../objects.ts'
 import { finishMigration } from './finish-migration.ts'
-import {
-  atStep,
-  describeStep,
-  type MigrationOperation,
-  type Settlement,
-  type StoredMigration,
-  type StoredMove,
-} from './migration-operation.ts'
-import { planReleases, planReturns } from './move-addresses.ts'
-import { firstStepOf } from './plan-move.ts'
-import { done, failed, type MigrationMeans, type MigrationOutcome, overtaken, transact } from './transact.ts'
+import { describeStep, type MigrationOperation, type Settlement, type StoredMigration } from './migration-operation.ts'
+import { type AddressedSteps, planBegins, planReleases, planReturns, type Step } from './move-addresses.ts'
+import { done, type MigrationMeans, type MigrationOutcome, overtaken, transact } from './transact.ts'
 
 type OperationOf<KindName extends MigrationOperation['kind']> = Extract<MigrationOperation, { kind: KindName }>
 
 export async function applyMigration(means: MigrationMeans, operation: MigrationOperation): Promise<MigrationOutcome> {
   switch (operation.kind) {
     case 'beginMoves':
-      return beginMoves(means, operation)
+      return moveOut(means, operation, planBegins)
     case 'returnMoves':
-      return returnMoves(means, operation)
+      return moveOut(means, operation, planReturns)
     case 'stepMoves':
-      return writeMoves(means, operation.migration, operation.steps)
+      return stepMoves(means, operation)
     case 'shapeHolder':
       return shapeHolder(means, operation)
     case 'settleMoves':
@@ -42,11 +32,6 @@ export async function applyMigration(means: MigrationMeans, operation: Migration
     default:
       return operation satisfies never
   }
-}
-
-interface Step {
-  readonly move: StoredMove
-  readonly value: MoveValue
 }
 
 const writeMoves = (
@@ -63,62 +48,55 @@ const writeMoves = (
     events: steps.map(({ value }) => describeStep(value)),
   })
 
-/** Written as it is, so that no move begins of a migration that has just ended or been asked for otherwise. */
-const seal = ({ id, version, value }: StoredMigration): Write =>
-  write({ kind: migrationKind, id, expect: version, value })
-
-async function beginMoves(
+/** Memory may lag behind what another controller wrote: that a holder is not there is for the leader to say. */
+async function stepMoves(
   means: MigrationMeans,
-  { migration, moves }: OperationOf<'beginMoves'>,
+  { migration, steps }: OperationOf<'stepMoves'>,
 ): Promise<MigrationOutcome> {
-  const taken = await Promise.all(moves.map((move) => takeAddress(means, move)))
-  const steps: Step[] = []
-  const besides: Write[] = [seal(migration)]
-  let trouble = ''
-  for (const [i, move] of moves.entries()) {
-    const outcome = taken[i]
-    if (outcome === undefined) throw new Error('BUG: a move without the outcome of its allocation')
-    const startedAt = new Date(means.now()).toISOString()
-    if (outcome.ok) {
-      besides.push(outcome.value.seal)
-      const parts = { to: outcome.value.held, startedAt, reason: null }
-      steps.push({ move, value: atStep(move.value, firstStepOf(move), means.now(), parts) })
-    } else if (outcome.problem.code === 'unavailable') trouble = outcome.problem.detail
-    else {
-      const reason = `There was no address to go to: ${outcome.problem.detail}`
-      steps.push({ move, value: atStep(move.value, 'failed', means.now(), { startedAt, reason }) })
-    }
-  }
-  return steps.length === 0 ? failed(trouble) : writeMoves(means, migration, steps, besides)
+  const isThere = await Promise.all(
+    steps.map(async ({ value }) => value.step === 'gone' && (await isHere(means, value))),
+  )
+  const sure = steps.filter((_, i) => isThere[i] !== true)
+  return sure.length === 0 ? overtaken : writeMoves(means, migration, sure)
 }
 
-interface TakenAddress {
-  readonly held: HeldAddress
-  /** The address as it is: it is given back by nobody before its move names it. */
-  readonly seal: Write
+async function isHere({ store }: MigrationMeans, { ownerId, ownerKind }: MoveValue): Promise<boolean> {
+  const kind: Kind<unknown> = ownerKind === 'machine' ? machineKind : instanceKind
+  return (await store.get(kind, ownerId, { latest: true })) !== null
 }
 
-async function takeAddress({ store, allocator }: MigrationMeans, { value }: StoredMove): Promise<Outcome<TakenAddress>> {
-  const { networkId, ownerId, from } = value
-  const taken = await allocator.allocateForMove({ networkId, ownerId, fromShardId: from.shardId })
-  if (!taken.ok) return taken
-  const { address, shardId } = taken.value
-  const id = addressIdOf(shardId, address)
-  const object = await store.get(addressKind, id)
-  if (object === null || object.value.ownerId !== ownerId) {
-    const detail = `${address} was taken for ${value.name}, and is not there yet.`
-    return { ok: false, problem: { code: 'unavailable', title: 'The address can not be used now', detail } }
-  }
-  const held = { address, shardId }
-  return succeed({ held, seal: write({ kind: addressKind, id, expect: object.version, value: object.value }) })
-}
-
-async function returnMoves(
+/** Only while the migration is as it was seen: no move begins of one that has just ended or been asked for otherwise. */
+const moveOut = (
   means: MigrationMeans,
-  { migration, moves }: OperationOf<'returnMoves'>,
+  { migration, moves }: OperationOf<'beginMoves' | 'returnMoves'>,
+  plan: typeof planBegins,
+): Promise<MigrationOutcome> => {
+  const { id, version, value } = migration
+  const seal = write({ kind: migrationKind, id, expect: version, value })
+  return writeWithAddresses(means, migration, async () => {
+    const { steps, writes } = await plan(means, moves)
+    return { steps, writes: [seal, ...writes] }
+  })
+}
+
+/** Addresses come and go in the same records all the time; whoever loses that race plans anew, so often. */
+const attemptsMaximum = 8
+
+/** With addresses that are taken in the same transaction, planned anew while others change the same records. */
+async function writeWithAddresses(
+  means: MigrationMeans,
+  migration: StoredMigration,
+  plan: () => Promise<AddressedSteps>,
 ): Promise<MigrationOutcome> {
-  const { steps, writes } = await planReturns(means, moves)
-  return writeMoves(means, migration, steps, [seal(migration), ...writes])
+  for (let attempt = 1; attempt <= attemptsMaximum; attempt++) {
+    const { steps, writes } = await plan()
+    if (steps.length === 0) return overtaken
+    const outcome = await writeMoves(means, migration, steps, writes)
+    if (outcome.kind !== 'overtaken') return outcome
+    const current = await Promise.all(steps.map(({ move }) => means.store.get(moveKind, move.id)))
+    if (current.some((object, i) => object?.version !== steps[i]?.move.version)) return overtaken
+  }
+  return overtaken
 }
 
 /** Only while its move is at this very step: who is late finds another step, or another version of the holder. */
@@ -131,9 +109,6 @@ async function shapeHolder(
   return transact(means, migration, { writes })
 }
 
-/** Their records are also others' to write, as often as addresses come and go there. */
-const settleAttemptsMaximum = 8
-
 async function settleMoves(
   means: MigrationMeans,
   { migration, settlements }: OperationOf<'settleMoves'>,
@@ -141,20 +116,20 @@ async function settleMoves(
   const sealed = await Promise.all(settlements.map((settlement) => sealHolder(means, migration, settlement)))
   const ready = settlements.filter((_, i) => sealed[i]?.kind === 'done')
   if (ready.length === 0) return sealed.find(({ kind }) => kind === 'failed') ?? overtaken
-  for (let attempt = 1; attempt <= settleAttemptsMaximum; attempt++) {
-    const outcome = await writeMoves(means, migration, ready, await planReleases(means, ready))
-    if (outcome.kind !== 'overtaken') return outcome
-    const current = await Promise.all(ready.map(({ move }) => means.store.get(moveKind, move.id)))
-    if (current.some((object, i) => object?.version !== ready[i]?.move.version)) return overtaken
-  }
-  return overtaken
+  return writeWithAddresses(means, migration, async () => ({ steps: ready, writes: await planReleases(means, ready) }))
 }
 
-const sealHolder = async (
+async function sealHolder(
   means: MigrationMeans,
   migration: StoredMigration,
   { seals }: Settlement,
-): Promise<MigrationOutcome> => (seals.length === 0 ? done : transact(means, migration, { writes: seals }))
+): Promise<MigrationOutcome> {
+  for (const writes of seals) {
+    const outcome = await transact(means, migration, { writes })
+    if (outcome.kind !== 'done') return outcome
+  }
+  return done
+}
 
 async function recordMigration(
   means: MigrationMeans,

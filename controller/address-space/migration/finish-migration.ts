@@ -86,12 +86,19 @@ async function leaveIfGone(means: Means, migration: StoredMigration, networkId: 
   })
 }
 
-/** Addresses without a holder are swept, which the next turn finds done. */
+/** Addresses that nobody wants are swept, which the next turn finds done. */
 async function moveTheRest(means: Means, migration: StoredMigration): Promise<MigrationOutcome> {
   const { store, now } = means
   if (!(await writeMissingMoves(means, migration.id))) return failed('Its moves can not be written.')
-  const holders = new Set([...store.snapshot(machineKind, migration.id), ...store.snapshot(instanceKind, migration.id)].map(({ id }) => id))
-  const addresses = store.snapshot(addressKind, migration.id).filter(({ value }) => holders.has(value.ownerId))
+  const wanted = new Set([
+    ...store
+      .snapshot(machineKind, migration.id)
+      .flatMap(({ id, value }) => value.addresses.map((one) => `${id} ${one.address}`)),
+    ...store.snapshot(instanceKind, migration.id).map(({ id, value }) => `${id} ${value.networkAddress}`),
+  ])
+  const addresses = store
+    .snapshot(addressKind, migration.id)
+    .filter(({ value }) => wanted.has(`${value.ownerId} ${value.address}`))
   const resets = resetMoves(migration, addresses, store.snapshot(moveKind, migration.id), now())
   if (resets.length === 0) return overtaken
   return transact(means, migration, { writes: resets.slice(0, resetsMaximum) })

@@ -64,8 +64,7 @@ export function shapeMachine(
 export function shapeInstance(instance: StoredObject<InstanceValue>, shape: InstanceShape): readonly Write[] {
   const { id, version } = instance
   const { formerNetworkAddress, ...kept } = instance.value
-  const isSo =
-    kept.networkAddress === shape.network.address && formerNetworkAddress?.address === shape.former?.address
+  const isSo = kept.networkAddress === shape.network.address && formerNetworkAddress?.address === shape.former?.address
   if (isSo) return []
   const value: InstanceValue = {
     ...kept,
@@ -93,19 +92,36 @@ export const sealInstance = ({ id, version, value }: StoredObject<InstanceValue>
 
 /** Members that name one address, by itself or in a URL, go to another instead; none: the balancer has no such member. */
 export function shapeMembers(
-  { loadBalancerStatuses }: Pick<Snapshot, 'loadBalancerStatuses'>,
+  snapshot: Pick<Snapshot, 'loadBalancerStatuses'>,
   loadBalancer: StoredObject<LoadBalancerValue>,
   before: string,
   after: string,
 ): readonly Write[] {
-  const { id, version, value } = loadBalancer
+  const { value } = loadBalancer
   const members = value.members.map((member) => readdress(member, value.trafficType, before, after))
   if (members.every((member, i) => member === value.members[i])) return []
-  return [
-    write({ kind: loadBalancerKind, id, expect: version, value: { ...value, members } }),
-    ...followStatus(loadBalancerStatusKind, loadBalancerStatuses.get(id), version),
-  ]
+  return writeBalancer(snapshot, loadBalancer, { ...value, members })
 }
+
+/** As it is, at its next version, where a member names the address; none: no member does. */
+export function sealMembers(
+  snapshot: Pick<Snapshot, 'loadBalancerStatuses'>,
+  loadBalancer: StoredObject<LoadBalancerValue>,
+  address: string,
+): readonly Write[] {
+  const { members, trafficType } = loadBalancer.value
+  const isNamed = members.some((member) => member.machineId === null && namedAddressOf(member, trafficType) === address)
+  return isNamed ? writeBalancer(snapshot, loadBalancer, loadBalancer.value) : []
+}
+
+const writeBalancer = (
+  { loadBalancerStatuses }: Pick<Snapshot, 'loadBalancerStatuses'>,
+  { id, version }: StoredObject<LoadBalancerValue>,
+  value: LoadBalancerValue,
+): readonly Write[] => [
+  write({ kind: loadBalancerKind, id, expect: version, value }),
+  ...followStatus(loadBalancerStatusKind, loadBalancerStatuses.get(id), version),
+]
 
 function readdress(
   member: MemberValue,

@@ -8,6 +8,9 @@ import { hasEnded } from '../migration-moves.ts'
 export type StoredMigration = StoredObject<MigrationValue>
 export type StoredMove = StoredObject<MoveValue>
 
+/** Its holder is being moved, forth or back: one migration at a time does that. */
+export const isUnderWay = (value: Pick<MoveValue, 'step'>) => value.step !== 'waiting' && !hasEnded(value)
+
 /** A move that ends, and the address that is free then. */
 export interface Settlement {
   readonly move: StoredMove
@@ -15,10 +18,10 @@ export interface Settlement {
   /** Of the owner's two, the one that goes. */
   readonly releases: { readonly address: string; readonly shardId: string }
   /**
-   * Its holder as it is, written again, so that whoever is about to have it take that address back is stopped. Empty
-   * where the holder was written at the step before anyway.
+   * Its holder as it is, and what names its address, written again, so that whoever is about to have the other address
+   * taken or named again is stopped. Each is one transaction; none where they were written at the step before anyway.
    */
-  readonly seals: readonly Write[]
+  readonly seals: readonly (readonly Write[])[]
 }
 
 export type MigrationOperation =

@@ -37,8 +37,7 @@ export function lookAtHolder(view: MigrationView, holder: Holder): HolderSight {
   const { report } = host.hearing
   const told = generationOf(view.statements.get(host.name), holder)
   const found = holder.kind === 'machine' ? findMachineReport(report, holder.id) : findInstanceReport(report, holder.id)
-  const isAnswered =
-    told !== undefined && found !== undefined && found.generation >= told && report.generation >= told
+  const isAnswered = told !== undefined && found !== undefined && found.generation >= told && report.generation >= told
   if (!isAnswered || found.status === 'applying') return { kind: 'unseen', reason: `${host.name} is changing it.` }
   if (found.status === 'failed') return { kind: 'failed', reason: found.reason ?? `${host.name} gives no reason.` }
   const reportedAt = view.observed.get(host.name)?.receivedAt ?? 0

@@ -40,17 +40,21 @@ export const stepSecondsMaximum = 60
 /** A host that fails tries again by itself: it is given so long. */
 export const failurePatienceSeconds = 5
 
+/** `leavingSince`: it is being deleted, RFC 3339; null: it is not. */
 export type FoundHolder =
-  | { readonly kind: 'machine'; readonly object: StoredObject<MachineValue>; readonly isLeaving: boolean }
-  | { readonly kind: 'instance'; readonly object: StoredObject<InstanceValue>; readonly isLeaving: boolean }
+  | { readonly kind: 'machine'; readonly object: StoredObject<MachineValue>; readonly leavingSince: string | null }
+  | { readonly kind: 'instance'; readonly object: StoredObject<InstanceValue>; readonly leavingSince: string | null }
 
 export function findHolder({ snapshot }: Pick<MigrationView, 'snapshot'>, move: MoveValue): FoundHolder | undefined {
   if (move.ownerKind === 'machine') {
     const object = snapshot.machines.get(move.ownerId)
-    return object && { kind: 'machine', object, isLeaving: object.value.deletingSince !== undefined }
+    return object && { kind: 'machine', object, leavingSince: object.value.deletingSince ?? null }
   }
   const object = snapshot.instances.get(move.ownerId)
-  return object && { kind: 'instance', object, isLeaving: isLeaving(snapshot, object) }
+  if (object === undefined) return undefined
+  const balancer = snapshot.loadBalancers.get(object.value.loadBalancerId)
+  const since = object.value.deletingSince ?? balancer?.value.deletingSince ?? object.updatedAt
+  return { kind: 'instance', object, leavingSince: isLeaving(snapshot, object) ? since : null }
 }
 
 /** It has just this one address and nothing else is about to change about that. */
@@ -69,8 +73,10 @@ export function holds(holder: FoundHolder, address: string): boolean {
   return networkAddress === address || formerNetworkAddress?.address === address
 }
 
-export const hasAddresses = (addresses: readonly { readonly address: string }[], wanted: readonly { readonly address: string }[]) =>
-  addresses.length === wanted.length && addresses.every(({ address }, i) => address === wanted[i]?.address)
+export const hasAddresses = (
+  addresses: readonly { readonly address: string }[],
+  wanted: readonly { readonly address: string }[],
+) => addresses.length === wanted.length && addresses.every(({ address }, i) => address === wanted[i]?.address)
 
 export function describeUnderWay<Value extends { readonly hostId: string }>(
   view: MigrationView,
@@ -83,8 +89,10 @@ export function describeUnderWay<Value extends { readonly hostId: string }>(
   return { view, migration, move, holder, sight, from: move.value.from, to, stepSeconds: stepSecondsOf(view, move) }
 }
 
-export const stepSecondsOf = ({ now }: Pick<MigrationView, 'now'>, { value }: StoredMove) =>
-  (now - Date.parse(value.stepSince)) / 1000
+export const secondsSince = ({ now }: Pick<MigrationView, 'now'>, since: string) => (now - Date.parse(since)) / 1000
+
+export const stepSecondsOf = (view: Pick<MigrationView, 'now'>, { value }: StoredMove) =>
+  secondsSince(view, value.stepSince)
 
 export const isOverdue = (migration: StoredMigration, stepSeconds: number) =>
   stepSeconds > stepSecondsMaximum + migration.value.drainSeconds
@@ -99,12 +107,10 @@ export function shapeFirst(...shapes: readonly (() => readonly Write[])[]): Move
 }
 
 /** The balancers of the network that have a machine as a member, with those members. */
-export function listBalancers({
-  view,
-  move,
-  from,
-  to,
-}: MachineMove): readonly { readonly loadBalancer: StoredObject<LoadBalancerValue>; readonly memberIds: readonly string[] }[] {
+export function listBalancers({ view, move, from, to }: MachineMove): readonly {
+  readonly loadBalancer: StoredObject<LoadBalancerValue>
+  readonly memberIds: readonly string[]
+}[] {
   const { networkId, ownerId } = move.value
   return (view.balancersOf.get(networkId) ?? []).flatMap((loadBalancer) => {
     const memberIds = listMembersOf(loadBalancer, ownerId, [from.address, to.address])
@@ -145,8 +151,7 @@ export const isDrainOver = ({ migration }: Pick<MoveUnderWay<unknown>, 'migratio
   seconds >= migration.value.drainSeconds
 
 /** How long its spec has been as it is. */
-export const shapeSecondsOf = ({ view, holder }: MoveUnderWay<unknown>) =>
-  (view.now - Date.parse(holder.updatedAt)) / 1000
+export const shapeSecondsOf = ({ view, holder }: MoveUnderWay<unknown>) => secondsSince(view, holder.updatedAt)
 
 export const describeSight = (sight: HolderSight): string | null =>
   sight.kind === 'unseen' || sight.kind === 'failed' ? sight.reason : null

@@ -6,7 +6,7 @@
 import type { EventDraft } from '../../control-plane/store.ts'
 import type { MigrationValue } from '../../objects.ts'
 import {
-  inOrder,
+  isUnderWay,
   type MigrationOperation,
   type Settlement,
   type StoredMigration,
@@ -22,17 +22,16 @@ const settlementsMaximum = 100
 export function planMigrations(turn: MigrationTurn): readonly MigrationOperation[] {
   const migrations = [...turn.snapshot.migrations.values()].filter(isOpen)
   if (migrations.length === 0) return []
-  const view = createMigrationView(turn)
-  const movesOf = Map.groupBy(turn.snapshot.moves.values(), ({ value }) => value.migrationId)
-  const planned = migrations.map((migration) => {
-    const moves = inOrder(movesOf.get(migration.id) ?? [])
-    return { migration, moves: moves.map((move) => ({ move, plan: planMove(view, migration, move) })) }
-  })
+  const view = createMigrationView(turn, migrations)
   // A holder moves in one migration at a time.
-  const busy = new Set(
-    planned.flatMap(({ moves }) => moves.flatMap(({ move, plan }) => (isUnderWay(move, plan) ? [move.value.ownerId] : []))),
-  )
-  return planned.flatMap(({ migration, moves }) => planMigration({ view, migration, moves, busy }))
+  const busy = new Set(view.moverOf.keys())
+  return migrations.flatMap((migration) => {
+    const moves = (view.movesOf.get(migration.id) ?? []).map((move) => ({
+      move,
+      plan: planMove(view, migration, move),
+    }))
+    return planMigration({ view, migration, moves, busy })
+  })
 }
 
 /** Has not ended: what is blocked goes on by itself where what stood in its way is gone. */
@@ -52,13 +51,11 @@ interface PlannedMigration {
   readonly busy: Set<string>
 }
 
-const isUnderWay = ({ value }: StoredMove, plan: MovePlan) => value.step !== 'waiting' && plan.kind !== 'rest'
-
 function planMigration(planned: PlannedMigration): readonly MigrationOperation[] {
   const { migration, moves } = planned
   const operations: MigrationOperation[] = [...planSteps(migration, moves), ...planShapes(migration, moves)]
-  const slots = migration.value.parallelism - moves.filter(({ move, plan }) => isUnderWay(move, plan) && !isStuck(plan)).length
-  const next = chooseNext(planned, Math.max(0, slots))
+  const moving = moves.filter(({ move, plan }) => isUnderWay(move.value) && !isStuck(plan))
+  const next = chooseNext(planned, Math.max(0, migration.value.parallelism - moving.length))
   if (next !== null) operations.push(next)
   const isMoving = operations.length > 0 || moves.some((one) => isPending(migration, one))
   return [...operations, ...planStatus(planned, isMoving)]
@@ -112,7 +109,7 @@ function chooseNext({ view, migration, moves, busy }: PlannedMigration, slots: n
 function canReturn(view: MigrationView, { value }: StoredMove): boolean {
   const holder = findHolder(view, value)
   if (value.step !== 'done' || value.to === null || holder === undefined) return false
-  return !holder.isLeaving && holdsJust(holder, value.to.address)
+  return holder.leavingSince === null && holdsJust(holder, value.to.address)
 }
 
 /** What the whole has come to, once nothing more happens by itself. */

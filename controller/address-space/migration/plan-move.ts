@@ -7,17 +7,24 @@ import { reservationGraceMilliseconds } from '../../access/reserve.ts'
 import { shapeInstance, shapeMachine } from './holder-shape.ts'
 import { atStep, type StoredMigration, type StoredMove } from './migration-operation.ts'
 import type { MigrationView } from './migration-view.ts'
-import { answers, isConverged, isDrained, isFoundUnhealthy, isHealthy, isNetworkConverged, isUp } from './move-evidence.ts'
+import {
+  answers,
+  isConverged,
+  isDrained,
+  isFoundUnhealthy,
+  isHealthy,
+  isNetworkConverged,
+  isUp,
+} from './move-evidence.ts'
 import {
   describeSight,
   describeUnderWay,
-  failurePatienceSeconds,
   type FoundHolder,
+  failurePatienceSeconds,
   findHolder,
   findLaggard,
   hasAddresses,
   holds,
-  holdsJust,
   type InstanceMove,
   isDrainOver,
   isOutOfBalancers,
@@ -27,6 +34,7 @@ import {
   type MovePlan,
   type MoveUnderWay,
   readdressMembers,
+  secondsSince,
   shapeFirst,
   stepSecondsOf,
 } from './move-plan.ts'
@@ -56,10 +64,7 @@ export function planMove(view: MigrationView, migration: StoredMigration, move: 
   }
   if (holder === undefined) return stepTo(view, move, 'gone')
   if (to === null) throw new Error(`BUG: the move ${move.id} is at ${step} without an address to go to`)
-  const stepSeconds = stepSecondsOf(view, move)
-  if (holder.isLeaving) {
-    return { kind: 'wait', reason: 'It is being deleted.', isStuck: isOverdue(migration, stepSeconds) }
-  }
+  if (holder.leavingSince !== null) return waitToLeave(view, migration, holder.leavingSince)
   if (step !== 'returning' && migration.value.wanted === 'rollback') {
     return stepTo(view, move, 'returning', { returnsAs: 'undone' })
   }
@@ -90,21 +95,24 @@ function planWaiting(
   move: StoredMove,
   holder: FoundHolder | undefined,
 ): MovePlan {
-  const stepSeconds = stepSecondsOf(view, move)
   if (holder === undefined) {
     // One that is being created takes its address before it is written.
-    if (stepSeconds * 1000 > reservationGraceMilliseconds) return stepTo(view, move, 'gone')
+    if (stepSecondsOf(view, move) * 1000 > reservationGraceMilliseconds) return stepTo(view, move, 'gone')
     return { kind: 'wait', reason: 'It is not there yet.', isStuck: false }
   }
-  const { address } = move.value.from
-  if (holder.isLeaving) {
-    return { kind: 'wait', reason: 'It is being deleted.', isStuck: isOverdue(migration, stepSeconds) }
-  }
-  if (!holds(holder, address)) return stepTo(view, move, 'done')
-  if (holdsJust(holder, address)) return rest
-  const reason = 'Another migration is moving it.'
-  return { kind: 'wait', reason, isStuck: isOverdue(migration, stepSeconds) }
+  if (holder.leavingSince !== null) return waitToLeave(view, migration, holder.leavingSince)
+  const mover = view.moverOf.get(move.value.ownerId)
+  if (mover === undefined) return holds(holder, move.value.from.address) ? rest : stepTo(view, move, 'done')
+  const other = view.snapshot.migrations.get(mover.value.migrationId) ?? migration
+  const isStuck = isOverdue(other, stepSecondsOf(view, mover))
+  return { kind: 'wait', reason: 'Another migration is moving it.', isStuck }
 }
+
+const waitToLeave = (view: MigrationView, migration: StoredMigration, since: string): MovePlan => ({
+  kind: 'wait',
+  reason: 'It is being deleted.',
+  isStuck: isOverdue(migration, secondsSince(view, since)),
+})
 
 function planMachine(machineMove: MachineMove): MovePlan {
   const { view, move, holder, sight, from, to, stepSeconds } = machineMove
@@ -133,13 +141,16 @@ function planMachine(machineMove: MachineMove): MovePlan {
       if (mode === 'restart') return planRestartDrain(machineMove)
       const unmade = shapeFirst(shape({ addresses: [to, from] }), followMembers)
       if (unmade !== null) return unmade
-      const isOver = isDrained(sight, from.address, Date.parse(move.value.stepSince)) || isDrainOver(machineMove, stepSeconds)
-      return isOver ? stepTo(view, move, 'removing') : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
+      const isOver =
+        isDrained(sight, from.address, Date.parse(move.value.stepSince)) || isDrainOver(machineMove, stepSeconds)
+      return isOver
+        ? stepTo(view, move, 'removing')
+        : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
     }
     case 'removing': {
       const unmade = shapeFirst(shape({ addresses: [to] }))
       if (unmade !== null) return unmade
-      return isConverged(sight) ? finish(machineMove) : goBackOrWait(machineMove, `${from.address} is not gone.`)
+      return isConverged(sight) ? finish(machineMove) : waitForEnd(machineMove)
     }
     case 'replacing':
       return planReplacing(machineMove)
@@ -154,7 +165,9 @@ function planRestartDrain(machineMove: MachineMove): MovePlan {
   const unmade = shapeFirst(() => shapeMachine(view.snapshot, holder, { addresses: [from], drained: true }))
   if (unmade !== null) return unmade
   const isOver = isOutOfBalancers(machineMove) || isDrainOver(machineMove, stepSeconds)
-  return isOver ? stepTo(view, move, 'replacing') : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
+  return isOver
+    ? stepTo(view, move, 'replacing')
+    : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
 }
 
 function planReplacing(machineMove: MachineMove): MovePlan {
@@ -190,13 +203,16 @@ function planInstance(instanceMove: InstanceMove): MovePlan {
     case 'draining': {
       const unmade = shapeFirst(() => shapeInstance(holder, { network: to, former: from }))
       if (unmade !== null) return unmade
-      const isOver = isDrained(sight, from.address, Date.parse(move.value.stepSince)) || isDrainOver(instanceMove, stepSeconds)
-      return isOver ? stepTo(view, move, 'removing') : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
+      const isOver =
+        isDrained(sight, from.address, Date.parse(move.value.stepSince)) || isDrainOver(instanceMove, stepSeconds)
+      return isOver
+        ? stepTo(view, move, 'removing')
+        : { kind: 'wait', reason: describeDrain(from.address), isStuck: false }
     }
     case 'removing': {
       const unmade = shapeFirst(() => shapeInstance(holder, { network: to, former: null }))
       if (unmade !== null) return unmade
-      return isConverged(sight) ? finish(instanceMove) : goBackOrWait(instanceMove, `${from.address} is not gone.`)
+      return isConverged(sight) ? finish(instanceMove) : waitForEnd(instanceMove)
     }
     default:
       throw new Error(`BUG: the move ${move.id} of an instance is planned at ${step}`)
@@ -209,6 +225,13 @@ const describeDrain = (address: string) => `Connections with ${address} go on.`
 const finish = ({ view, move, from }: MachineMove | InstanceMove): MovePlan => ({
   kind: 'settle',
   settlement: { move, value: atStep(move.value, 'done', view.now, { reason: null }), releases: from, seals: [] },
+})
+
+/** Everybody is at the new address: to go back would only take the more of a host that fails or is silent. */
+const waitForEnd = ({ migration, sight, from, stepSeconds }: MachineMove | InstanceMove): MovePlan => ({
+  kind: 'wait',
+  reason: describeSight(sight) ?? `${from.address} is not gone.`,
+  isStuck: isOverdue(migration, stepSeconds),
 })
 
 /** A step that does not get its proof in time, or whose host fails at it, goes back. */

@@ -3,7 +3,7 @@
  * its holder's spec. Pure.
  */
 
-import { sealInstance, sealMachine, shapeInstance, shapeMachine } from './holder-shape.ts'
+import { sealInstance, sealMachine, sealMembers, shapeInstance, shapeMachine } from './holder-shape.ts'
 import { atStep, type Settlement } from './migration-operation.ts'
 import { answers, isConverged, isDrained, isNetworkConverged } from './move-evidence.ts'
 import {
@@ -14,6 +14,7 @@ import {
   isDrainOver,
   isOutOfBalancers,
   isOverdue,
+  listBalancers,
   type MachineMove,
   type MovePlan,
   readdressMembers,
@@ -57,7 +58,7 @@ function planOverlap(machineMove: MachineMove): MovePlan {
     return isReleasable(machineMove) ? shape([from]) : wait(machineMove, `Connections with ${to.address} go on.`)
   }
   if (!hasAddresses(addresses, [from])) return shape([from])
-  return finish(machineMove, sealMachine(view.snapshot, holder))
+  return finishMachine(machineMove)
 }
 
 /** Nobody needs the new address any more, by what balancers and its host say, or for long enough. */
@@ -94,7 +95,7 @@ function planRestart(machineMove: MachineMove): MovePlan {
   if (!hasAddresses(addresses, [from])) return shape({ addresses: [from], restartsForAddress: true, drained: true })
   const unmade = shapeFirst(() => readdressMembers(machineMove, to, from))
   if (unmade !== null) return unmade
-  if (drained !== true && restartsForAddress !== true) return finish(machineMove, sealMachine(view.snapshot, holder))
+  if (drained !== true && restartsForAddress !== true) return finishMachine(machineMove)
   return isConverged(sight) ? shape({ addresses: [from] }) : wait(machineMove, 'Its interface has not come up again.')
 }
 
@@ -104,13 +105,26 @@ function planInstance(instanceMove: InstanceMove): MovePlan {
   if (networkAddress !== from.address) {
     return { kind: 'shape', writes: shapeInstance(holder, { network: from, former: to }) }
   }
-  if (formerNetworkAddress === undefined) return finish(instanceMove, sealInstance(holder))
+  if (formerNetworkAddress === undefined) return finish(instanceMove, [sealInstance(holder)])
   const isOver =
     isDrained(sight, to.address, Date.parse(holder.updatedAt)) ||
     isDrainOver(instanceMove, shapeSecondsOf(instanceMove)) ||
     isOverdue(migration, stepSeconds)
   if (!isOver) return wait(instanceMove, `Connections with ${to.address} go on.`)
   return { kind: 'shape', writes: shapeInstance(holder, { network: from, former: null }) }
+}
+
+/** Whoever is late with a step from before it turned back would have it, or a balancer's member, at the new address. */
+function finishMachine(machineMove: MachineMove): MovePlan {
+  const { view, holder, from } = machineMove
+  const balancers = listBalancers(machineMove).map(({ loadBalancer }) =>
+    sealMembers(view.snapshot, loadBalancer, from.address),
+  )
+  const seals = [sealMachine(view.snapshot, holder), ...balancers]
+  return finish(
+    machineMove,
+    seals.filter((writes) => writes.length > 0),
+  )
 }
 
 /** The new address is free only when its host has said that it is gone. */

@@ -1,14 +1,14 @@
 /** How one transaction of a migration went, as a value; and what it is done with. Writes the store. */
 
 import { OutcomeUnknownError, type Store, type Transaction } from '../../control-plane/store.ts'
-import type { AddressAllocator } from '../allocator.ts'
 import type { StoredMigration } from './migration-operation.ts'
 
 export interface MigrationMeans {
   readonly store: Store
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  readonly allocator: Pick<AddressAllocator, 'allocateForMove'>
+  /** That many random bytes: for networks whose addresses are given at random. */
+  readonly random: (bytes: number) => Uint8Array
 }
 
 /** `overtaken`: another was faster, which the next turn sees. `failed`: why, in words. */
