@@ -1,5 +1,7 @@
 /** Every malformed or impossible request that is tried, with the problem that it must be refused by. Pure. */
 
+import { badSpaceRequests } from './bad-space-requests.ts'
+
 /** What is there already. A request names it by its role, as `$projectId`. */
 export interface GroundIds {
   readonly projectId: string
@@ -91,6 +93,7 @@ export const badRequests: readonly BadRequest[] = [
   shard('a block that another shard has', { cidr: '10.9.0.0/28' }, [409, 'overlap', 'cidr']),
   shard('a block outside its pool', { cidr: '10.11.0.0/24' }, [422, 'invalid', 'cidr']),
   shard('an unknown pool', { poolId: unknownId('pol') }, [422, 'invalid', 'poolId']),
+  ...badSpaceRequests,
   machine('the quota passed', {}, [409, 'quota-exceeded', 'projectId']),
   machine('a name that is no DNS label', { name: 'Web_1' }, [422, 'invalid', 'name']),
   machine('an unknown network', { networkId: unknownId('net') }, [422, 'invalid', 'networkId']),
