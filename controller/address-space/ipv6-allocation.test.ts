@@ -153,6 +153,21 @@ describe('of a /64', () => {
     expect(unwrap(await ask({ address: 'fd00:20::2' }))).toBe('fd00:20::2')
   })
 
+  test('in sequence each shard of IPv6 goes on after its own last one, and IPv4 after its own', async () => {
+    const { allocator, networkId, newOwner, setPolicy, shardIdOf } = await openSpace()
+    await setPolicy({ allocationOrder: 'sequential' })
+    const [one, other] = ['fd00:20::/64', 'fd00:20:0:1::/64'].map(shardIdOf)
+    const wanted = [{}, { shardId: one ?? '' }, {}, { shardId: other ?? '' }, { shardId: one ?? '' }, {}]
+    const ask = async () => {
+      const owners = wanted.map((each) => ({ ownerId: newOwner(), ...each }))
+      const held = unwrap(await allocator.allocateAddresses({ networkId, owners }))
+      await allocator.releaseAddresses(owners[1]?.ownerId ?? '')
+      return held.map(({ address }) => address)
+    }
+    expect(await ask()).toEqual(['10.0.0.2', 'fd00:20::2', '10.0.0.3', 'fd00:20:0:1::2', 'fd00:20::3', '10.0.0.4'])
+    expect(await ask()).toEqual(['10.0.0.5', 'fd00:20::4', '10.0.0.6', 'fd00:20:0:1::3', 'fd00:20::5', '10.0.0.7'])
+  })
+
   test('a range that a policy reserves is of IPv4 and keeps nothing of it', async () => {
     const { ask, setPolicy, shardIdOf } = await openSpace()
     await setPolicy({ reservedRanges: [{ first: '0.0.0.0', last: '255.255.255.255' }] })
