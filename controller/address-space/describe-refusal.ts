@@ -22,6 +22,7 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
             ? 'The network has no shard.'
             : `The network has no IPv4 shard: ${listShards(refusal.shards)}.`,
         remedy: 'Allocate a shard to the network first.',
+        errors: [{ field: 'networkId', message: 'has no shard that gives such addresses' }],
       }
     case 'notOfNetwork':
       return {
@@ -87,6 +88,7 @@ export function describeAllocationRefusal(refusal: AllocationRefusal, holderName
         title,
         detail: `${refusal.address} is asked for by one that holds ${refusal.heldAddress} of this network.`,
         remedy: 'Give that back first.',
+        errors: [{ field: 'address', message: `is asked for by one that holds ${refusal.heldAddress}` }],
       }
     default:
       return refusal satisfies never
@@ -112,6 +114,7 @@ function describeNoSpace({ shards, quarantinedCount, keptCount }: NoSpace): Prob
     remedy: isOfIpv6
       ? 'Choose one of the others by its address, or name another shard of the network.'
       : 'Allocate another shard to the network, or delete machines or load balancers that hold an address.',
+    errors: [{ field: 'networkId', message: 'has no address left that can be given' }],
   }
 }
 

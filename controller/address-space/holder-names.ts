@@ -30,3 +30,9 @@ export function joinNames(names: readonly string[], shownMaximum = 10): string {
   const shown = names.slice(0, shownMaximum).join('; ')
   return names.length > shownMaximum ? `${shown}; and ${names.length - shownMaximum} more` : shown
 }
+
+/** In the order of the addresses, as numbers. */
+export const compareByAddress = (
+  one: { readonly value: { readonly address: string } },
+  other: { readonly value: { readonly address: string } },
+): number => one.value.address.localeCompare(other.value.address, 'en', { numeric: true })

@@ -24,7 +24,7 @@ import type { ControllerContext, RequestInfo, Services } from '../services.ts'
 import { isIpv6, sizeOfCidr } from './cidr.ts'
 import { addressAt } from './cidr-families.ts'
 import { decideCut, describeShardEvent, parseWanted } from './cut-shard.ts'
-import { joinNames, nameHolder } from './holder-names.ts'
+import { compareByAddress, joinNames, nameHolder } from './holder-names.ts'
 import { checkAttachment } from './read-policy.ts'
 import { findOccupancy, statusOfShard, touch, touchOccupancy } from './shard-occupancy.ts'
 import { addressesNeverGiven } from './taken-bitmap.ts'
@@ -325,7 +325,7 @@ async function describeHeld(
   const held = context.store
     .snapshot(addressKind, id)
     .filter(({ value }) => value.shardId === id)
-    .toSorted((one, other) => one.value.address.localeCompare(other.value.address, 'en', { numeric: true }))
+    .toSorted(compareByAddress)
   const holders = await Promise.all(
     held.map(async ({ value }) => `${await nameHolder(context.store, value.ownerId)} (${value.address})`),
   )

@@ -27,7 +27,7 @@ import type { ControllerContext, RequestInfo } from '../services.ts'
 import { listKeptRanges } from './address-policy.ts'
 import { isIpv6 } from './cidr.ts'
 import { describeShardEvent } from './cut-shard.ts'
-import { joinNames } from './holder-names.ts'
+import { compareByAddress, joinNames } from './holder-names.ts'
 import { listHolders, missingMoves } from './migration-moves.ts'
 import { planShardMigration, type ShardMigrationPlan, selectTargets } from './plan-shard-migration.ts'
 import { checkAttachment, readPolicy } from './read-policy.ts'
@@ -125,6 +125,7 @@ export function describeExternal(
   const holders = store
     .snapshot(addressKind, id)
     .filter(({ value }) => value.shardId === id && isExternalOwner(value.ownerId))
+    .toSorted(compareByAddress)
     .map(({ value }) => `${value.holder ?? value.ownerId} (${value.address})`)
   const detail = `Addresses of the shard '${name}' are held for what can't be moved from here: ${joinNames(holders)}.`
   return {
@@ -132,7 +133,9 @@ export function describeExternal(
     title,
     detail,
     remedy: 'Give each another address yourself, and release these (`sluice address release`).',
-    errors: [{ field: 'id', message: detail }],
+    errors: [
+      { field: 'id', message: `has ${count(holders.length, 'address', 'addresses')} that can't be moved from here` },
+    ],
   }
 }
 
