@@ -8,10 +8,11 @@
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { OutcomeUnknownError, type Store, shardKeyOf, transactionWritesMaximum } from '../control-plane/store.ts'
-import { addressKind, machineKind, shardKind, shardOccupancyKind } from '../objects.ts'
+import { addressKind, machineKind } from '../objects.ts'
 import { createAddressIndex } from './address-index.ts'
+import { readShardSpace } from './allocator-space.ts'
 import { describeAllocationRefusal } from './describe-refusal.ts'
-import type { HeldAddress } from './draft-space.ts'
+import type { HeldAddress, ProjectSpace } from './draft-space.ts'
 import { nameHolder } from './holder-names.ts'
 import {
   type Allocate,
@@ -83,6 +84,10 @@ export function createAddressAllocator(options: {
   const { store, now } = options
   const random = options.random ?? ((bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)))
   const index = createAddressIndex(store)
+  const heard = readShardSpace(store)
+  const stopHearing = store.subscribe((changes) => {
+    for (const { object } of changes) heard.put(object)
+  })
   /** By the shard key of the project's address space, which is one entity group. */
   const queues = new Map<string, Waiting[]>()
 
@@ -151,7 +156,7 @@ export function createAddressAllocator(options: {
     for (let attempt = 1; attempt <= attemptsMaximum; attempt++) {
       const plan = planAllocations(
         batch.map(({ request }) => request),
-        readSpace(memberId),
+        readSpace(memberId, attempt),
         { now: now(), random },
       )
       if (plan.writes.length === 0) return succeed(plan)
@@ -159,6 +164,7 @@ export function createAddressAllocator(options: {
         const outcome = await store.transact({ writes: plan.writes })
         if (outcome.outcome === 'committed') {
           index.take(outcome.objects)
+          for (const object of outcome.objects) heard.put(object)
           return succeed(plan)
         }
         if (outcome.outcome === 'unavailable') return refuse(unavailable(outcome.reason, outcome.retryAfterSeconds))
@@ -170,11 +176,10 @@ export function createAddressAllocator(options: {
     return refuse(unavailable('others kept changing the same shards', 1))
   }
 
-  function readSpace(memberId: string) {
-    const occupancies = new Map(store.snapshot(shardOccupancyKind, memberId).map((object) => [object.id, object]))
+  /** The first attempt is made by what has been heard of; whoever was too late for it looks into the store's memory. */
+  function readSpace(memberId: string, attempt: number): ProjectSpace {
     return {
-      shards: store.snapshot(shardKind, memberId),
-      occupancyOf: (shardId: string) => occupancies.get(shardId),
+      shards: attempt === 1 ? heard : readShardSpace(store, memberId),
       heldBy: index.heldBy,
       holderOf: index.holderOf,
       policyOf: (networkId: string) => readPolicy(store, networkId),
@@ -207,7 +212,10 @@ export function createAddressAllocator(options: {
       return outcome.ok ? succeed(null) : outcome
     },
     heldBy: (ownerId) => index.heldBy(ownerId).map(({ value }) => ({ address: value.address, shardId: value.shardId })),
-    close: index.close,
+    close() {
+      stopHearing()
+      index.close()
+    },
   }
 }
 

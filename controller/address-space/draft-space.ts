@@ -15,17 +15,18 @@ import {
   shardOccupancyKind,
 } from '../objects.ts'
 import { type AddressRange, createKeptBitmap, listKeptRanges } from './address-policy.ts'
-import { addressOf, type Block, blockOf, formatAddress, isIpv6, sizeOf, sizeOfCidr } from './cidr.ts'
+import {
+  capacityOf,
+  isOpen,
+  type LastGiven,
+  type NetworkShards,
+  type Shard,
+  type ShardSpace,
+} from './allocator-space.ts'
+import { addressOf, type Block, blockOf, formatAddress, isIpv6, sizeOf } from './cidr.ts'
 import { addressAt } from './cidr-families.ts'
 import { ipv6BlockOf, ipv6Of } from './cidr-ipv6.ts'
-import {
-  addressesNeverGiven,
-  decodeBitmap,
-  encodeBitmap,
-  ipv6BitmapBlock,
-  isTaken,
-  setTaken,
-} from './taken-bitmap.ts'
+import { decodeBitmap, encodeBitmap, ipv6BitmapBlock, isTaken, setTaken } from './taken-bitmap.ts'
 
 export interface HeldAddress {
   readonly address: string
@@ -34,15 +35,12 @@ export interface HeldAddress {
 
 /** A project's address space as it is read. */
 export interface ProjectSpace {
-  readonly shards: readonly StoredObject<ShardValue>[]
-  readonly occupancyOf: (shardId: string) => StoredObject<ShardOccupancyValue> | undefined
+  readonly shards: Omit<ShardSpace, 'put'>
   readonly heldBy: (ownerId: string) => readonly StoredObject<AddressValue>[]
   readonly holderOf: (addressId: string) => string | null
   /** The effective policy of a network. */
   readonly policyOf: (networkId: string) => AddressPolicy
 }
-
-type LastGiven = NonNullable<ShardOccupancyValue['lastGiven']>
 
 export interface DraftShard {
   readonly shard: StoredObject<ShardValue>
@@ -53,7 +51,7 @@ export interface DraftShard {
   readonly kept: Uint8Array | null
   /** Until when an offset is not given again unless it is chosen; its bit is set. */
   readonly quarantined: Map<number, string>
-  lastGiven: LastGiven | null
+  lastGiven: Omit<LastGiven, 'shardId'> | null
 }
 
 /** `holder` names an owner that is neither machine nor instance. */
@@ -84,13 +82,9 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
   const released: { readonly draft: DraftShard; readonly offset: number }[] = []
   const policies = new Map<string, AddressPolicy>()
   const keptRanges = new Map<string, readonly AddressRange[]>()
-  const giving = new Map<string, readonly StoredObject<ShardValue>[]>()
-  const byNetwork = Map.groupBy(space.shards, ({ value }) => value.networkId)
-  const ipv4ByNetwork = Map.groupBy(
-    space.shards.filter(({ value }) => !isIpv6(value.cidr)),
-    ({ value }) => value.networkId,
-  )
-  const byId = new Map(space.shards.map((shard) => [shard.id, shard]))
+  const lastGiven = new Map<string, LastGiven>()
+  const barren = new Set<string>()
+  const { shardOf, occupancyOf, shardsOf, findShard } = space.shards
 
   function policyOf(networkId: string): AddressPolicy {
     const policy = policies.get(networkId) ?? space.policyOf(networkId)
@@ -108,7 +102,7 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
   function open(shard: StoredObject<ShardValue>): DraftShard | null {
     const known = opened.get(shard.id)
     if (known !== undefined) return known
-    const occupancy = space.occupancyOf(shard.id)
+    const occupancy = occupancyOf(shard.id)
     const draft =
       occupancy === undefined ? null : openShard(shard, occupancy.value, keptRangesOf(shard.value.networkId), now)
     opened.set(shard.id, draft)
@@ -132,15 +126,10 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
   }
 
   /** Of those that can be held. */
-  const countStored = (shardId: string) => space.occupancyOf(shardId)?.value.resourceCount ?? 0
+  const countStored = (shardId: string) => occupancyOf(shardId)?.value.resourceCount ?? 0
   const countHeld = (shardId: string) => countStored(shardId) + (touched.get(shardId)?.counted ?? 0)
 
-  const shardsOf = (networkId: string): readonly StoredObject<ShardValue>[] => ipv4ByNetwork.get(networkId) ?? []
   const holderOf = (addressId: string) => takenBy.get(addressId) ?? space.holderOf(addressId)
-
-  function isGiving({ id, value }: StoredObject<ShardValue>): boolean {
-    return !value.reserved && value.migrationId === undefined && countStored(id) < capacityOf(value)
-  }
 
   function hold(
     { shard, bitmap, quarantined }: DraftShard,
@@ -172,18 +161,23 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     open,
     held,
     policyOf,
-    networkOf: (shardId: string) => byId.get(shardId)?.value.networkId ?? null,
-    /** Those of IPv4, which are what an owner gets an address of without asking for a shard, in the order in which they were made. */
+    shardOf,
+    findShard,
+    /** As they were when the batch began: what is given back within it is not given again. */
     shardsOf,
-    /** Of both families. */
-    allShardsOf: (networkId: string): readonly StoredObject<ShardValue>[] => byNetwork.get(networkId) ?? [],
-    isGiving,
-    /** Of these, those that gave something when the batch began: what is given back within it is not given again. */
-    givingOf(networkId: string): readonly StoredObject<ShardValue>[] {
-      const known = giving.get(networkId) ?? shardsOf(networkId).filter(isGiving)
-      giving.set(networkId, known)
-      return known
+    /** The same for one of them, of either family. */
+    shardAlone(shard: Shard): NetworkShards {
+      const given = occupancyOf(shard.id)?.value.lastGiven
+      const capacityMost = capacityOf(shard.value)
+      const giving = isOpen(shard.value) && countStored(shard.id) < capacityMost ? [shard] : []
+      const last = given === undefined ? null : { shardId: shard.id, ...given }
+      return { all: [shard], giving, byShare: giving, lastGiven: last, capacityMost }
     },
+    /** Those that this batch has given from or to. */
+    listTouched: (): readonly Shard[] => [...touched.keys()].flatMap((id) => shardOf(id) ?? []),
+    isTouched: (shardId: string) => touched.has(shardId),
+    /** Of those that have nothing to give though not all is held: the rest is kept or in quarantine. */
+    barren,
     holderOf,
     /** One without a bit of its own is known by its object alone; what is given back within the batch is held until its end. */
     isHeld(draft: DraftShard, address: string): boolean {
@@ -194,10 +188,14 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     /** Not held by anyone, which may still be kept or in quarantine: known without opening the shard. */
     countNotHeld: ({ id, value }: StoredObject<ShardValue>) => capacityOf(value) - countHeld(id),
     /** Addresses held over addresses that can be, 0 to 1. */
-    heldShareOf: ({ id, value }: StoredObject<ShardValue>) => countHeld(id) / capacityOf(value),
-    lastGivenOf(shardId: string): LastGiven | null {
-      const draft = opened.get(shardId)
-      return draft ? draft.lastGiven : (space.occupancyOf(shardId)?.value.lastGiven ?? null)
+    heldShareOf: ({ id, value }: Shard) => countHeld(id) / capacityOf(value),
+    /** As it was when the batch began. */
+    storedShareOf: ({ id, value }: Shard) => countStored(id) / capacityOf(value),
+    lastGivenIn: (sequenceId: string, shards: NetworkShards): LastGiven | null =>
+      lastGiven.get(sequenceId) ?? shards.lastGiven,
+    noteGiven(sequenceId: string, draft: DraftShard, given: Omit<LastGiven, 'shardId'>): void {
+      draft.lastGiven = given
+      lastGiven.set(sequenceId, { shardId: draft.shard.id, ...given })
     },
 
     take: (draft: DraftShard, offset: number, owner: DraftOwner): HeldAddress =>
@@ -212,11 +210,12 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
         if (stored === null) writes.delete(id)
         else writes.set(id, write({ kind: addressKind, id, expect: stored.version, value: null }))
         takenBy.delete(id)
-        const shard = byId.get(shardId)
+        const shard = shardOf(shardId)
         const draft = shard === undefined ? null : open(shard)
         if (draft === null) continue
         // What was given back is not given again within the same batch, which would write one address twice.
         const offset = offsetOf(draft, address)
+        barren.delete(shardId)
         if (stored === null && offset !== null) setTaken(draft.bitmap, offset, false)
         else if (offset !== null) released.push({ draft, offset })
         touch(shardId, ownerId, -1)
@@ -236,7 +235,7 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
       }
       const occupancies = [...touched].flatMap(([shardId, { counted, external }]) => {
         const draft = opened.get(shardId)
-        const occupancy = space.occupancyOf(shardId)
+        const occupancy = occupancyOf(shardId)
         if (draft === undefined || draft === null || occupancy === undefined) return []
         const value = describeOccupancy(draft, new Date(now).toISOString(), {
           resourceCount: occupancy.value.resourceCount + counted,
@@ -261,9 +260,6 @@ function offsetOf({ shard, block }: DraftShard, address: string): number | null 
   const offset = ipv6Of(address) - ipv6BlockOf(cidr).first
   return offset < BigInt(sizeOf(block)) ? Number(offset) : null
 }
-
-/** How many addresses a shard can give when nobody holds any. */
-const capacityOf = ({ cidr }: ShardValue) => sizeOfCidr(cidr) - addressesNeverGiven
 
 /** With the bits cleared of those whose quarantine is over. */
 export function openShard(

@@ -3,12 +3,12 @@
  * decided in their order, each seeing what those before it took, and all are written together or not at all.
  */
 
-import type { StoredObject, Write } from '../control-plane/store.ts'
-import type { ShardValue } from '../objects.ts'
+import type { Write } from '../control-plane/store.ts'
 import { findPinHolder, findPinned } from './address-policy.ts'
+import type { NetworkShards, Shard } from './allocator-space.ts'
 import { chooseAddress } from './choose-address.ts'
 import { isIpv6 } from './cidr.ts'
-import { cidrHasAddress, type NeverGivenRole, roleOf } from './cidr-families.ts'
+import { type NeverGivenRole, roleOf } from './cidr-families.ts'
 import { addressIdOf, createDraftSpace, type DraftSpace, type HeldAddress, type ProjectSpace } from './draft-space.ts'
 import { listFree } from './taken-bitmap.ts'
 
@@ -34,7 +34,6 @@ export type AllocationRequest =
   | { readonly kind: 'release'; readonly ownerId: string; readonly addresses?: readonly string[] }
 
 export type Allocate = Extract<AllocationRequest, { kind: 'allocate' }>
-type Shard = StoredObject<ShardValue>
 
 export type AllocationRefusal =
   /** None of IPv4: these are of IPv6. */
@@ -126,17 +125,15 @@ function decide(draft: DraftSpace, request: AllocationRequest, random: PlanMeans
 function allocate(draft: DraftSpace, request: Allocate, random: PlanMeans['random']): Held | Refused {
   const { networkId, ownerId, address, shardId, fromShardId } = request
   const scope = scopeOf(draft, request)
-  const held = draft
-    .held(ownerId)
-    .filter((one) => one.shardId !== fromShardId && scope.some(({ id }) => id === one.shardId))
+  const held = draft.held(ownerId).filter((one) => one.shardId !== fromShardId && scope.has(draft.shardOf(one.shardId)))
   const same = held.find((one) => address === undefined || one.address === address)
   if (same !== undefined) return { kind: 'held', held: { address: same.address, shardId: same.shardId } }
   const [another] = held
   if (another !== undefined && address !== undefined) {
     return refused({ kind: 'holdsAnother', address, heldAddress: another.address })
   }
-  if (scope.length === 0) {
-    const all = draft.allShardsOf(networkId)
+  const { all } = draft.shardsOf(networkId)
+  if (!scope.shards.all.some(scope.has)) {
     if (shardId !== undefined) return refused({ kind: 'notOfNetwork', shardId })
     if (address === undefined || all.length === 0) return refused({ kind: 'noShards', shards: all })
     return refused({ kind: 'outside', address, shards: all })
@@ -146,15 +143,26 @@ function allocate(draft: DraftSpace, request: Allocate, random: PlanMeans['rando
 }
 
 /** Where it can be given one, and where it has at most one: in all shards of IPv4, or in the one that it asks for. */
-function scopeOf(draft: DraftSpace, { networkId, address, shardId }: Allocate): readonly Shard[] {
-  const all = draft.allShardsOf(networkId)
-  if (shardId !== undefined) return all.filter(({ id }) => id === shardId)
-  if (address === undefined || !isIpv6(address)) return draft.shardsOf(networkId)
-  return all.filter(({ value }) => cidrHasAddress(value.cidr, address))
+interface Scope {
+  readonly shards: NetworkShards
+  readonly has: (shard: Shard | undefined) => boolean
 }
 
+function scopeOf(draft: DraftSpace, { networkId, address, shardId }: Allocate): Scope {
+  const isOne = shardId !== undefined || (address !== undefined && isIpv6(address))
+  if (!isOne) {
+    const has = (shard: Shard | undefined) => shard?.value.networkId === networkId && !isIpv6(shard.value.cidr)
+    return { shards: draft.shardsOf(networkId), has }
+  }
+  const one = shardId === undefined ? draft.findShard(networkId, address ?? '') : draft.shardOf(shardId)
+  if (one === undefined || one.value.networkId !== networkId) return { shards: noShards, has: () => false }
+  return { shards: draft.shardAlone(one), has: (shard) => shard?.id === one.id }
+}
+
+const noShards: NetworkShards = { all: [], giving: [], byShare: [], lastGiven: null, capacityMost: 0 }
+
 /** The address that is kept for it, or why it can't have that; null: none is, or it moves and can have another. */
-function allocatePinned(draft: DraftSpace, request: Allocate, scope: readonly Shard[]): Held | Refused | null {
+function allocatePinned(draft: DraftSpace, request: Allocate, scope: Scope): Held | Refused | null {
   const { networkId, machineName, fromShardId } = request
   const pinned = machineName === undefined ? undefined : findPinned(draft.policyOf(networkId), machineName)
   if (pinned === undefined) return null
@@ -165,34 +173,31 @@ function allocatePinned(draft: DraftSpace, request: Allocate, scope: readonly Sh
 function allocateAny(
   draft: DraftSpace,
   request: Allocate,
-  all: readonly Shard[],
+  { shards, has }: Scope,
   random: PlanMeans['random'],
 ): Held | Refused {
   const { networkId, shardId, fromShardId } = request
-  const giving = shardId === undefined ? draft.givingOf(networkId) : all.filter(draft.isGiving)
-  const shards = fromShardId === undefined ? giving : giving.filter(({ id }) => id !== fromShardId)
-  const choice = chooseAddress(draft, { shards, all }, draft.policyOf(networkId).allocationOrder, random)
+  const order = draft.policyOf(networkId).allocationOrder
+  const choosing = { sequenceId: shardId ?? networkId, shards, exceptShardId: fromShardId ?? null }
+  const choice = chooseAddress(draft, choosing, order, random)
   if (choice !== null) return { kind: 'held', held: draft.take(choice.opened, choice.offset, request) }
-  const opened = shards.flatMap((shard) => draft.open(shard) ?? [])
+  const opened = shards.giving.flatMap((shard) => (shard.id === fromShardId ? [] : (draft.open(shard) ?? [])))
   return refused({
     kind: 'noSpace',
-    shards: all,
+    shards: shards.all.filter(has),
     quarantinedCount: opened.reduce((sum, { quarantined }) => sum + quarantined.size, 0),
     keptCount: opened.reduce((sum, { bitmap }) => sum + listFree(bitmap).length, 0),
   })
 }
 
-function allocateChosen(
-  draft: DraftSpace,
-  request: Allocate,
-  scope: readonly Shard[],
-  address: string,
-): Held | Refused {
+function allocateChosen(draft: DraftSpace, request: Allocate, scope: Scope, address: string): Held | Refused {
   const { networkId, machineName, fromShardId } = request
-  const shards = scope.filter(({ id }) => id !== fromShardId)
-  const shard = shards.find(({ value }) => cidrHasAddress(value.cidr, address))
-  const opened = shard === undefined ? null : draft.open(shard)
-  if (shard === undefined || opened === null) return refused({ kind: 'outside', address, shards })
+  const shard = draft.findShard(networkId, address)
+  const opened = shard === undefined || shard.id === fromShardId || !scope.has(shard) ? null : draft.open(shard)
+  if (shard === undefined || opened === null) {
+    const shards = scope.shards.all.filter((one) => scope.has(one) && one.id !== fromShardId)
+    return refused({ kind: 'outside', address, shards })
+  }
   const role = roleOf(shard.value.cidr, address)
   if (role !== null) return refused({ kind: 'neverGiven', address, role })
   if (shard.value.reserved) return refused({ kind: 'reserved', address, shard })

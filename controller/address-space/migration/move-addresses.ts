@@ -11,7 +11,6 @@ import {
   moveKind,
   type ShardValue,
   shardKind,
-  shardOccupancyKind,
 } from '../../objects.ts'
 import { readShardSpace } from '../allocator-space.ts'
 import { addressOf, blockOf, containsAddress } from '../cidr.ts'
