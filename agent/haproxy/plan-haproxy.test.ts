@@ -110,13 +110,24 @@ describe('members, without a reload', () => {
     expect(plan.slice(1)).toEqual([`enable health ${path(moved)}`, `set server ${path(moved)} state drain`])
     const unchecked = server(moved, { isDraining: true, health: 'unknown' })
     expect(planHaproxy(desired, running(desired, [server(one), unchecked]))).toEqual([])
+    const takesOver = [`set server ${path(moved)} state ready`, `set server ${path(one)} state drain`]
     for (const health of ['up', 'down'] as const) {
       const checked = server(moved, { isDraining: true, health })
-      expect(tell(planHaproxy(desired, running(desired, [server(one), checked])))).toEqual([
-        `set server ${path(moved)} state ready`,
-        `set server ${path(one)} state drain`,
-      ])
+      expect(tell(planHaproxy(desired, running(desired, [server(one), checked])))).toEqual(takesOver)
     }
+  })
+
+  test('one that is down at its other address serves at the first, for as long as it has both', () => {
+    const moved = { ...one, address: '198.18.16.9' }
+    const desired = desire([moved])
+    const observed = running(desired, [server(one), server(moved, { health: 'down' })])
+    const drains = [`set server ${path(one)} state drain`]
+    const planWith = (...holders: [string, string][]) =>
+      tell(planHaproxy({ ...desired, holders: new Map(holders) }, observed))
+    expect(planWith([one.address, 'mch_1'], [moved.address, 'mch_1'])).toEqual([])
+    expect(planWith([one.address, 'mch_2'], [moved.address, 'mch_1'])).toEqual(drains)
+    expect(planWith([moved.address, 'mch_1'])).toEqual(drains)
+    expect(planWith()).toEqual(drains)
   })
 
   test('from another leg they are others, for HTTP, so that nothing is kept that was begun with the former', () => {

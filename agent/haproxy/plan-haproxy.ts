@@ -36,6 +36,8 @@ export interface DesiredHaproxy {
   readonly instance: InstanceInstructions
   readonly rendered: RenderedHaproxyConfig
   readonly files: HaproxyFiles
+  /** Whose the addresses of its network are; left out where that does not matter. */
+  readonly holders?: ReadonlyMap<string, string>
 }
 
 export function planHaproxy(desired: DesiredHaproxy, observed: ObservedHaproxy): Operation[] {
@@ -96,7 +98,7 @@ const stopHaproxy = (objectId: string): Operation => ({
 })
 
 function planMembers(
-  { instance, files }: DesiredHaproxy,
+  { instance, files, holders }: DesiredHaproxy,
   servers: readonly ObservedServer[],
   drainingSeconds: ReadonlyMap<string, number>,
 ): Operation[] {
@@ -124,36 +126,52 @@ function planMembers(
       ...(server.isDraining && server.health !== 'unknown' ? [say(`set server ${path} state ready`)] : []),
     ]
   })
-  const awaited = findAwaited(wanted, observed)
-  const going = [...observed]
-    .filter(([path]) => !wanted.has(path))
-    .flatMap(([path, server]) => {
-      if (isServing(server) && awaited.has(memberKey(server.backend, memberIdOfServer(server.name)))) return []
-      const isOver = server.connectionsInUse === 0 || (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
-      if (server.isInMaintenance) {
-        return server.connections === 0 ? [say(`del server ${path}`, 'Server deleted')] : endSessions(path, server, say)
-      }
-      if (!server.isDraining) return [say(`set server ${path} state drain`)]
-      return isOver ? [...endSessions(path, server, say), say(`set server ${path} state maint`)] : []
-    })
+  const unwanted = [...observed].filter(([path]) => !wanted.has(path))
+  const successors = unwanted.length === 0 ? none : findSuccessors(wanted, observed)
+  const going = unwanted.flatMap(([path, server]) => {
+    const successor = successors.get(memberKey(server.backend, memberIdOfServer(server.name)))
+    if (successor !== undefined && stillServes(server, successor, holders)) return []
+    const isOver = server.connectionsInUse === 0 || (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
+    if (server.isInMaintenance) {
+      return server.connections === 0 ? [say(`del server ${path}`, 'Server deleted')] : endSessions(path, server, say)
+    }
+    if (!server.isDraining) return [say(`set server ${path} state drain`)]
+    return isOver ? [...endSessions(path, server, say), say(`set server ${path} state maint`)] : []
+  })
   // Those that come go first, so that there is always somebody to serve.
   return [...coming, ...going]
 }
 
-const memberKey = (backend: string, memberId: string) => `${backend} ${memberId}`
-const isServing = ({ isDraining, isInMaintenance, health }: ObservedServer) =>
-  !isDraining && !isInMaintenance && health === 'up'
+/** The new server of a member that had another one, as far as it is not known to be up. */
+interface Successor {
+  readonly address: string
+  readonly health: 'down' | 'unknown'
+}
 
-/** Members of whose new server nothing is known yet: it may be the only one, so the old one serves until its first check. */
-function findAwaited(
+const none: ReadonlyMap<string, Successor> = new Map()
+const memberKey = (backend: string, memberId: string) => `${backend} ${memberId}`
+
+function findSuccessors(
   wanted: ReadonlyMap<string, WantedServer>,
   observed: ReadonlyMap<string, ObservedServer>,
-): ReadonlySet<string> {
-  return new Set(
-    [...wanted]
-      .filter(([path]) => (observed.get(path)?.health ?? 'unknown') === 'unknown')
-      .map(([, { member, port }]) => memberKey(backendName(port), member.id)),
+): ReadonlyMap<string, Successor> {
+  return new Map(
+    [...wanted].flatMap(([path, { member, port }]): [string, Successor][] => {
+      const health = observed.get(path)?.health ?? 'unknown'
+      return health === 'up' ? [] : [[memberKey(backendName(port), member.id), { address: member.address, health }]]
+    }),
   )
+}
+
+/**
+ * A member may be its balancer's only one, so its former server serves until the first check of the new one; and after
+ * one that failed for as long as both addresses are the same machine's, since its service may listen at one alone.
+ */
+function stillServes(server: ObservedServer, successor: Successor, holders: DesiredHaproxy['holders']): boolean {
+  if (server.isDraining || server.isInMaintenance || server.health === 'down') return false
+  if (successor.health === 'unknown' || successor.address === server.address) return true
+  const holder = holders?.get(server.address)
+  return holder !== undefined && holder === holders?.get(successor.address)
 }
 
 type Say = (command: string, ...accepted: string[]) => Operation

@@ -1,7 +1,7 @@
-/** Which servers haproxy is to have for an instance: pure, and worked out once for each statement of it. */
+/** Which servers haproxy is to have for an instance, and whose addresses they have: pure, worked out once a statement. */
 
 import { backendName, serverName } from '../../templates/haproxy-config.ts'
-import type { InstanceInstructions, ListenerInstructions } from '../contract/host-instructions.ts'
+import type { InstanceInstructions, ListenerInstructions, NetworkInstructions } from '../contract/host-instructions.ts'
 
 export interface WantedServer {
   readonly member: ListenerInstructions['members'][number]
@@ -27,4 +27,15 @@ export function wantedServers(
   )
   worked.set(instance, wanted)
   return wanted
+}
+
+const found = new WeakMap<object, ReadonlyMap<string, string>>()
+
+/** By address, the id of the machine or instance that has it. */
+export function holdersByAddress(network: Pick<NetworkInstructions, 'neighbours'>): ReadonlyMap<string, string> {
+  const before = found.get(network)
+  if (before) return before
+  const holders = new Map(network.neighbours.map(({ address, id }) => [address, id]))
+  found.set(network, holders)
+  return holders
 }

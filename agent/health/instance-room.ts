@@ -8,6 +8,7 @@ import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import { createEventFollower } from '../haproxy/follow-events.ts'
 import { haproxyFiles } from '../haproxy/haproxy-files.ts'
 import { createHaproxyObserver } from '../haproxy/observe-haproxy.ts'
+import { holdersByAddress } from '../haproxy/wanted-servers.ts'
 import { keepalivedFiles } from '../keepalived/keepalived-files.ts'
 import { createKeepalivedObserver } from '../keepalived/observe-keepalived.ts'
 import { planFence, renderKeepalivedTexts, withdrawVips } from '../keepalived/plan-keepalived.ts'
@@ -128,6 +129,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
         isHanging: hanging.has(instance.id),
       })),
     )
+    const networks = new Map(desired.networks.map((network) => [network.id, network]))
     return subjects.flatMap(({ memory, haproxy, keepalived }) => {
       const { instance } = memory
       const seenHaproxy = seenHaproxies.get(instance.id)
@@ -145,7 +147,9 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
         advertIntervalSeconds: instance.advertIntervalSeconds,
         isExpectedToSpeak: seenHaproxy.fault !== fault && instance.vips.length > 0,
       })
-      return [{ desired: memory.desired, observed }]
+      const network = networks.get(instance.networkId)
+      const place = network === undefined ? {} : { holders: holdersByAddress(network) }
+      return [{ desired: { ...memory.desired, haproxy: { ...memory.desired.haproxy, ...place } }, observed }]
     })
   }
 

@@ -197,6 +197,38 @@ describe('through any history', () => {
   })
 })
 
+describe('an agent that is killed in the middle, whatever it was at', () => {
+  const arbitraryHistory = fc.array(fc.record({ draft: arbitraryWanted, done: fc.nat(12) }), {
+    minLength: 1,
+    maxLength: 5,
+  })
+
+  test('has a successor whose first plan is enough', () => {
+    fc.assert(
+      fc.property(arbitraryHistory, arbitraryWanted, (history, { isLegMoving, ...last }) => {
+        const kernel = createKernel({ addresses: [first] })
+        for (const { draft, done } of history) {
+          for (const operation of plan(draft, kernel).slice(0, done)) kernel.execute(operation)
+        }
+        const former = instance.network.address
+        const isMoving = isLegMoving && last.legAddress !== former
+        const wanted = { ...last, ...(isMoving && { formerAddress: former }) }
+        const legAddresses = [last.legAddress, ...(isMoving ? [former] : [])]
+        converge(wanted, kernel)
+        expectWayOut(kernel)
+        expectLeg(kernel)
+        const found = observe(kernel, machine, 'eth0').addresses
+        expect([...found].sort()).toEqual(wanted.addresses.map((each, i) => `${each}/${i === 0 ? 24 : 32}`).sort())
+        expect([...observe(kernel, instance.id, 'network').addresses].sort()).toEqual(
+          legAddresses.map((each) => `${each}/32`).sort(),
+        )
+        expect(plan(wanted, kernel)).toEqual([])
+      }),
+      { numRuns: 150 },
+    )
+  })
+})
+
 function expectWayOut(kernel: SimulatedKernel): void {
   const { addresses, routes } = observe(kernel, machine, 'eth0')
   const gateway = routes.find(({ destination }) => destination === 'default')?.via ?? ''

@@ -217,6 +217,7 @@ describe("an instance's leg", () => {
   const hosts = () => lab.balancers.hosts.hosts
   const haproxyPids = () =>
     Promise.all(hosts().map((host) => host.run('sh', '-c', 'grep -slx haproxy /proc/[0-9]*/comm || true')))
+  const memberStatus = (host: TestHost) => lab.balancers.instance(host)?.members[`${machineOf(mover.number)}:80`]
   const flow = async () => {
     const { sequence = 0 } = lab.north.report() ?? {}
     await until('requests have flowed for a while', () => (lab.north.report()?.sequence ?? 0) >= sequence + 3)
@@ -278,7 +279,7 @@ describe("an instance's leg", () => {
     expect(await haproxyPids()).toEqual(pids)
   })
 
-  test('follows its only member to another address: no request fails', async () => {
+  test('follows its only member to another address as soon as it is reached there: no request fails', async () => {
     members = [mover.number]
     await instruct()
     const now = lab.machines().find(({ number }) => number === mover.number)?.address ?? ''
@@ -287,9 +288,15 @@ describe("an instance's leg", () => {
     await lab.change(mover.number, { address: now, otherAddresses: [next] })
     const id = machineOf(mover.number)
     await lab.untilReported(lab.north, id, (all) => all.every(({ answers }) => answers))
+    // Its service can't be reached there at first.
+    const deaf = `add table ip deaf; add chain ip deaf in { type filter hook input priority 0; }; add rule ip deaf in ip daddr ${next} tcp dport 80 reject with tcp reset`
+    expect(await lab.onMachine(lab.north, mover.number, 'nft', deaf)).toMatchObject({ exitCode: 0 })
     await lab.change(mover.number, { address: next, otherAddresses: [now] })
-    const startedAt = performance.now()
     await instruct()
+    await until('it is found unhealthy there', () => memberStatus(lab.north) === 'unhealthy')
+    await flow()
+    const startedAt = performance.now()
+    await lab.onMachine(lab.north, mover.number, 'nft', 'delete table ip deaf')
     await lab.untilReported(lab.north, id, (all) => connectionsOf(all)[now] === 0)
     say('the only member is drained, while requests flow', performance.now() - startedAt)
     await lab.change(mover.number, { address: next, otherAddresses: [] })
