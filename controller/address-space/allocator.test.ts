@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { Outcome } from '../contract/problem.ts'
 import type { MemoryStoreFault } from '../control-plane/memory-store.ts'
 import { createId } from '../control-plane/shard-key.ts'
+import type { Store } from '../control-plane/store.ts'
 import { addressKind, instanceKind, machineKind, shardOccupancyKind } from '../objects.ts'
 import { createAddressAllocator } from './allocator.ts'
 import { countTaken, decodeBitmap } from './taken-bitmap.ts'
@@ -88,6 +89,19 @@ describe('an address is allocated', () => {
     unwrap(await allocator.releaseAddresses(ownerId))
     unwrap(await allocator.releaseAddresses(ownerId))
     expect(await countOf()).toBe(0)
+    expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
+  })
+
+  test('a shard that was made a moment ago gives, though nobody has heard of it yet', async () => {
+    const { context, networkId, newOwner } = await openTestSpace(['10.0.0.0/28'])
+    let isEmpty = true
+    const store: Store = {
+      ...context.store,
+      snapshot: (kind, clientId) => (isEmpty ? [] : context.store.snapshot(kind, clientId)),
+      subscribe: () => () => undefined,
+    }
+    const allocator = createAddressAllocator({ store, now: context.now })
+    isEmpty = false
     expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
   })
 

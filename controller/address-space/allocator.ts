@@ -17,6 +17,7 @@ import { nameHolder } from './holder-names.ts'
 import {
   type Allocate,
   type AllocationPlan,
+  type AllocationRefusal,
   type AllocationRequest,
   type AllocationResult,
   planAllocations,
@@ -126,25 +127,16 @@ export function createAddressAllocator(options: {
       for (const { settle } of batch) settle(outcome)
       return
     }
+    const refusals: { readonly settle: Waiting['settle']; readonly refusal: AllocationRefusal }[] = []
     for (const [i, { settle }] of batch.entries()) {
       const result = outcome.value.results[i]
       if (result === undefined) throw new Error('BUG: an allocation plan without a result for each request')
-      settle(await describeResult(result))
+      if (result.kind === 'refused') refusals.push({ settle, refusal: result.refusal })
+      else settle(succeed(listHeld(result)))
     }
-  }
-
-  async function describeResult(result: AllocationResult): Promise<Outcome<readonly HeldAddress[]>> {
-    switch (result.kind) {
-      case 'held':
-        return succeed([result.held])
-      case 'allHeld':
-        return succeed(result.held)
-      case 'released':
-        return succeed([])
-      case 'refused':
-        return refuse(describeAllocationRefusal(result.refusal, await holderNameOf(result.refusal)))
-      default:
-        return result satisfies never
+    // Told last, since a name may have to be looked up: those who ask again at once are all in the next batch.
+    for (const { settle, refusal } of refusals) {
+      settle(refuse(describeAllocationRefusal(refusal, await holderNameOf(refusal))))
     }
   }
 
@@ -159,6 +151,8 @@ export function createAddressAllocator(options: {
         readSpace(memberId, attempt),
         { now: now(), random },
       )
+      // Nobody is refused by what was heard: memory may know by now what was done a moment ago.
+      if (attempt === 1 && plan.results.some(({ kind }) => kind === 'refused')) continue
       if (plan.writes.length === 0) return succeed(plan)
       try {
         const outcome = await store.transact({ writes: plan.writes })
@@ -216,6 +210,19 @@ export function createAddressAllocator(options: {
       stopHearing()
       index.close()
     },
+  }
+}
+
+function listHeld(result: Exclude<AllocationResult, { kind: 'refused' }>): readonly HeldAddress[] {
+  switch (result.kind) {
+    case 'held':
+      return [result.held]
+    case 'allHeld':
+      return result.held
+    case 'released':
+      return []
+    default:
+      return result satisfies never
   }
 }
 
