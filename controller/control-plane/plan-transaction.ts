@@ -51,9 +51,10 @@ export function planTransaction(
 ): TransactionPlan {
   const conflicts: VersionConflict[] = []
   const objects: PlannedObject[] = []
+  const updatedAt = new Date(options.now).toISOString()
   for (const write of transaction.writes) {
     const current = find(write.kind.name, write.id)
-    if (isAsExpected(current, write.expect)) objects.push(planObject(transaction, write, current, options.now))
+    if (isAsExpected(current, write.expect)) objects.push(planObject(transaction, write, current, updatedAt))
     else conflicts.push(describeConflict(write, current))
   }
   if (conflicts.length > 0) return { kind: 'conflict', conflicts }
@@ -110,8 +111,12 @@ function checkEvent(event: EventDraft): void {
   }
 }
 
-function planObject(transaction: Transaction, write: Write, current: KnownObject | null, now: number): PlannedObject {
-  const updatedAt = new Date(now).toISOString()
+function planObject(
+  transaction: Transaction,
+  write: Write,
+  current: KnownObject | null,
+  updatedAt: string,
+): PlannedObject {
   const isAlive = current !== null && current.value !== null
   const { actionId, traceparent } = transaction
   const actionIds = [...(current?.actionIds ?? []), ...(actionId === undefined ? [] : [actionId])]

@@ -29,7 +29,7 @@ function hash32(text: string): number {
 
 /** The last bits of the bytes, five a character. */
 function encodeBase32(bytes: Uint8Array, characters: number): string {
-  const codes = new Uint8Array(characters)
+  const codes = Buffer.allocUnsafe(characters)
   let pending = 0
   let pendingBits = 0
   let next = bytes.length
@@ -42,19 +42,21 @@ function encodeBase32(bytes: Uint8Array, characters: number): string {
     pending >>>= 5
     pendingBits -= 5
   }
-  return String.fromCharCode(...codes)
+  return codes.toString('latin1')
 }
 
 const encodeClient = (bits: number) =>
   encodeBase32(Uint8Array.of(bits >>> 24, bits >>> 16, bits >>> 8, bits), clientCharacters)
 
-/** The hash of a data type: those are few, and asked for with each write. */
-const dataTypeHashes = new Map<string, number>()
+const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0')
 
-function hashDataType(dataType: string): number {
-  const hash = dataTypeHashes.get(dataType) ?? hash32(dataType)
-  dataTypeHashes.set(dataType, hash)
-  return hash
+/** The four digits of each data type: those are few, and asked for with each write. */
+const dataTypeDigits = new Map<string, string>()
+
+function digitsOfDataType(dataType: string): string {
+  const digits = dataTypeDigits.get(dataType) ?? hex(hash32(dataType) >>> 16, 4)
+  dataTypeDigits.set(dataType, digits)
+  return digits
 }
 
 /** The client's 32 bits: read from an id of ours, hashed from any other name (a user, `system`). */
@@ -74,9 +76,8 @@ export function clientBits(clientId: string): number {
  * @example getShardKey('system', 'host') // '5d4c…0000': 16 hex digits
  */
 export function getShardKey(clientId: string, dataType: string, timestamp?: number): ShardKey {
-  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0')
   const window = timestamp === undefined ? 0 : Math.floor(timestamp / timeWindowMilliseconds) % 65536
-  return hex(clientBits(clientId), 8) + hex(hashDataType(dataType) >>> 16, 4) + hex(window, 4)
+  return `${hex(clientBits(clientId), 8)}${digitsOfDataType(dataType)}${window === 0 ? '0000' : hex(window, 4)}`
 }
 
 /** What the ids of a client's objects begin with: its objects of one kind are neighbours in the order of ids. */

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { createSortedIds, pieceIdsMaximum } from './sorted-ids.ts'
 
 const id = fc.integer({ min: 0, max: 30 }).map((number) => `id_${String(number).padStart(2, '0')}`)
-const step = fc.record({ kind: fc.constantFrom('add', 'add', 'delete'), id })
+const step = fc.record({ kind: fc.constantFrom('add', 'add', 'delete', 'read'), id })
 const range = fc.record({
   from: fc.option(id, { nil: undefined }),
   after: fc.option(id, { nil: undefined }),
@@ -18,10 +18,11 @@ describe('sorted ids', () => {
         const ids = createSortedIds()
         const expected = new Set<string>()
         for (const { kind, id } of steps) {
+          if (kind === 'read') expect(ids.collect()).toEqual([...expected].sort())
           if (kind === 'delete') ids.delete(id)
-          else if (!expected.has(id)) ids.add(id)
+          if (kind === 'add' && !expected.has(id)) ids.add(id)
           if (kind === 'delete') expected.delete(id)
-          else expected.add(id)
+          if (kind === 'add') expected.add(id)
         }
         const sorted = [...expected].sort()
         expect(ids.collect()).toEqual(sorted)
