@@ -106,6 +106,31 @@ describe('nouns', () => {
     expect(shown).toContain('instances:')
   })
 
+  test('of address space are planned, moved while they run, and followed', async () => {
+    const { addresses: before } = await mustJson('machine', 'show', 'web-1')
+    const refused = await sluice('shard', 'plan', 'first')
+    expect([refused.exitCode, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/3 are missing[\s\S]*remedy: .*shard create/),
+    ])
+    await must('shard', 'create', 'second', '--pool', 'space', '--size', '256', '--network', 'front')
+    expect(await must('shard', 'plan', 'first')).toMatch(/web-1 +machine +10\.8\.0\.\d+ +10\.8\.1\.\d+ +kept/)
+    const followed = await must('shard', 'migrate', 'first', '--drain-seconds', '2', '--watch')
+    expect(followed).toMatch(/web-1 .* draining[\s\S]*shard first {2}done {2}3 of 3 moved\n$/)
+    expect(width(followed)).toBeLessThanOrEqual(80)
+    expect(await mustJson('migration', 'show', 'first')).toMatchObject({ status: 'done', movesFailed: 0 })
+    expect(await mustJson('shard', 'show', 'first')).toMatchObject({ status: 'available', resourceCount: 0 })
+    const { addresses: after, status } = await mustJson('machine', 'show', 'web-1')
+    expect([before, after, status]).toEqual([
+      [expect.stringMatching(/^10\.8\.0/)],
+      [expect.stringMatching(/^10\.8\.1/)],
+      'active',
+    ])
+    expect(await must('address', 'list', '--network', 'front')).toMatch(/10\.8\.1\.\d+ .*web-1/)
+    expect(await must('pool', 'space', 'space')).toContain('10.8.1.0/24')
+    await must('shard', 'allocate', 'first', '--network', 'front')
+  })
+
   test('are changed and given up, if they have the version that was named', async () => {
     await must('project', 'update', 'shop', '--quota-machines', '6')
     const stale = await sluice('project', 'update', 'shop', '--quota-machines', '7', '--if-match', '1')
