@@ -79,5 +79,6 @@ function expectFine({ status, body }: Answer): unknown {
   return body
 }
 
-const isProblem = (body: unknown, code: string): boolean =>
-  typeof body === 'object' && body !== null && 'code' in body && body.code === code
+function isProblem(body: unknown, code: string): boolean {
+  return typeof body === 'object' && body !== null && 'code' in body && body.code === code
+}
