@@ -87,6 +87,25 @@ describe('address space by the command line', () => {
     expect(await run('shard delete more')).toBe('shard more is deleted')
   })
 
+  test('of IPv6 is counted by /64s and by how many addresses are held, and given by shard or by address', async () => {
+    await run('pool create six --project rack --cidr FD00:20:0:0::/56')
+    await run('shard create web-six --pool six --network web')
+    await run('shard create last --pool six --cidr fd00:20:0:ff::/64')
+    expect(await run('pool list')).toMatch(/six +fd00:20::\/56 +2\/256 \/64s +pol_/)
+    expect(await run('address allocate web --for printer --shard web-six --count 2')).toBe('fd00:20::2\nfd00:20::3')
+    expect(await run('address allocate web --for scanner --address FD00:20::00AB:0:0:1')).toBe('fd00:20::ab:0:0:1')
+    expect(await run('shard list --pool six')).toMatch(/web-six +fd00:20::\/64 +in-use +3 +- +shd_/)
+    const listed = (await run('address list --shard web-six')).split('\n').map((line) => line.split(' ')[0])
+    expect(listed).toEqual(['ADDRESS', 'fd00:20::2', 'fd00:20::3', 'fd00:20::ab:0:0:1'])
+    expect(await run('address show fd00:20:0:0:ab::1')).toContain('scanner')
+    expect(await run('address history fd00:20:0:0:0:0:0:2')).toContain('printer')
+    expect(await run('pool space six')).toContain('of which 3 addresses are held')
+    await expect(run('shard migrate web-six')).rejects.toThrow(/is of IPv6[\s\S]*printer \(fd00:20::2\)/)
+    await run('address release fd00:20::2 fd00:20::3 fd00:20:0:0:ab::1')
+    expect(await runJson('shard deallocate web-six --network web')).toMatchObject({ status: 'available' })
+    expect(await run('shard delete web-six')).toBe('shard web-six is deleted')
+  })
+
   test('is migrated: planned, begun, followed, shown', async () => {
     await expect(run('shard plan old')).rejects.toThrow(/2 are missing[\s\S]*id: [\s\S]*remedy: .*shard create --pool/)
     await run('shard create new --pool all --size 64 --network web')

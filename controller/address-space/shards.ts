@@ -120,8 +120,7 @@ const notOnHosts = {
   type: 'on-hosts',
   status: 'false',
   reason: 'ipv6NotCarried',
-  message:
-    'Its addresses are given and held; hosts do not carry IPv6 yet: no gateway answers, nothing is advertised, and machines and balancers have none by themselves.',
+  message: 'Addresses are given; hosts do not carry IPv6 yet (docs/ipv6.md).',
 } as const
 
 type DescribeCause = (id: string, cidr: string) => readonly EventDraft[]

@@ -164,6 +164,42 @@ describe('a shard of IPv6', () => {
   })
 })
 
+describe('a policy', () => {
+  const preview = (policy: object) =>
+    ground.world.call('POST', `/v1/networks/${ground.networkId}/preview-policy`, policy)
+
+  test('grows and gives back IPv4 alone, and counts all shards', async () => {
+    const { world, networkId, projectId } = ground
+    await cut({ networkId })
+    const growth = { growAtUtilization: 0.5, reservedRanges: [{ first: '198.18.16.0', last: '198.18.16.255' }] }
+    expect((await preview(growth)).body.operations as unknown).toMatchObject([{ kind: 'grow', poolId: ground.poolId }])
+    const fromIpv6 = await preview({ ...growth, poolIds: [poolId] })
+    expect(fromIpv6.body.operations as unknown).toMatchObject([{ kind: 'reportNoRoom' }])
+    expect((await preview({ ...growth, maximumShards: 2 })).body.operations as unknown).toEqual([])
+    world.context.advance(3_600_000)
+    expect((await preview({ giveBackAfterSeconds: 60 })).body.operations as unknown).toEqual([])
+    const six = String((await world.create('/v1/networks', { name: 'six', projectId })).id)
+    await cut({ networkId: six })
+    const { body } = await world.call('POST', `/v1/networks/${six}/preview-policy`, { growAtUtilization: 0.5 })
+    expect(body.operations as unknown).toEqual([])
+  })
+
+  test('pins and reserves addresses of IPv4 alone', async () => {
+    const pinnedAddresses = [{ address: 'fd00:20::9', machineName: 'db' }]
+    expectProblem(await preview({ pinnedAddresses }), 422, 'invalid', 'addressPolicy.pinnedAddresses[0].address')
+    const reservedRanges = [{ first: 'fd00:20::9', last: 'fd00:20::a' }]
+    expectProblem(await preview({ reservedRanges }), 422, 'invalid', 'addressPolicy.reservedRanges[0].first')
+  })
+
+  test('says which pools shards of IPv6 come from as well, and how many there may be', async () => {
+    const { world, networkId } = ground
+    await world.call('PATCH', `/v1/networks/${networkId}`, { addressPolicy: { poolIds: [ground.poolId] } })
+    expectProblem(await refuseCut({ networkId }), 409, 'conflict', 'poolId')
+    await world.call('PATCH', `/v1/networks/${networkId}`, { addressPolicy: { maximumShards: 1 } })
+    expectProblem(await refuseCut({ networkId }), 409, 'conflict', 'networkId')
+  })
+})
+
 describe('addresses of IPv6', () => {
   test('are allocated by shard, many at once, or by address in any spelling; listed, shown and released', async () => {
     const { world, networkId } = ground

@@ -3,7 +3,7 @@
  * made by the same services as REST uses; taken away with the project.
  */
 
-import { contains, parseBlock } from '../../address-space/cidr.ts'
+import { contains, isIpv6, parseBlock } from '../../address-space/cidr.ts'
 import type { Network, Shard } from '../../contract/address-space.ts'
 import { type Outcome, succeed } from '../../contract/problem.ts'
 import type { RequestInfo, Services } from '../../services.ts'
@@ -97,7 +97,7 @@ async function createShard(
   return shard
 }
 
-/** The block by which a network is known here: the shard that bears its name, else its first. */
+/** The block by which a network is known here: the shard that bears its name, else its first of IPv4. */
 export async function findSubnet(
   services: SpaceServices,
   networkId: string,
@@ -108,7 +108,9 @@ export async function findSubnet(
   const shards = await services.shards.list({ networkId }, request)
   if (!shards.ok) return shards
   const { items } = shards.value
-  return succeed((items.find(({ cidr }) => cidr === network.value.name) ?? items[0])?.cidr ?? null)
+  return succeed(
+    (items.find(({ cidr }) => cidr === network.value.name) ?? items.find(({ cidr }) => !isIpv6(cidr)))?.cidr ?? null,
+  )
 }
 
 /** Takes away every subnet of a project that was made here and that nothing uses; what is used refuses to go. */
