@@ -7,7 +7,7 @@ import type { MigrationMode } from '../contract/migration.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import type { ShardOccupancyValue, ShardValue } from '../objects.ts'
 import { type AddressRange, createKeptBitmap } from './address-policy.ts'
-import { type Block, blockOf, formatAddress, sizeOf } from './cidr.ts'
+import { type Block, blockOf, formatAddress, isIpv6, sizeOf } from './cidr.ts'
 import { countTaken, decodeBitmap, findFree, setTaken } from './taken-bitmap.ts'
 
 export interface Holder {
@@ -48,12 +48,12 @@ export interface TargetSpace {
   readonly now: number
 }
 
-/** The network's other shards, but for those that are reserved or are being emptied themselves. */
+/** The network's other shards of IPv4, but for those that are reserved or are being emptied themselves. */
 export function selectTargets(shardId: string, networkId: string, space: TargetSpace): readonly TargetShard[] {
   return space.shards.flatMap(({ id, value }) => {
     if (id === shardId || value.networkId !== networkId || value.reserved || value.migrationId !== undefined) return []
     const occupancy = space.occupancyOf(id)
-    if (occupancy === undefined) return []
+    if (occupancy === undefined || isIpv6(value.cidr)) return []
     const block = blockOf(value.cidr)
     return [{ shardId: id, block, bitmap: readBitmap(occupancy, block, space) }]
   })
@@ -102,5 +102,9 @@ export function estimateSeconds(
   return Math.ceil(moves / parallelism) * (drainSeconds + secondsBesidesDrain)
 }
 
-/** In `overlap` mode both addresses live until the connections of the old one have ended, or the drain has. */
-export const breaksConnections = (mode: MigrationMode): boolean => mode === 'restart'
+/**
+ * In `overlap` mode both addresses live until the connections of the old one have ended, or the drain has: an instance
+ * always moves so.
+ */
+export const breaksConnections = (mode: MigrationMode, ownerKind: 'machine' | 'instance'): boolean =>
+  mode === 'restart' && ownerKind === 'machine'

@@ -5,19 +5,13 @@
 
 import { cellsMaximum, type PoolSpace, type ShardSpace } from '../contract/space.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import {
-  networkKind,
-  type PoolValue,
-  type ShardOccupancyValue,
-  type ShardValue,
-  shardKind,
-  shardOccupancyKind,
-} from '../objects.ts'
+import { networkKind, type PoolValue, type ShardOccupancyValue, shardKind, shardOccupancyKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import { type AddressRange, createKeptBitmap, listKeptRanges } from './address-policy.ts'
-import { type Block, blockOf, formatBlock, listFreeBlocks, sizeOf } from './cidr.ts'
+import { type Block, blockOf, formatBlock, isIpv6, listFreeBlocks, sizeOf } from './cidr.ts'
 import type { SpaceShard } from './defragment/space-shard.ts'
 import { readPolicy } from './read-policy.ts'
+import { statusOfShard } from './shard-occupancy.ts'
 import { addressesNeverGiven, countTaken, createTakenBitmap, decodeBitmap, isTaken, setTaken } from './taken-bitmap.ts'
 
 type ReadContext = Pick<ControllerContext, 'store' | 'now'>
@@ -31,7 +25,7 @@ export interface ViewedShard extends SpaceShard {
   readonly held: Uint8Array
 }
 
-/** All shards of a project, in the order of their addresses. */
+/** All shards of a project that are of IPv4, in the order of their addresses. */
 export function listViewedShards({ store, now }: ReadContext, projectId: string): readonly ViewedShard[] {
   const occupancies = new Map(store.snapshot(shardOccupancyKind, projectId).map(({ id, value }) => [id, value]))
   const networks = new Map(
@@ -41,7 +35,7 @@ export function listViewedShards({ store, now }: ReadContext, projectId: string)
   )
   return store
     .snapshot(shardKind, projectId)
-    .filter(({ value }) => value.projectId === projectId)
+    .filter(({ value }) => value.projectId === projectId && !isIpv6(value.cidr))
     .map(({ id, value }): ViewedShard => {
       const network = value.networkId === null ? undefined : networks.get(value.networkId)
       const occupancy = occupancies.get(id)
@@ -51,18 +45,13 @@ export function listViewedShards({ store, now }: ReadContext, projectId: string)
         poolId: value.poolId,
         networkId: value.networkId,
         networkName: network?.name ?? null,
-        status: statusOf(value),
+        status: statusOfShard(value),
         holders: occupancy?.resourceCount ?? 0,
+        isHeldByOthers: (occupancy?.externalCount ?? 0) > 0,
         ...openShard(blockOf(value.cidr), occupancy, network?.keptRanges ?? [], now()),
       }
     })
     .toSorted((a, b) => a.block.first - b.block.first)
-}
-
-function statusOf({ migrationId, reserved, networkId }: ShardValue): SpaceShard['status'] {
-  if (migrationId !== undefined) return 'migrating'
-  if (reserved) return 'reserved'
-  return networkId === null ? 'available' : 'in-use'
 }
 
 function openShard(
@@ -89,7 +78,10 @@ export function viewPoolSpace(context: ReadContext, { id, value }: StoredObject<
   const shards = listViewedShards(context, value.projectId).filter(({ poolId }) => poolId === id)
   const whole = blockOf(value.cidr)
   const blocks = shards.map(({ block }) => block)
-  const free = listFreeBlocks(whole, blocks).map((block) => ({ cidr: formatBlock(block), sizeAddresses: sizeOf(block) }))
+  const free = listFreeBlocks(whole, blocks).map((block) => ({
+    cidr: formatBlock(block),
+    sizeAddresses: sizeOf(block),
+  }))
   const freeAddresses = sum(free.map(({ sizeAddresses }) => sizeAddresses))
   const largestFreeAddresses = Math.max(0, ...free.map(({ sizeAddresses }) => sizeAddresses))
   const heldAddresses = sum(shards.map(({ holders }) => holders))
