@@ -7,7 +7,7 @@ import { isLeaving } from '../../reconcile/snapshot.ts'
 import { type Held, listMembersOf, shapeMembers } from './holder-shape.ts'
 import type { Settlement, StoredMigration, StoredMove } from './migration-operation.ts'
 import type { MigrationView } from './migration-view.ts'
-import { askBalancer, type HolderSight, lookAtHolder } from './move-evidence.ts'
+import { askBalancer, type HolderSight, isHealthy, lookAtHolder } from './move-evidence.ts'
 
 export type MovePlan =
   /** It has not begun, or has ended. */
@@ -106,8 +106,11 @@ export function shapeFirst(...shapes: readonly (() => readonly Write[])[]): Move
   return null
 }
 
+/** What tells which balancers have a machine as a member. */
+export type BalancedMove = Pick<MachineMove, 'view' | 'move' | 'from' | 'to'>
+
 /** The balancers of the network that have a machine as a member, with those members. */
-export function listBalancers({ view, move, from, to }: MachineMove): readonly {
+export function listBalancers({ view, move, from, to }: BalancedMove): readonly {
   readonly loadBalancer: StoredObject<LoadBalancerValue>
   readonly memberIds: readonly string[]
 }[] {
@@ -141,6 +144,12 @@ export function findLaggard(
     }
   }
   return null
+}
+
+/** A balancer that does not find its member healthy, where it was healthy before. */
+export function findUnhealthy(machineMove: MachineMove): string | null {
+  const excused = machineMove.move.value.unhealthyMemberIds ?? []
+  return findLaggard(machineMove, (statuses, id) => isHealthy(statuses) || excused.includes(id))
 }
 
 /** No balancer has connections with it any more. */

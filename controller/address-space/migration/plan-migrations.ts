@@ -14,7 +14,7 @@ import {
 } from './migration-operation.ts'
 import { createMigrationView, type MigrationTurn, type MigrationView } from './migration-view.ts'
 import { findHolder, holdsJust, type MovePlan } from './move-plan.ts'
-import { planMove } from './plan-move.ts'
+import { noteUnhealthy, planMove } from './plan-move.ts'
 
 /** Of one transaction: each takes a write for its move and three for addresses, records and the event, at most. */
 const settlementsMaximum = 100
@@ -102,7 +102,9 @@ function chooseNext({ view, migration, moves, busy }: PlannedMigration, slots: n
   const chosen = candidates.slice(0, slots).map(({ move }) => move)
   if (chosen.length === 0) return null
   for (const { value } of chosen) busy.add(value.ownerId)
-  return { kind: wanted === 'run' ? 'beginMoves' : 'returnMoves', migration, moves: chosen }
+  return wanted === 'run'
+    ? { kind: 'beginMoves', migration, moves: chosen.map((move) => noteUnhealthy(view, move)) }
+    : { kind: 'returnMoves', migration, moves: chosen }
 }
 
 /** One that has moved on since, by another migration, stays where it is. */

@@ -7,22 +7,15 @@ import { reservationGraceMilliseconds } from '../../access/reserve.ts'
 import { shapeInstance, shapeMachine } from './holder-shape.ts'
 import { atStep, type StoredMigration, type StoredMove } from './migration-operation.ts'
 import type { MigrationView } from './migration-view.ts'
+import { answers, isConverged, isDrained, isFoundUnhealthy, isNetworkConverged, isUp } from './move-evidence.ts'
 import {
-  answers,
-  isConverged,
-  isDrained,
-  isFoundUnhealthy,
-  isHealthy,
-  isNetworkConverged,
-  isUp,
-} from './move-evidence.ts'
-import {
+  type BalancedMove,
   describeSight,
   describeUnderWay,
   type FoundHolder,
   failurePatienceSeconds,
   findHolder,
-  findLaggard,
+  findUnhealthy,
   hasAddresses,
   holds,
   type InstanceMove,
@@ -133,8 +126,7 @@ function planMachine(machineMove: MachineMove): MovePlan {
       const unmade = shapeFirst(shape({ addresses: [to, from] }), followMembers)
       if (unmade !== null) return unmade
       if (!isConverged(sight)) return goBackOrWait(machineMove, 'Its host has not switched.')
-      const excused = move.value.unhealthyMemberIds ?? []
-      const laggard = findLaggard(machineMove, (statuses, id) => isHealthy(statuses) || excused.includes(id))
+      const laggard = findUnhealthy(machineMove)
       return laggard === null ? stepTo(view, move, 'draining') : goBackOrWait(machineMove, laggard)
     }
     case 'draining': {
@@ -174,8 +166,11 @@ function planReplacing(machineMove: MachineMove): MovePlan {
   const { view, holder, sight, from, to } = machineMove
   const { addresses, drained, restartsForAddress } = holder.value
   const isReplaced = hasAddresses(addresses, [to])
-  // It is back in its balancers: what was to be proved was proved before that.
-  if (isReplaced && drained !== true && restartsForAddress !== true) return finish(machineMove)
+  if (isReplaced && drained !== true && restartsForAddress !== true) {
+    // Until it serves again nobody takes its turn, or else all of a balancer's members might be away at once.
+    const laggard = findUnhealthy(machineMove)
+    return laggard === null ? finish(machineMove) : goBackOrWait(machineMove, laggard)
+  }
   const replaced = { addresses: [to], restartsForAddress: true, drained: true }
   const unmade = shapeFirst(
     () => shapeMachine(view.snapshot, holder, replaced),
@@ -244,9 +239,16 @@ function goBackOrWait<Value>(underWay: MoveUnderWay<Value>, lack: string): MoveP
   return stepTo(view, move, 'returning', { returnsAs: 'failed', reason: said })
 }
 
-/** Members that are not healthy as it is: they are not waited for at the new address. */
-function listUnhealthy(machineMove: MachineMove): readonly string[] {
-  return listBalancers(machineMove).flatMap(({ loadBalancer, memberIds }) =>
-    memberIds.filter((memberId) => isFoundUnhealthy(machineMove.view, loadBalancer, memberId)),
+/** A move that is about to begin: members that are not healthy as it is are not waited for at the new address. */
+export function noteUnhealthy(view: MigrationView, move: StoredMove): StoredMove {
+  if (move.value.ownerKind !== 'machine') return move
+  const { from } = move.value
+  const unhealthyMemberIds = listUnhealthy({ view, move, from, to: from })
+  return { ...move, value: { ...move.value, unhealthyMemberIds } }
+}
+
+function listUnhealthy(balanced: BalancedMove): readonly string[] {
+  return listBalancers(balanced).flatMap(({ loadBalancer, memberIds }) =>
+    memberIds.filter((memberId) => isFoundUnhealthy(balanced.view, loadBalancer, memberId)),
   )
 }

@@ -9,6 +9,7 @@ import { answers, isConverged, isDrained, isNetworkConverged } from './move-evid
 import {
   describeSight,
   findLaggard,
+  findUnhealthy,
   hasAddresses,
   type InstanceMove,
   isDrainOver,
@@ -95,7 +96,10 @@ function planRestart(machineMove: MachineMove): MovePlan {
   if (!hasAddresses(addresses, [from])) return shape({ addresses: [from], restartsForAddress: true, drained: true })
   const unmade = shapeFirst(() => readdressMembers(machineMove, to, from))
   if (unmade !== null) return unmade
-  if (drained !== true && restartsForAddress !== true) return finishMachine(machineMove)
+  if (drained !== true && restartsForAddress !== true) {
+    const laggard = isOverdue(migration, stepSeconds) ? null : findUnhealthy(machineMove)
+    return laggard === null ? finishMachine(machineMove) : wait(machineMove, laggard)
+  }
   return isConverged(sight) ? shape({ addresses: [from] }) : wait(machineMove, 'Its interface has not come up again.')
 }
 
