@@ -10,6 +10,7 @@ import {
   importsOf,
   linesMaximum,
   noShortcuts,
+  onlyAddressSpaceChangesIt,
   onlyMainExits,
   onlyOperationsAct,
   type Rule,
@@ -71,6 +72,9 @@ describe('each rule can fail', () => {
     [appIsSilent, 'controller/app.ts', 'const port = process.env.PORT'],
     [appIsSilent, 'controller/app.ts', "console.log('ready')"],
     [onlyMainExits, 'controller/routes/x.ts', 'process.exit(1)'],
+    [onlyAddressSpaceChangesIt, 'controller/machines/x.ts', 'write({ kind: shardKind, id, expect, value })'],
+    [onlyAddressSpaceChangesIt, 'controller/routes/x.ts', 'updateObject(context, { kind: poolKind, id, apply })'],
+    [onlyAddressSpaceChangesIt, 'controller/reconcile/x.ts', 'removeObject(\n  context,\n  {\n    kind: moveKind,'],
   ]
   for (const [rule, path, text] of bad) {
     test(`${rule.name}: ${path} with ${text.trim().slice(0, 60).replaceAll('\n', ' ')}`, () => {
@@ -90,6 +94,10 @@ describe('what is allowed passes', () => {
     ['cli/x.ts', "import { labSettings } from '../lab/lab.ts'\n// any address will do"],
     ['lab/x.ts', "const text = 'in any case'\nexport const anyone = [text].every((any) => any !== '')"],
     ['controller/main.ts', 'process.exit(1)'],
+    [
+      'controller/routes/x.ts',
+      'write({ kind: machineKind, id, expect, value })\nexport const noun = { kind: shardKind }',
+    ],
     ['controller/routes/app.ts', 'setTimeout(() => {}, 1) // what app.ts may not, others may'],
   ]
   for (const [path, text] of good) {

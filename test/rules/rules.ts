@@ -159,6 +159,21 @@ export const onlyMainExits: Rule = {
   },
 }
 
+const ofAddressSpace = '(pool|poolOccupancy|projectSpace|shard|shardOccupancy|address|migration|move)Kind\\b'
+const changesAddressSpace = new RegExp(
+  `\\b(write\\(|(update|declare|remove)Object\\(\\s*\\w+,)\\s*\\{\\s*kind:\\s*${ofAddressSpace}`,
+)
+
+export const onlyAddressSpaceChangesIt: Rule = {
+  name: 'within controller/ only address-space/ changes pools, shards, addresses and migrations',
+  violations: ({ path, text }) => {
+    const isOther = path.startsWith('controller/') && !/^controller\/(address-space|control-plane)\//.test(path)
+    if (!isOther || isTest(path)) return []
+    const found = changesAddressSpace.exec(withoutComments(text))
+    return found === null ? [] : [`changes ${found[3]}s; ask a service of controller/address-space`]
+  },
+}
+
 export const rules: readonly Rule[] = [
   importDirections,
   onlyOperationsAct,
@@ -167,6 +182,7 @@ export const rules: readonly Rule[] = [
   noShortcuts,
   appIsSilent,
   onlyMainExits,
+  onlyAddressSpaceChangesIt,
 ]
 
 const isTest = (path: string) => /\.(test|lab)\.ts$/.test(path)
