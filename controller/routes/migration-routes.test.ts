@@ -120,6 +120,29 @@ describe('a shard that is taken from its network', () => {
   })
 })
 
+test('shards and migrations are at the same paths without /v1', async () => {
+  const { paths } = (await read('/v1/openapi.json')).body as unknown as { paths: Record<string, object> }
+  const wanted: Readonly<Record<string, readonly string[]>> = {
+    '/shards': ['get', 'post'],
+    '/shards/{id}': ['get', 'patch', 'delete'],
+    '/shards/{id}/migrate': ['post'],
+    '/networks/{networkId}/shards/{shardId}': ['post', 'delete'],
+    '/migrations': ['get'],
+    '/migrations/{id}': ['get'],
+    '/migrations/{id}/cancel': ['post'],
+    '/migrations/{id}/rollback': ['post'],
+    '/migrations/{id}/resume': ['post'],
+  }
+  for (const [path, methods] of Object.entries(wanted)) {
+    for (const prefix of ['/v1', '']) {
+      expect([prefix + path, Object.keys(paths[prefix + path] ?? {}).toSorted()]).toEqual([
+        prefix + path,
+        methods.toSorted(),
+      ])
+    }
+  }
+})
+
 describe('a migration', () => {
   test('is listed, shown and steered, with and without /v1', async () => {
     await addShard()
@@ -127,7 +150,8 @@ describe('a migration', () => {
     for (const prefix of ['/v1', '']) {
       const path = `${prefix}/migrations/${body.id}`
       expect((await read(path)).body).toMatchObject({ id: body.id } as object)
-      const listed = await read(`${prefix}/migrations?networkId=${ground.networkId}&projectId=${ground.projectId}`)
+      const filter = `networkId=${ground.networkId}&projectId=${ground.projectId}&shardId=${ground.shardId}`
+      const listed = await read(`${prefix}/migrations?${filter}`)
       expect((listed.body.items as unknown as Json[]).map(({ id }) => id)).toEqual([body.id] as never)
       expect((await ground.world.call('POST', `${path}/cancel`)).body.status as unknown).toBe('cancelling')
       expect((await ground.world.call('POST', `${path}/resume`)).body.status as unknown).toBe('running')
