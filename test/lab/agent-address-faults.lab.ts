@@ -120,20 +120,25 @@ describe('an agent that is killed at any time', () => {
     [switched, 20, [`${newAddress}/24`, `${oldAddress}/32`]],
     [both, 40, [`${newAddress}/32`, `${oldAddress}/24`]],
     [switched, 60, [`${newAddress}/24`, `${oldAddress}/32`]],
+    [moved, 30, [`${newAddress}/24`]],
+    [{ ...alone, restartsForAddress: true }, 10, [`${oldAddress}/24`]],
+    [{ ...moved, restartsForAddress: true }, 30, [`${newAddress}/24`]],
   ]
   test('has a successor that carries on, and connections do as well', async () => {
     await lab.change(mover.number, alone)
     const client = await lab.startClient(lab.south, stranger.number, oldAddress)
     for (const [wanted, milliseconds, addresses] of kills) {
+      const isKept = wanted.otherAddresses?.length !== 0
       lab.tell({ machine: { ...wanted, number: mover.number } })
       await Bun.sleep(milliseconds)
       await resume(wanted)
       await expectAddresses(...addresses)
-      await expectReached(newAddress)
-      await expectGoingOn(client)
-      await lab.untilReported(lab.north, id, (all) => all.every(({ answers }) => answers))
+      for (const address of addresses) await expectReached(address.slice(0, address.indexOf('/')))
+      if (isKept) await expectGoingOn(client)
+      else await until('the other end knows', () => client.result().end !== undefined)
+      if (isKept) await lab.untilReported(lab.north, id, (all) => all.every(({ answers }) => answers))
     }
-    await client.stop()
+    expect(client.result().end).toBe('ECONNRESET')
   })
 })
 
