@@ -229,3 +229,44 @@ test('however allocators race and acknowledgements get lost, no address is held 
     { numRuns: 100 },
   )
 })
+
+test('whoever reserves a shard or takes it from its network while addresses are asked for, none is given after', async () => {
+  const shutting = fc.record({
+    /** Beside the requests, or before any of them. */
+    isBeside: fc.boolean(),
+    how: fc.constantFrom('reserved' as const, 'detached' as const, 'migrating' as const, 'open' as const),
+  })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(shutting, fc.array(step, { minLength: 1, maxLength: 6 })), { maxLength: 8 }),
+      async (rounds) => {
+        const { context, allocator, networkId, shardIds, newOwner, change } = await openTestSpace(['fd00:20::/64'])
+        const [shardId = ''] = shardIds
+        const shut = (how: (typeof rounds)[number][0]['how']) =>
+          change(shardId, ({ migrationId: _, ...value }) => ({
+            ...value,
+            reserved: how === 'reserved',
+            networkId: how === 'detached' ? null : networkId,
+            ...(how === 'migrating' && { migrationId: 'mig_1' }),
+          }))
+        const countHeld = () => context.store.snapshot(addressKind).length
+        for (const [{ isBeside, how }, requests] of rounds) {
+          if (!isBeside) await shut(how)
+          const before = countHeld()
+          const asking = requests.map(({ kind, choice }) => {
+            const wanted = kind === 'choose' ? { address: choice } : { shardId }
+            return allocator.allocateAddresses({ networkId, owners: [{ ownerId: newOwner(), ...wanted }] })
+          })
+          const [answers] = await Promise.all([Promise.all(asking), isBeside ? shut(how) : null])
+          const given = answers.filter(({ ok }) => ok).length
+          expect(countHeld() - before).toBe(given)
+          if (!isBeside && how !== 'open') expect(given).toBe(0)
+          const record = context.store.snapshot(shardOccupancyKind).find(({ id }) => id === shardId)?.value
+          expect(record?.resourceCount).toBe(countHeld())
+        }
+        allocator.close()
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
