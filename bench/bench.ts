@@ -10,8 +10,10 @@ export interface BenchOptions {
   readonly balancers: number
   /** Minutes of full CPU load in `gap`; 0: none. */
   readonly stressMinutes: number
-  /** The least number of requests in `failed-requests`. */
+  /** The least number of requests in `failed-requests` and in the overlaps of `migrate`. */
   readonly requests: number
+  /** How many machines there are in `migrate`, which has a default of its own. */
+  readonly machines?: number
 }
 
 export interface BenchContext {

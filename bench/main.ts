@@ -1,14 +1,19 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|scale|throughput|all`: runs benches, each in a sandbox of its own, so that
- * it meets no other lab and leaves nothing, and writes bench/results. The only place of this room that exits.
+ * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
+ * sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place of this
+ * room that exits.
  */
 
 import { Command, InvalidArgumentError } from 'commander'
+import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { create } from './create.ts'
+import { defragment } from './defragment.ts'
 import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
+import { migrate } from './migrate.ts'
+import { poolSize } from './pool-size.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { show } from './statistics.ts'
@@ -19,8 +24,12 @@ const benches: Readonly<Record<string, Bench>> = {
   create,
   gap,
   'failed-requests': failedRequests,
+  migrate,
   scale,
   throughput,
+  allocate,
+  'pool-size': poolSize,
+  defragment,
 }
 
 interface Options extends BenchOptions {
@@ -107,7 +116,8 @@ await new Command('bench')
   .argument('<bench>', [...names, 'all'].join(', '))
   .option('--times <N>', 'how often the measured thing is done', parseCount)
   .option('--balancers <N>', 'how many load balancers there are in gap', parseCount, 1)
-  .option('--requests <N>', 'least number of requests in failed-requests', parseCount, 120_000)
+  .option('--requests <N>', 'least number of requests in failed-requests and migrate', parseCount, 120_000)
+  .option('--machines <N>', 'how many machines there are in migrate', parseCount)
   .option('--stress-minutes <M>', 'minutes of full CPU load in gap; 0: none', parseMinutes, 0)
   .option('--results <folder>', 'where the files go', resultsFolder)
   .action(async (name: string, options: Options) => {

@@ -6,7 +6,18 @@ import { type Result, resultsFolder } from './result.ts'
 import { show } from './statistics.ts'
 
 const page = new URL('../docs/measurements.md', import.meta.url).pathname
-const benches = ['create', 'gap', 'gap-100', 'failed-requests', 'scale', 'throughput'] as const
+const benches = [
+  'create',
+  'gap',
+  'gap-100',
+  'failed-requests',
+  'migrate',
+  'scale',
+  'throughput',
+  'allocate',
+  'pool-size',
+  'defragment',
+] as const
 
 const introduction = `# Measurements
 
@@ -19,8 +30,13 @@ bun bench/main.ts create --times 50
 bun bench/main.ts gap --times 20 --stress-minutes 10
 bun bench/main.ts gap --times 5 --balancers 100
 bun bench/main.ts failed-requests --requests 120000
+bun bench/main.ts migrate --machines 200
 bun bench/main.ts scale
 bun bench/main.ts throughput
+scripts/setup-bench                  # builds etcd, which allocate is measured against
+bun bench/main.ts allocate
+bun bench/main.ts pool-size
+bun bench/main.ts defragment
 bun bench/write-report.ts            # writes this page from bench/results
 \`\`\`
 

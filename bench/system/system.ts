@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { networkSchema, poolSchema, shardSchema } from '../../controller/contract/address-space.ts'
 import {
   type LoadBalancer,
-  type LoadBalancerCreate,
+  type loadBalancerCreateSchema,
   loadBalancerSchema,
 } from '../../controller/contract/load-balancer.ts'
 import { hostSchema, type Machine, machineSchema } from '../../controller/contract/machine.ts'
@@ -101,7 +101,7 @@ const vipPollMilliseconds = 4
 export async function createBalancer(
   system: System,
   name: string,
-  more: Partial<LoadBalancerCreate> = {},
+  more: Partial<v.InferInput<typeof loadBalancerCreateSchema>> = {},
 ): Promise<CreatedBalancer> {
   const sentAt = wallMilliseconds()
   let balancer = await system.api.call(loadBalancerSchema, 'POST', '/v1/load-balancers', {
