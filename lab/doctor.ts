@@ -129,6 +129,9 @@ const programs: readonly { readonly argv: readonly string[]; readonly least?: st
   { argv: ['dnsmasq', '--version'], least: '2.80' },
   { argv: ['nft', '--version'], least: '1.0.0' },
   { argv: ['ip', '-V'] },
+  { argv: ['ss', '-V'] },
+  { argv: ['ping', '-V'] },
+  { argv: ['busybox'] },
   { argv: ['tini', '--version'] },
 ]
 

@@ -6,7 +6,7 @@ import { searchPath } from './commands.ts'
 import { apiPort, controllerAddress, type LabSettings, machineLink } from './settings.ts'
 
 const programsNeeded = ['ip', 'unshare', 'nsenter', 'tini', 'mount', 'sysctl', 'hostname', 'setsid']
-const programsOfAgent = ['haproxy', 'keepalived', 'dnsmasq', 'nft', 'bridge', 'nats-server']
+const programsOfAgent = ['haproxy', 'keepalived', 'dnsmasq', 'nft', 'bridge', 'ss', 'ping', 'busybox', 'nats-server']
 
 export async function whatForbidsALab(settings: LabSettings): Promise<string[]> {
   if (process.getuid?.() !== 0) {
