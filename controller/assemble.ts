@@ -38,6 +38,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
   const uplink = createUplinkAddresses(context)
   const hosts = createHostCandidates(context.store)
   const publisher = createPublisher(bus)
+  const { published } = publisher
   return {
     services: {
       pools: createPoolsService(context),
@@ -51,7 +52,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
     reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher }),
     async sweep() {
       const steps = [
-        () => sweepReservations(context, createUplinkJudges(context.store)),
+        () => sweepReservations(context, createUplinkJudges(context.store, { published, observed: context.observed })),
         () => sweepAddresses(context, allocator),
         () => resumeNetworkRemovals(context),
         () => runPolicies(context),

@@ -66,6 +66,8 @@ interface Rack {
   readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
   readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
   readonly uplinkPrefixLength: number
+  /** By network, the machines that are out of their balancers, by id and by address. */
+  readonly drainedOf: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
@@ -113,7 +115,16 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
     machinesOn: groupBy(machines, ({ value }) => value.hostId),
     instancesOn: groupBy(instances, ({ value }) => value.hostId),
     uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
+    drainedOf: listDrained(machines),
   }
+}
+
+function listDrained(machines: readonly StoredObject<MachineValue>[]): Rack['drainedOf'] {
+  const drained = machines.filter(({ value }) => value.drained === true)
+  const byNetwork = Map.groupBy(drained, ({ value }) => value.networkId)
+  const describe = (own: typeof drained) =>
+    new Set(own.flatMap(({ id, value }) => [id, ...value.addresses.map(({ address }) => address)]))
+  return new Map([...byNetwork].map(([networkId, own]) => [networkId, describe(own)]))
 }
 
 function renderHost(rack: Rack, host: StoredObject<HostValue>): HostContent {
@@ -229,6 +240,9 @@ function listSources(
     largestInstanceCount(rack, loadBalancer.id),
     ...(slots?.value.slots ?? []).map(({ instanceId }) => rack.snapshot.instances.get(instanceId ?? '')),
     ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
+    listStaying(rack, loadBalancer.value)
+      .map(({ id }) => id)
+      .join(' '),
     ...(rack.shardsOf.get(instance.value.networkId) ?? []),
   ]
 }
@@ -271,7 +285,7 @@ function renderInstanceAnew(
     forwardedFor: spec.forwardedFor,
     timeouts: { ...spec.timeouts },
     healthCheck: { ...spec.healthCheck },
-    listeners: renderListeners(rack.snapshot, spec),
+    listeners: renderListeners(rack, spec),
   }
 }
 
@@ -314,23 +328,31 @@ function largestInstanceCount(rack: Pick<Rack, 'snapshot' | 'instancesOn'>, load
   return Math.max(1, ...counts)
 }
 
-function renderListeners(snapshot: Snapshot, spec: LoadBalancerValue): InstanceInstructions['listeners'] {
+function renderListeners(rack: Rack, spec: LoadBalancerValue): InstanceInstructions['listeners'] {
   const addressOfMachine = (machineId: string) => {
-    const machine = snapshot.machines.get(machineId)?.value
+    const machine = rack.snapshot.machines.get(machineId)?.value
     return machine === undefined || machine.deletingSince !== undefined ? undefined : machine.addresses[0]?.address
   }
-  // One that is about to restart is left out; where none would remain, it is better than nobody.
-  const isDrained = ({ machineId }: MemberValue) => snapshot.machines.get(machineId ?? '')?.value.drained === true
-  const staying = spec.members.filter((member) => !isDrained(member))
+  const staying = listStaying(rack, spec)
   return spec.listeners.map((listener) => ({
     port: listener.port,
-    members: (staying.length > 0 ? staying : spec.members).flatMap((member) => {
+    members: staying.flatMap((member) => {
       const endpoint = endpointOf(member, spec.trafficType, addressOfMachine)
       if (endpoint === null) return []
       const port = memberPortOf(endpoint, listener)
       return [{ id: member.id, address: endpoint.address, port, weight: member.weight }]
     }),
   }))
+}
+
+/** Without those that are about to restart; where none would remain, they are better than nobody. */
+function listStaying({ drainedOf }: Pick<Rack, 'drainedOf'>, spec: LoadBalancerValue): readonly MemberValue[] {
+  const drained = drainedOf.get(spec.networkId)
+  if (drained === undefined) return spec.members
+  const nameOf = (member: MemberValue) =>
+    member.machineId ?? endpointOf(member, spec.trafficType, () => undefined)?.address ?? ''
+  const staying = spec.members.filter((member) => !drained.has(nameOf(member)))
+  return staying.length > 0 ? staying : spec.members
 }
 
 const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })

@@ -86,12 +86,16 @@ async function pass(simulation: Simulation, rounds: number, milliseconds: number
   }
 }
 
-/** Until every migration has ended or is blocked, and then until what nobody wants has been swept. */
+/**
+ * Until every migration has ended or is blocked, and what nobody wants has been swept. What is blocked may go on by itself
+ * meanwhile.
+ */
 async function comeToRest(simulation: Simulation): Promise<void> {
-  for (let round = 0; round < roundsToEndMaximum && findRunning(simulation).length > 0; round++) {
+  let roundsAtRest = 0
+  for (let round = 0; round < roundsToEndMaximum && roundsAtRest < roundsToRest; round++) {
     await pass(simulation, 1, restMilliseconds)
+    roundsAtRest = findRunning(simulation).length > 0 ? 0 : roundsAtRest + 1
   }
-  await pass(simulation, roundsToRest, restMilliseconds)
 }
 
 async function sweep(simulation: Simulation): Promise<void> {

@@ -1,11 +1,22 @@
 /** A rack with two shards and machines in the first, for the tests of migrations. */
 
 import * as v from 'valibot'
+import type { HostReport, InstanceReport, MachineReport, MemberStatus } from '../../../agent/contract/host-report.ts'
 import { loadBalancerCreateSchema } from '../../contract/load-balancer.ts'
 import { machineCreateSchema } from '../../contract/machine.ts'
 import { type Migration, type MigrationCreate, migrationCreateSchema } from '../../contract/migration.ts'
 import type { Outcome } from '../../contract/problem.ts'
-import { type InstanceValue, instanceKind, type MachineValue, machineKind } from '../../objects.ts'
+import {
+  addressKind,
+  type InstanceValue,
+  instanceKind,
+  type MachineValue,
+  type MoveValue,
+  machineKind,
+  moveKind,
+  type ShardValue,
+  shardKind,
+} from '../../objects.ts'
 import { createTestRack, type TestRack } from '../../test-rack.ts'
 
 export interface MigrationRack {
@@ -21,12 +32,56 @@ export interface MigrationRack {
   show(id: string): Promise<Migration>
   machine(id: string): MachineValue
   instances(): readonly InstanceValue[]
+  addressesOf(id: string): readonly string[]
+  moveOf(name: string): MoveValue
+  shardOf(id: string): ShardValue | undefined
+  heldIn(shardId: string): readonly string[]
+  /** What instances are told to send to, of all balancers. */
+  listMembers(): readonly string[]
+  /** Each host's report from now on is changed so. */
+  distortAll(change: ReportChange): void
   /** So many seconds, with turns and reports in each. */
   pass(seconds: number): Promise<void>
   /** The steps that a holder has come to, in their order. */
   stepsOf(name: string): readonly string[]
   eventsOf(type: string): readonly unknown[]
 }
+
+export type ReportChange = (report: HostReport) => HostReport
+
+export const hostNames = ['a', 'b', 'c'] as const
+
+export const asTheyAre: ReportChange = (report) => report
+
+/** Of every holder of two addresses. */
+export const withAddresses =
+  (parts: { readonly answers?: boolean; readonly connections?: number }): ReportChange =>
+  (report) => {
+    const change = <Holder extends MachineReport | InstanceReport>(holder: Holder): Holder => ({
+      ...holder,
+      ...(holder.addresses && { addresses: holder.addresses.map((one) => ({ ...one, ...parts })) }),
+    })
+    return { ...report, machines: report.machines.map(change), instances: report.instances.map(change) }
+  }
+
+/** Every member, as every instance finds it. */
+export const withMembers =
+  (status: MemberStatus): ReportChange =>
+  (report) => ({
+    ...report,
+    instances: report.instances.map((instance) => ({
+      ...instance,
+      members: Object.fromEntries(Object.keys(instance.members).map((key) => [key, status])),
+    })),
+  })
+
+/** One member, which may be told of no more. */
+export const withMember =
+  (key: string, status: MemberStatus): ReportChange =>
+  (report) => ({
+    ...report,
+    instances: report.instances.map((one) => ({ ...one, members: { ...one.members, [key]: status } })),
+  })
 
 export function get<Value>(outcome: Outcome<Value>): Value {
   if (!outcome.ok) throw new Error(`${outcome.problem.code}: ${outcome.problem.detail}`)
@@ -42,7 +97,7 @@ export async function createMigrationRack(): Promise<MigrationRack> {
     get(await services.shards.create({ poolId: pool.id, networkId: network.id, sizeAddresses }, context.request())).id
   const shardId = await cut(16)
 
-  return {
+  const self: MigrationRack = {
     rack,
     networkId: network.id,
     poolId: pool.id,
@@ -69,6 +124,24 @@ export async function createMigrationRack(): Promise<MigrationRack> {
       if (machine === undefined) throw new Error(`there is no machine ${id}`)
       return machine.value
     },
+    addressesOf: (id) => self.machine(id).addresses.map(({ address }) => address),
+    moveOf(name) {
+      const move = rack.store.snapshot(moveKind).find(({ value }) => value.name === name)
+      if (move === undefined) throw new Error(`${name} has no move`)
+      return move.value
+    },
+    shardOf: (id) => rack.store.snapshot(shardKind).find((shard) => shard.id === id)?.value,
+    heldIn: (id) =>
+      rack.store.snapshot(addressKind).flatMap(({ value }) => (value.shardId === id ? [value.address] : [])),
+    listMembers: () =>
+      [...rack.published.values()].flatMap(({ statement }) =>
+        statement.instances.flatMap(({ listeners }) =>
+          listeners.flatMap(({ members }) => members.map(({ address }) => address)),
+        ),
+      ),
+    distortAll(change) {
+      for (const host of hostNames) rack.distort(host, change)
+    },
     instances: () => rack.store.snapshot(instanceKind).map(({ value }) => value),
     async pass(seconds) {
       for (let second = 0; second < seconds; second++) {
@@ -83,4 +156,5 @@ export async function createMigrationRack(): Promise<MigrationRack> {
       }),
     eventsOf: (type) => rack.events.flatMap((event) => (event.type === type ? [event.data] : [])),
   }
+  return self
 }

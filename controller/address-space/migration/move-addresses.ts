@@ -4,14 +4,7 @@
  */
 
 import { type StoredObject, type Write, write } from '../../control-plane/store.ts'
-import {
-  type AddressValue,
-  addressKind,
-  type MoveValue,
-  moveKind,
-  type ShardValue,
-  shardKind,
-} from '../../objects.ts'
+import { type AddressValue, addressKind, type MoveValue, moveKind, type ShardValue, shardKind } from '../../objects.ts'
 import { readShardSpace } from '../allocator-space.ts'
 import { addressOf, blockOf, containsAddress } from '../cidr.ts'
 import { describeAllocationRefusal } from '../describe-refusal.ts'

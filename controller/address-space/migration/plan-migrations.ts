@@ -3,8 +3,9 @@
  * has become of the whole. Pure, and driven from the store alone, so that whoever plans carries on where another died.
  */
 
-import type { EventDraft } from '../../control-plane/store.ts'
-import type { MigrationValue } from '../../objects.ts'
+import type { EventDraft, StoredObject } from '../../control-plane/store.ts'
+import type { MigrationValue, ShardValue } from '../../objects.ts'
+import { describeShardUpdate } from '../cut-shard.ts'
 import {
   isUnderWay,
   type MigrationOperation,
@@ -177,7 +178,14 @@ function record(
   const value: MigrationValue = { ...migration.value, status, reason, finishedAt }
   const shard = snapshot.shards.get(value.shardId) ?? null
   const unmarks = hasEnded && shard?.value.migrationId === migration.id ? shard : null
-  return { kind: 'recordMigration', migration, value, unmarks, events: describeOutcome(migration.id, value) }
+  const events = [...describeUnmarked(unmarks), ...describeOutcome(migration.id, value)]
+  return { kind: 'recordMigration', migration, value, unmarks, events }
+}
+
+function describeUnmarked(shard: StoredObject<ShardValue> | null): readonly EventDraft[] {
+  if (shard === null) return []
+  const { migrationId: _, ...kept } = shard.value
+  return [describeShardUpdate(shard.id, kept)]
 }
 
 /** That it goes on again is told by whoever asked for that, or by the steps that follow. */
