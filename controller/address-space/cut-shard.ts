@@ -22,6 +22,7 @@ import { blockOf, findBestFit, formatBlock, isIpv6, prefixLengthOf, sizeOfCidr }
 import { cidrContains, cidrsOverlap } from './cidr-families.ts'
 import { findNextNetwork, formatIpv6Block, ipv6BlockOf, ipv6ShardPrefixLength } from './cidr-ipv6.ts'
 import { parseAnyCidrField } from './parse-cidr-field.ts'
+import { statusOfShard } from './shard-occupancy.ts'
 import { createShardBitmap, encodeBitmap } from './taken-bitmap.ts'
 
 export type Wanted =
@@ -191,3 +192,7 @@ export const describeShardEvent = (type: string, id: string, value: ShardValue, 
   subject: id,
   data,
 })
+
+/** Its status or its name is another: `value` is as it is now. */
+export const describeShardUpdate = (id: string, value: ShardValue): EventDraft =>
+  describeShardEvent('shard.updated', id, value, { shardId: id, status: statusOfShard(value) })

@@ -17,6 +17,7 @@ import {
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
 import {
+  type EventDraft,
   OutcomeUnknownError,
   type StoredObject,
   transactionWritesMaximum,
@@ -25,6 +26,7 @@ import {
 } from '../control-plane/store.ts'
 import { addressKind, type MigrationValue, migrationKind, moveKind, type ShardValue, shardKind } from '../objects.ts'
 import type { ControllerContext, MigrationService, RequestInfo } from '../services.ts'
+import { describeShardUpdate } from './cut-shard.ts'
 import { missingMoves, resetMoves } from './migration-moves.ts'
 import { breaksConnections, estimateSeconds } from './plan-shard-migration.ts'
 import { touchOccupancy } from './shard-occupancy.ts'
@@ -226,7 +228,7 @@ async function decideAction(
   const { id, value } = migration
   const steering = steerMigration(id, value, action)
   if (steering.kind !== 'steer') return steering
-  const mark = steering.marksShard ? await markShard(context, migration) : succeed([])
+  const mark = steering.marksShard ? await markShard(context, migration) : succeed<Mark>({ writes: [], events: [] })
   if (!mark.ok) return { kind: 'refuse', problem: mark.problem }
   const resets = steering.resetsMoves ? listResets(context, migration).slice(0, movesAtOnceMaximum) : []
   const steered: MigrationValue = {
@@ -239,13 +241,21 @@ async function decideAction(
   return {
     kind: 'write',
     value: steered,
-    writes: [...mark.value, ...resets],
-    events: [describeMigrationEvent('migration.updated', id, value, { status: statusOf(steered) })],
+    writes: [...mark.value.writes, ...resets],
+    events: [
+      ...mark.value.events,
+      describeMigrationEvent('migration.updated', id, value, { status: statusOf(steered) }),
+    ],
   }
 }
 
+interface Mark {
+  readonly writes: readonly Write[]
+  readonly events: readonly EventDraft[]
+}
+
 /** The shard of a migration that had been cancelled gives addresses again: it is marked anew, if it is where it was. */
-async function markShard(context: Context, { id, value }: StoredMigration): Promise<Outcome<readonly Write[]>> {
+async function markShard(context: Context, { id, value }: StoredMigration): Promise<Outcome<Mark>> {
   const shard = await context.store.get(shardKind, value.shardId)
   const refuseMark = (detail: string) =>
     refuse({
@@ -264,8 +274,11 @@ async function markShard(context: Context, { id, value }: StoredMigration): Prom
   const external = describeExternal(context, shard)
   if (external !== null) return refuse(external)
   const marked = { ...shard.value, migrationId: id }
-  return succeed([
-    write({ kind: shardKind, id: shard.id, expect: shard.version, value: marked }),
-    ...touchOccupancy(context, shard.id),
-  ])
+  return succeed({
+    writes: [
+      write({ kind: shardKind, id: shard.id, expect: shard.version, value: marked }),
+      ...touchOccupancy(context, shard.id),
+    ],
+    events: [describeShardUpdate(shard.id, marked)],
+  })
 }

@@ -23,7 +23,7 @@ import {
 import type { ControllerContext, RequestInfo, Services } from '../services.ts'
 import { isIpv6, sizeOfCidr } from './cidr.ts'
 import { addressAt } from './cidr-families.ts'
-import { decideCut, describeShardEvent, parseWanted } from './cut-shard.ts'
+import { decideCut, describeShardEvent, describeShardUpdate, parseWanted } from './cut-shard.ts'
 import { compareByAddress, joinNames, nameHolder } from './holder-names.ts'
 import { checkAttachment } from './read-policy.ts'
 import { findOccupancy, statusOfShard, touch, touchOccupancy } from './shard-occupancy.ts'
@@ -207,7 +207,7 @@ function decideUpdate(
 ): Decision<ShardValue, Problem> {
   const changed = { ...value, name: input.name ?? value.name, reserved: input.reserved ?? value.reserved }
   if (Bun.deepEquals(changed, value)) return { kind: 'keep' }
-  const events = [describeShardEvent('shard.updated', id, value, { shardId: id, status: statusOfShard(changed) })]
+  const events = [describeShardUpdate(id, changed)]
   // Whoever is allocating from it meanwhile has read it as it was: its record changes too, and stops that.
   const writes = changed.reserved === value.reserved ? [] : touchOccupancy(context, id)
   return { kind: 'write', value: changed, writes, events }

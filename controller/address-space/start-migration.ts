@@ -26,7 +26,7 @@ import {
 import type { ControllerContext, RequestInfo } from '../services.ts'
 import { listKeptRanges } from './address-policy.ts'
 import { isIpv6 } from './cidr.ts'
-import { describeShardEvent } from './cut-shard.ts'
+import { describeShardUpdate } from './cut-shard.ts'
 import { compareByAddress, joinNames } from './holder-names.ts'
 import { listHolders, missingMoves } from './migration-moves.ts'
 import { planShardMigration, type ShardMigrationPlan, selectTargets } from './plan-shard-migration.ts'
@@ -213,9 +213,10 @@ export function decideStart(
   const addresses = context.store.snapshot(addressKind, id)
   const naming = { nameOf: createHolderNaming(context, id), now }
   const moves = missingMoves({ id: migrationId, value: migration }, addresses, [], naming)
+  const marked = { ...value, migrationId }
   return {
     kind: 'write',
-    value: { ...value, migrationId },
+    value: marked,
     writes: [
       // Whoever is allocating from the shard meanwhile has read its record as it was, and is stopped by this.
       ...touchOccupancy(context, id),
@@ -223,7 +224,7 @@ export function decideStart(
       ...moves.slice(0, movesAtOnceMaximum),
     ],
     events: [
-      describeShardEvent('shard.updated', id, value, { shardId: id, status: 'migrating' }),
+      describeShardUpdate(id, marked),
       describeMigrationEvent('migration.started', migrationId, migration, {
         mode: migration.mode,
         movesTotal: moves.length,

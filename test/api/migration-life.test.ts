@@ -35,6 +35,13 @@ const act = (id: unknown, action: string) => call('POST', `/v1/migrations/${id}/
 const addressesOf = async (name: string): Promise<unknown> =>
   (await call('GET', `/v1/machines/${machineIds.get(name)}`)).body.addresses
 
+/** What was told of shards and migrations, but for the steps, since the migration began. */
+const toldSince = (start: string): unknown[] => {
+  const told = ground.world.events.filter(({ type }) => /^(shard|migration)\./.test(type) && type !== 'migration.step')
+  const from = told.findIndex(({ type }) => type === start)
+  return told.slice(from + 1).map(({ type, data }) => [type, (data as { readonly status?: string }).status ?? null])
+}
+
 /** So many seconds, in each of which the controller and the hosts do what there is to do. */
 async function pass(seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second++) {
@@ -142,6 +149,14 @@ describe('a migration', () => {
     await pass(30)
     expect(await show(body.id)).toMatchObject({ status: 'done', movesDone: 2, movesFailed: 0, reason: null })
     expect(await addressesOf('web-2')).toEqual(['198.18.18.2'])
+    expect(toldSince('migration.started')).toEqual([
+      ['migration.blocked', null],
+      ['shard.created', null],
+      ['shard.allocated', null],
+      ['migration.updated', 'running'],
+      ['shard.deallocated', null],
+      ['migration.completed', null],
+    ])
   })
 
   test('that is cancelled leaves what has moved, and gives addresses again', async () => {
@@ -152,6 +167,11 @@ describe('a migration', () => {
     expect(await show(body.id)).toMatchObject({ status: 'cancelled', movesDone: 1 })
     expect([await addressesOf('web-1'), await addressesOf('web-2')]).toEqual([['198.18.17.2'], ['198.18.16.3']])
     expect(await shard()).toMatchObject({ status: 'in-use', resourceCount: 1 } as object)
+    expect(toldSince('migration.started')).toEqual([
+      ['migration.updated', 'cancelling'],
+      ['shard.updated', 'in-use'],
+      ['migration.cancelled', null],
+    ])
     await createMachine('web-3')
     expect(await addressesOf('web-3')).toEqual(['198.18.16.2'])
   })
@@ -165,5 +185,10 @@ describe('a migration', () => {
     expect([await addressesOf('web-1'), await addressesOf('web-2')]).toEqual([['198.18.16.2'], ['198.18.16.3']])
     expect(await shard()).toMatchObject({ status: 'in-use', resourceCount: 2 } as object)
     expect(await shard(roomId)).toMatchObject({ resourceCount: 0 } as object)
+    expect(toldSince('migration.started')).toEqual([
+      ['migration.updated', 'rolling-back'],
+      ['shard.updated', 'in-use'],
+      ['migration.rolled-back', null],
+    ])
   })
 })
