@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { createGround, expectProblem, type Ground } from '../../test/api/api-ground.ts'
+import { createBalancer, createGround, expectProblem, type Ground } from '../../test/api/api-ground.ts'
 import type { Json } from '../../test/api/api-world.ts'
 
 /** On a busy machine everything takes longer. */
@@ -152,6 +152,16 @@ describe('a shard of IPv6', () => {
       status: 'in-use',
       resourceCount: 0,
     })
+  })
+
+  test('is in use beside IPv4: balancers count and use IPv4 alone', async () => {
+    await cut({ networkId: ground.networkId })
+    const { id } = await createBalancer(ground)
+    await ground.world.settle()
+    const { body } = await ground.world.call('GET', `/v1/load-balancers/${id}`)
+    expect(body as unknown).toMatchObject({ status: 'active' })
+    const { body: held } = await ground.world.call('GET', '/v1/addresses')
+    expect(addressesOf(held).toSorted()).toEqual(['198.18.16.2', '198.18.16.3'])
   })
 
   test('alone gives a machine nothing, and that is said', async () => {
