@@ -57,8 +57,11 @@ export interface AddressAllocator {
       readonly shardId?: string
     }[]
   }): Promise<Outcome<readonly HeldAddress[]>>
-  /** Everything that the owner holds, or only those named; nothing held is no error. */
-  releaseAddresses(ownerId: string, addresses?: readonly string[]): Promise<Outcome<null>>
+  /**
+   * Everything that the owner holds, or only those named; nothing held is no error. With `atVersion` what was written
+   * since then stays: it has been taken again, or is being put to use.
+   */
+  releaseAddresses(ownerId: string, addresses?: readonly string[], atVersion?: number): Promise<Outcome<null>>
   /** What the owner holds, as far as this controller knows. */
   heldBy(ownerId: string): readonly HeldAddress[]
   close(): void
@@ -200,9 +203,12 @@ export function createAddressAllocator(options: {
       const requests = owners.map((owner) => ({ kind: 'allocate', networkId, ...owner }) as const)
       return owners.length === 0 ? succeed([]) : ask({ kind: 'allocateAll', requests }, networkId)
     },
-    async releaseAddresses(ownerId, addresses) {
+    async releaseAddresses(ownerId, addresses, atVersion) {
       if (index.heldBy(ownerId).length === 0 && !queues.has(shardKeyOf(addressKind, ownerId))) return succeed(null)
-      const outcome = await ask({ kind: 'release', ownerId, ...(addresses && { addresses }) }, ownerId)
+      const outcome = await ask(
+        { kind: 'release', ownerId, ...(addresses && { addresses }), ...(atVersion !== undefined && { atVersion }) },
+        ownerId,
+      )
       return outcome.ok ? succeed(null) : outcome
     },
     heldBy: (ownerId) => index.heldBy(ownerId).map(({ value }) => ({ address: value.address, shardId: value.shardId })),

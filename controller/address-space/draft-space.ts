@@ -204,8 +204,12 @@ export function createDraftSpace(space: ProjectSpace, now: number) {
     takeAddress: (draft: DraftShard, address: string, owner: DraftOwner): HeldAddress =>
       hold(draft, address, offsetOf(draft, address), owner),
 
-    giveBack(ownerId: string, addresses?: readonly string[]): void {
-      const leaving = held(ownerId).filter(({ address }) => addresses?.includes(address) ?? true)
+    /** All, or only these; and only as it was written then, where a version is given. */
+    giveBack(ownerId: string, addresses?: readonly string[], atVersion?: number): void {
+      const leaving = held(ownerId).filter(
+        ({ address, stored }) =>
+          (addresses?.includes(address) ?? true) && (atVersion === undefined || stored?.version === atVersion),
+      )
       for (const { id, address, shardId, stored } of leaving) {
         if (stored === null) writes.delete(id)
         else writes.set(id, write({ kind: addressKind, id, expect: stored.version, value: null }))

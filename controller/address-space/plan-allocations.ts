@@ -30,8 +30,13 @@ export type AllocationRequest =
     }
   /** Each of them gets its address, or none does. */
   | { readonly kind: 'allocateAll'; readonly requests: readonly Allocate[] }
-  /** Everything that the owner holds, or only these addresses. */
-  | { readonly kind: 'release'; readonly ownerId: string; readonly addresses?: readonly string[] }
+  /** Everything that the owner holds, or only these addresses; where a version is given, only what was written then. */
+  | {
+      readonly kind: 'release'
+      readonly ownerId: string
+      readonly addresses?: readonly string[]
+      readonly atVersion?: number
+    }
 
 export type Allocate = Extract<AllocationRequest, { kind: 'allocate' }>
 
@@ -115,7 +120,7 @@ function decide(draft: DraftSpace, request: AllocationRequest, random: PlanMeans
       return { kind: 'allHeld', held: all }
     }
     case 'release':
-      draft.giveBack(request.ownerId, request.addresses)
+      draft.giveBack(request.ownerId, request.addresses, request.atVersion)
       return { kind: 'released' }
     default:
       return request satisfies never

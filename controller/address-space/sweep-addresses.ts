@@ -4,20 +4,11 @@
  */
 
 import { reservationGraceMilliseconds } from '../access/reserve.ts'
-import { type Store, type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
-import {
-  type AddressValue,
-  addressKind,
-  instanceKind,
-  isExternalOwner,
-  machineKind,
-  migrationKind,
-  moveKind,
-} from '../objects.ts'
+import { type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
+import { type AddressValue, addressKind, instanceKind, isExternalOwner, machineKind, moveKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import type { AddressAllocator } from './allocator.ts'
-import { isOpen } from './migration/plan-migrations.ts'
-import { hasEnded } from './migration-moves.ts'
+import { isUnderWay } from './migration/migration-operation.ts'
 
 /** One turn gives back so many at most; the next one goes on. */
 const releasesMaximum = 200
@@ -28,13 +19,13 @@ export async function sweepAddresses(
   allocator: AddressAllocator,
 ): Promise<number> {
   let released = 0
-  for (const { value } of context.store.snapshot(addressKind)) {
+  for (const { version, value } of context.store.snapshot(addressKind)) {
     if (released >= releasesMaximum) break
     if (context.now() - Date.parse(value.allocatedAt) <= reservationGraceMilliseconds) continue
     try {
       if (await isWanted(context, value)) continue
       const { address, ownerId } = value
-      if (!(await allocator.releaseAddresses(ownerId, [address])).ok) continue
+      if (!(await allocator.releaseAddresses(ownerId, [address], version)).ok) continue
       released++
       context.logger.info({ address, ownerId }, 'swept an address')
     } catch (error) {
@@ -49,6 +40,8 @@ export async function sweepAddresses(
 async function isWanted(context: Pick<ControllerContext, 'store'>, value: AddressValue): Promise<boolean> {
   if (isExternalOwner(value.ownerId)) return true
   if (await isListed(context, value, false)) return true
+  // Asked before the holder itself: one whose move ends meanwhile says by then that the address is its own.
+  if (isMoving(context, value)) return true
   // Memory may lag behind what another controller wrote: absent is said by the microshard's leader only.
   return isListed(context, value, true)
 }
@@ -57,23 +50,19 @@ async function isListed({ store }: Pick<ControllerContext, 'store'>, value: Addr
   if (value.ownerId.startsWith(`${machineKind.prefix}_`)) {
     const machine: StoredObject<{ readonly addresses: readonly { readonly address: string }[] }> | null =
       await store.get(machineKind, value.ownerId, { latest })
-    if (machine === null) return false
-    return machine.value.addresses.some(({ address }) => address === value.address) || isMoving(store, value.ownerId)
+    return machine?.value.addresses.some(({ address }) => address === value.address) === true
   }
   const instance = await store.get(instanceKind, value.ownerId, { latest })
   if (instance === null) return false
   const { networkAddress, formerNetworkAddress } = instance.value
-  return [networkAddress, formerNetworkAddress?.address].includes(value.address) || isMoving(store, value.ownerId)
+  return [networkAddress, formerNetworkAddress?.address].includes(value.address)
 }
 
-/**
- * What it holds besides is taken for its move, which uses it or gives it back. A move is written before its address is
- * taken, in the same microshard, so whoever sees the address sees the move.
- */
-function isMoving(store: Store, ownerId: string): boolean {
-  return store.snapshot(moveKind, ownerId).some(({ value }) => {
-    if (value.ownerId !== ownerId || hasEnded(value)) return false
-    const migration = store.snapshot(migrationKind, ownerId).find(({ id }) => id === value.migrationId)
-    return migration !== undefined && isOpen(migration)
-  })
-}
+/** A move that is under way names both of its addresses: they are taken in the transaction that says so. */
+const isMoving = ({ store }: Pick<ControllerContext, 'store'>, { ownerId, address }: AddressValue): boolean =>
+  store
+    .snapshot(moveKind, ownerId)
+    .some(
+      ({ value }) =>
+        value.ownerId === ownerId && isUnderWay(value) && [value.from.address, value.to?.address].includes(address),
+    )
