@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { projectCaller } from '../access/test-context.ts'
 import type { Outcome, Problem } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
-import { projectKind } from '../objects.ts'
+import { networkKind, projectKind } from '../objects.ts'
 import { createTestRack, type TestRack } from '../test-rack.ts'
+import { createShardsService } from './shards.ts'
 
 /** On a busy machine everything takes longer. */
 setDefaultTimeout(60_000)
@@ -264,6 +265,27 @@ describe('a network', () => {
     const isThere = (await rack.services.networks.show(network.id, rack.context.request())).ok
     expect(isThere).toBe(!removed.ok)
     expect(shown.networkId === network.id).toBe(isThere && allocated.ok)
+  })
+
+  test('a shard cut while it is being deleted is taken back', async () => {
+    const pool = get(await createPool())
+    const network = get(await createNetwork())
+    const { store } = rack.context
+    // Whoever looks for the mark after the shard is written finds it, as if it were set just then.
+    const marked: typeof store = {
+      ...store,
+      get: async (kind, id, options) => {
+        const found = await store.get(kind, id, options)
+        if (kind.name !== networkKind.name || found === null || options?.latest !== true) return found
+        return { ...found, value: { ...found.value, deletingSince: '2030-01-01T00:00:00.000Z' } }
+      },
+    }
+    const shards = createShardsService({ ...rack.context, store: marked })
+    const asked = { poolId: pool.id, networkId: network.id, sizeAddresses: 16 } as const
+    const problem = problemOf(await shards.create(asked, rack.context.request()))
+    expect([problem.code, problem.errors?.[0]?.field]).toEqual(['invalid', 'networkId'])
+    expect(get(await rack.services.shards.list({}, rack.context.request())).items).toEqual([])
+    expect(get(await rack.services.pools.show(pool.id, rack.context.request())).cutAddresses).toBe(0)
   })
 
   test('whose deletion was cut off after the mark is deleted by the sweep', async () => {

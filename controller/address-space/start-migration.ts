@@ -248,7 +248,7 @@ export function saysTheSame(value: MigrationValue, input: MigrationInput): boole
 export const describeMigrating = (shardName: string, migrationId: string, status: string): Problem => ({
   code: 'conflict',
   title,
-  detail: `The shard '${shardName}' is migrating already: ${migrationId} is ${status}, and was asked for otherwise.`,
-  remedy: `Follow it with \`sluice migration watch ${migrationId}\`, or cancel it first.`,
+  detail: `The shard '${shardName}' is migrating already: ${migrationId} is ${status}.`,
+  remedy: `It goes on as it was asked for: follow it with \`sluice migration watch ${migrationId}\`, or cancel it first.`,
   errors: [{ field: 'id', message: `is migrating already by ${migrationId}, which is ${status}` }],
 })

@@ -29,8 +29,20 @@ const rows: readonly (readonly [string, Standing, string, string, string])[] = [
   ['cancelling', { status: 'running', wanted: 'cancel' }, 'as it is', 'rolling-back', 'running, again'],
   ['rolling back', { status: 'running', wanted: 'rollback' }, 'refused', 'as it is', 'refused'],
   ['blocked', { status: 'blocked', wanted: 'run' }, 'cancelling', 'rolling-back', 'running, again'],
-  ['blocked on its way back', { status: 'blocked', wanted: 'rollback' }, 'cancelling', 'rolling-back', 'running, again'],
-  ['cancelled', { status: 'cancelled', wanted: 'cancel' }, 'as it is', 'rolling-back, marked', 'running, marked, again'],
+  [
+    'blocked on its way back',
+    { status: 'blocked', wanted: 'rollback' },
+    'cancelling',
+    'rolling-back',
+    'running, again',
+  ],
+  [
+    'cancelled',
+    { status: 'cancelled', wanted: 'cancel' },
+    'as it is',
+    'rolling-back, marked',
+    'running, marked, again',
+  ],
   ['rolled back', { status: 'rolled-back', wanted: 'rollback' }, 'refused', 'as it is', 'refused'],
   ['done', { status: 'done', wanted: 'run' }, 'refused', 'refused', 'refused'],
 ]
