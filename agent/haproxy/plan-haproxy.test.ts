@@ -130,6 +130,32 @@ describe('members, without a reload', () => {
     expect(planWith()).toEqual(drains)
   })
 
+  test('one that drains is not cut off while its machine has both addresses', () => {
+    const moved = { ...one, address: '198.18.16.9' }
+    const desired = desire([moved])
+    const draining = server(one, { isDraining: true, connectionsInUse: 1, connections: 1 })
+    const observed = running(desired, [draining, server(moved)], new Map([[path(one), 1000]]))
+    const planWith = (...holders: [string, string][]) =>
+      tell(planHaproxy({ ...desired, holders: new Map(holders) }, observed))
+    expect(planWith([one.address, 'mch_1'], [moved.address, 'mch_1'])).toEqual([])
+    const cut = [`shutdown sessions server ${path(one)}`, `set server ${path(one)} state maint`]
+    expect(planWith([moved.address, 'mch_1'])).toEqual(cut)
+  })
+
+  test('nor is what was begun from a former leg, while there is one', () => {
+    const network = { ...httpInstance.network, address: '198.18.16.202' }
+    const formerAddress = httpInstance.network.address
+    const name = serverName({ ...httpInstance, network }, one)
+    const draining = server(one, { isDraining: true, connectionsInUse: 1, connections: 1 })
+    const planWith = (leg: InstanceInstructions['network']) => {
+      const desired = desire([one], { network: leg })
+      const observed = running(desired, [draining, server(one, { name })], new Map([[path(one), 1000]]))
+      return tell(planHaproxy(desired, observed))
+    }
+    expect(planWith({ ...network, formerAddress })).toEqual([])
+    expect(planWith(network)).toEqual([`shutdown sessions server ${path(one)}`, `set server ${path(one)} state maint`])
+  })
+
   test('from another leg they are others, for HTTP, so that nothing is kept that was begun with the former', () => {
     const network = { ...httpInstance.network, address: '198.18.16.202', formerAddress: httpInstance.network.address }
     const desired = desire([one], { network })

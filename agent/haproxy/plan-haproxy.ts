@@ -98,10 +98,11 @@ const stopHaproxy = (objectId: string): Operation => ({
 })
 
 function planMembers(
-  { instance, files, holders }: DesiredHaproxy,
+  desired: DesiredHaproxy,
   servers: readonly ObservedServer[],
   drainingSeconds: ReadonlyMap<string, number>,
 ): Operation[] {
+  const { instance, files } = desired
   const say: Say = (command, ...accepted) => ({
     kind: 'haproxyCommand',
     socket: files.statsSocket,
@@ -130,22 +131,24 @@ function planMembers(
   const successors = unwanted.length === 0 ? none : findSuccessors(wanted, observed)
   const going = unwanted.flatMap(([path, server]) => {
     const successor = successors.get(memberKey(server.backend, memberIdOfServer(server.name)))
-    if (successor !== undefined && stillServes(server, successor, holders)) return []
-    const isOver = server.connectionsInUse === 0 || (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
+    const isMoving = successor !== undefined && hasBothPlaces(desired, server, successor)
+    if (isServing(server) && (successor?.health === 'unknown' || (isMoving && successor.health === 'down'))) return []
     if (server.isInMaintenance) {
       return server.connections === 0 ? [say(`del server ${path}`, 'Server deleted')] : endSessions(path, server, say)
     }
     if (!server.isDraining) return [say(`set server ${path} state drain`)]
+    const isTimeOver = !isMoving && (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
+    const isOver = server.connectionsInUse === 0 || isTimeOver
     return isOver ? [...endSessions(path, server, say), say(`set server ${path} state maint`)] : []
   })
   // Those that come go first, so that there is always somebody to serve.
   return [...coming, ...going]
 }
 
-/** The new server of a member that had another one, as far as it is not known to be up. */
+/** The server that a member has now, beside one that it had at another place. */
 interface Successor {
   readonly address: string
-  readonly health: 'down' | 'unknown'
+  readonly health: ObservedServer['health']
 }
 
 const none: ReadonlyMap<string, Successor> = new Map()
@@ -156,20 +159,22 @@ function findSuccessors(
   observed: ReadonlyMap<string, ObservedServer>,
 ): ReadonlyMap<string, Successor> {
   return new Map(
-    [...wanted].flatMap(([path, { member, port }]): [string, Successor][] => {
-      const health = observed.get(path)?.health ?? 'unknown'
-      return health === 'up' ? [] : [[memberKey(backendName(port), member.id), { address: member.address, health }]]
-    }),
+    [...wanted].map(([path, { member, port }]): [string, Successor] => [
+      memberKey(backendName(port), member.id),
+      { address: member.address, health: observed.get(path)?.health ?? 'unknown' },
+    ]),
   )
 }
 
+const isServing = ({ isDraining, isInMaintenance, health }: ObservedServer) =>
+  !isDraining && !isInMaintenance && health !== 'down'
+
 /**
- * A member may be its balancer's only one, so its former server serves until the first check of the new one; and after
- * one that failed for as long as both addresses are the same machine's, since its service may listen at one alone.
+ * The member's machine has the former address still, or the instance's leg has. Then it is for whoever moves them to say
+ * how long connections may go on; and if the service listens at the former place alone, that goes on as well.
  */
-function stillServes(server: ObservedServer, successor: Successor, holders: DesiredHaproxy['holders']): boolean {
-  if (server.isDraining || server.isInMaintenance || server.health === 'down') return false
-  if (successor.health === 'unknown' || successor.address === server.address) return true
+function hasBothPlaces({ instance, holders }: DesiredHaproxy, server: ObservedServer, successor: Successor): boolean {
+  if (server.address === successor.address) return instance.network.formerAddress !== undefined
   const holder = holders?.get(server.address)
   return holder !== undefined && holder === holders?.get(successor.address)
 }
