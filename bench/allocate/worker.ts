@@ -84,18 +84,21 @@ async function obey(command: Command): Promise<Answer> {
 }
 
 /** Each caller in turns takes an address and gives it back: both count, and the latency is of either. */
-function turnOver(space: BenchSpace, pace: Pace) {
+async function turnOver(space: BenchSpace, pace: Pace) {
   const nextOwner = createOwnersFor(space, pace)
+  const { allocator } = requireController()
   const holding: string[] = []
   const work = async () => {
     const held = holding.pop()
-    if (held !== undefined) return (await requireController().allocator.releaseAddresses(held)).ok ? 1 : 0
+    if (held !== undefined) return (await allocator.releaseAddresses(held)).ok ? 1 : 0
     const ownerId = nextOwner()
     if (!(await allocate(space, ownerId)).ok) return 0
     holding.push(ownerId)
     return 1
   }
-  return driveClosedLoop({ ...pace, work })
+  const report = await driveClosedLoop({ ...pace, work })
+  await Promise.all(holding.map((ownerId) => allocator.releaseAddresses(ownerId)))
+  return report
 }
 
 async function fill(space: BenchSpace, heldAddresses: number): Promise<void> {

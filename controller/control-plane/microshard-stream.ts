@@ -60,16 +60,17 @@ export function openMicroshardStream(options: {
   async function send(messages: readonly OutgoingMessage[]): Promise<Msg> {
     const batchId = messages.length > 1 ? nuid.next() : null
     for (const [i, message] of messages.entries()) {
+      // Appended, since to set a header looks for those before it each time.
       const fields = headers()
       if (message.expectedSequence !== null) {
-        fields.set('Nats-Expected-Last-Subject-Sequence', String(message.expectedSequence))
+        fields.append('Nats-Expected-Last-Subject-Sequence', String(message.expectedSequence))
       }
       if (batchId !== null) {
-        fields.set('Nats-Batch-Id', batchId)
-        fields.set('Nats-Batch-Sequence', String(i + 1))
+        fields.append('Nats-Batch-Id', batchId)
+        fields.append('Nats-Batch-Sequence', String(i + 1))
       }
       const isLast = i === messages.length - 1
-      if (isLast && batchId !== null) fields.set('Nats-Batch-Commit', '1')
+      if (isLast && batchId !== null) fields.append('Nats-Batch-Commit', '1')
       if (isLast) {
         const timeout = options.acknowledgementMilliseconds
         return await connection.request(message.subject, message.body, { headers: fields, timeout })

@@ -119,6 +119,6 @@ export function createClientId(
 
 /** The id of what is found by a name: the same words always give the same id, so creating it twice is a conflict. */
 export function createNamedId(prefix: string, clientId: string, ...words: readonly string[]): string {
-  const digest = new Bun.CryptoHasher('sha256').update(JSON.stringify(words)).digest()
+  const digest = Bun.CryptoHasher.hash('sha256', JSON.stringify(words))
   return `${prefix}_${encodeClient(clientBits(clientId))}${encodeBase32(digest.subarray(0, 11), restCharacters)}`
 }
