@@ -6,6 +6,7 @@
 import type { EventDraft, StoredObject } from '../../control-plane/store.ts'
 import type { MigrationValue, ShardValue } from '../../objects.ts'
 import { describeShardUpdate } from '../cut-shard.ts'
+import { createLeavingMembers, type LeavingMembers } from './leaving-members.ts'
 import {
   isUnderWay,
   type MigrationOperation,
@@ -26,13 +27,13 @@ export function planMigrations(turn: MigrationTurn): readonly MigrationOperation
   const view = createMigrationView(turn, migrations)
   // A holder moves in one migration at a time.
   const busy = new Set(view.moverOf.keys())
-  return migrations.flatMap((migration) => {
-    const moves = (view.movesOf.get(migration.id) ?? []).map((move) => ({
-      move,
-      plan: planMove(view, migration, move),
-    }))
-    return planMigration({ view, migration, moves, busy })
+  const planned = migrations.map((migration) => {
+    const moves = view.movesOf.get(migration.id) ?? []
+    return { migration, moves: moves.map((move) => ({ move, plan: planMove(view, migration, move) })) }
   })
+  const moving = planned.flatMap(({ moves }) => moves.filter(isMovingNow).map(({ move }) => move))
+  const leaving = createLeavingMembers(view, moving)
+  return planned.flatMap(({ migration, moves }) => planMigration({ view, migration, moves, busy, leaving }))
 }
 
 /** Has not ended: what is blocked goes on by itself where what stood in its way is gone. */
@@ -50,13 +51,14 @@ interface PlannedMigration {
   readonly moves: readonly PlannedMove[]
   /** Who moves already; grows with those who begin. */
   readonly busy: Set<string>
+  /** Of all migrations; grows likewise. */
+  readonly leaving: LeavingMembers
 }
 
 function planMigration(planned: PlannedMigration): readonly MigrationOperation[] {
   const { migration, moves } = planned
   const operations: MigrationOperation[] = [...planSteps(migration, moves), ...planShapes(migration, moves)]
-  const moving = moves.filter(({ move, plan }) => isUnderWay(move.value) && !isStuck(plan))
-  const next = chooseNext(planned, Math.max(0, migration.value.parallelism - moving.length))
+  const next = chooseNext(planned, Math.max(0, migration.value.parallelism - moves.filter(isMovingNow).length))
   if (next !== null) operations.push(next)
   const isMoving = operations.length > 0 || moves.some((one) => isPending(migration, one))
   return [...operations, ...planStatus(planned, isMoving)]
@@ -69,6 +71,9 @@ function isPending({ value }: StoredMigration, { move, plan }: PlannedMove): boo
 }
 
 const isStuck = (plan: MovePlan) => plan.kind === 'wait' && plan.isStuck
+
+/** Who is stuck takes nobody's turn. */
+const isMovingNow = ({ move, plan }: PlannedMove) => isUnderWay(move.value) && !isStuck(plan)
 
 function planSteps(migration: StoredMigration, moves: readonly PlannedMove[]): MigrationOperation[] {
   const steps = moves.flatMap(({ move, plan }) => (plan.kind === 'step' ? [{ move, value: plan.value }] : []))
@@ -93,14 +98,19 @@ function planShapes(migration: StoredMigration, moves: readonly PlannedMove[]): 
   })
 }
 
-function chooseNext({ view, migration, moves, busy }: PlannedMigration, slots: number): MigrationOperation | null {
+function chooseNext(planned: PlannedMigration, slots: number): MigrationOperation | null {
+  const { view, migration, moves, busy, leaving } = planned
   const { wanted } = migration.value
   const candidates = moves.filter(({ move, plan }) => {
     if (plan.kind !== 'rest' || busy.has(move.value.ownerId)) return false
     if (wanted === 'run') return move.value.step === 'waiting'
     return wanted === 'rollback' && canReturn(view, move)
   })
-  const chosen = candidates.slice(0, slots).map(({ move }) => move)
+  const chosen: StoredMove[] = []
+  for (const { move } of candidates) {
+    if (chosen.length >= slots) break
+    if (leaving.admit(move)) chosen.push(move)
+  }
   if (chosen.length === 0) return null
   for (const { value } of chosen) busy.add(value.ownerId)
   return wanted === 'run'
