@@ -1,21 +1,19 @@
 /**
- * Measures the defragmentation planner: against the optimum by brute force on small spaces, and against emptying the
- * emptiest shards first fit on 1,000 random histories; and how long a plan takes. Needs no lab. Results go to
- * `bench/results/defragment.json`. Run it by `bun bench/defragment.ts`.
+ * The planners that make room: against the optimum by brute force on small spaces, and against emptying the emptiest
+ * shards first fit on 1,000 random histories; and how long a plan takes. Needs no lab, and is the same in each run but for
+ * the times.
  */
 
-import { mkdir, writeFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
-import { table } from '../cli/output.ts'
 import { compactByBruteForce, defragmentByBruteForce } from '../controller/address-space/defragment/brute-force.ts'
 import { planCompaction } from '../controller/address-space/defragment/plan-compaction.ts'
 import { planDefragmentation } from '../controller/address-space/defragment/plan-defragmentation.ts'
 import { createRandomSpace } from '../controller/address-space/defragment/random-space.ts'
 import type { SpaceShard } from '../controller/address-space/defragment/space-shard.ts'
 import { createChance } from '../test/simulation/random.ts'
+import type { Bench } from './bench.ts'
 import { carryOut, evacuateFirstFit } from './defragment/first-fit.ts'
 import { createRandomHistory, type HistoryEnd, historySettings } from './defragment/random-history.ts'
-import { percentile } from './statistics.ts'
+import { plotRows } from './plot.ts'
 
 const smallSpaces = 2000
 const smallSizes = [16, 32, 64, 128]
@@ -24,6 +22,85 @@ const histories = 1000
 const seedsMaximum = 20_000
 const largePoolShards = 1000
 const timings = 20
+const planMillisecondsAimed = 50
+
+export const defragment: Bench = {
+  summary: 'moves that free a block, against the optimum on small pools and first fit on random histories',
+
+  async run({ tell }) {
+    const small = compareWithOptimum()
+    tell(`${small.same} of ${small.questions} plans for small pools are the optimum`)
+    const compactions = compareCompactions()
+    tell(`${compactions.same} of ${compactions.networks} compactions are`)
+    const outcomes = runHistories()
+    tell(`${outcomes.length} histories`)
+    const times = timePlans()
+    const both = outcomes.filter((one) => one.plannerMoves !== null && one.firstFitMoves !== null)
+    const freedBy = (side: 'plannerMoves' | 'firstFitMoves') => outcomes.filter((one) => one[side] !== null).length
+    const planner = both.map(({ plannerMoves }) => plannerMoves ?? 0)
+    const firstFit = both.map(({ firstFitMoves }) => firstFitMoves ?? 0)
+    const carriedOut = outcomes.filter(({ isCarriedOut }) => isCarriedOut).length
+    const worse = both.filter(({ plannerMoves, firstFitMoves }) => (plannerMoves ?? 0) > (firstFitMoves ?? 0)).length
+    return {
+      title: 'Making room: moves that free a block',
+      settings: { smallSpaces, smallSizes, histories, ...historySettings, largePoolShards, timings },
+      series: [
+        { name: namePlanner, unit: 'moves', samples: planner },
+        { name: nameFirstFit, unit: 'moves', samples: firstFit, isFloor: true },
+        { name: `a plan for a pool of ${times.shards} shards`, unit: 'ms', samples: times.defragment },
+        { name: 'a compaction of 200 of them', unit: 'ms', samples: times.compact },
+      ],
+      ratios: [
+        { name: 'all moves to those of first fit, where both freed a block', value: total(planner) / total(firstFit) },
+        { name: 'blocks freed to those of first fit', value: freedBy('plannerMoves') / freedBy('firstFitMoves') },
+        { name: 'moves to the optimum, small pools', value: small.moves / small.movesOfOptimum },
+      ],
+      aims: [
+        exactly('plans that are the optimum, of all for small pools', small.same, small.questions),
+        exactly('compactions that are the optimum, of all', compactions.same, compactions.networks),
+        exactly('histories', outcomes.length, histories),
+        exactly('plans that free their block when they are carried out, of all', carriedOut, freedBy('plannerMoves')),
+        exactly('histories in which first fit freed a block with fewer moves', worse, 0),
+        {
+          aim: `the longest plan for a pool of ${times.shards} shards ≤ ${planMillisecondsAimed} ms`,
+          measured: Math.max(...times.defragment),
+          unit: 'ms',
+          met: Math.max(...times.defragment) <= planMillisecondsAimed,
+        },
+      ],
+      notes: [
+        `Of ${outcomes.length} histories with enough free addresses, though in no one block, the planner freed a block in ${freedBy('plannerMoves')}, first fit in ${freedBy('firstFitMoves')}. In the others something is in the way of every block, mostly that a network's other shards have no room for those who would have to move.`,
+        `It emptied ${total(both.map(({ plannerShards }) => plannerShards))} shards where both freed a block, first fit ${total(both.map(({ firstFitShards }) => firstFitShards))}.`,
+        `On ${small.questions} questions about pools of eight shards at most it freed ${small.possible} blocks, as brute force did, by ${small.moves} moves; first fit freed ${small.firstFitFreed} of these by ${small.firstFitMoves} moves, where the planner needed ${small.plannerMovesWhereBoth}.`,
+        'First fit empties the emptiest shards in order, skips those whose holders do not fit, and stops when a block is free. None of the three empties a shard that is larger than the block.',
+      ],
+      details: { small, compactions },
+    }
+  },
+
+  plot: (result) =>
+    plotRows({
+      title: result.title,
+      subtitle: `${result.settings.histories} random histories of a /${historySettings.poolPrefixLength} where both freed a block; ratio of all moves ${result.ratios[0]?.value.toFixed(3)}; ${result.measuredAt.slice(0, 10)}`,
+      unit: 'holders moved',
+      isLogarithmic: true,
+      rows: result.series
+        .filter(({ unit }) => unit === 'moves')
+        .map(({ name, samples, isFloor }) => ({ label: name, samples, isFloor: isFloor ?? false })),
+    }),
+}
+
+const namePlanner = 'moves that free a block: planner'
+const nameFirstFit = 'moves that free a block: first fit'
+
+const total = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0)
+
+const exactly = (words: string, measured: number, wanted: number) => ({
+  aim: `${words} = ${wanted}`,
+  measured,
+  unit: '',
+  met: measured === wanted,
+})
 
 /** On spaces of at most eight shards in a pool, where every set of them can be tried. */
 function compareWithOptimum() {
@@ -107,38 +184,6 @@ function runHistories(): readonly HistoryOutcome[] {
   return outcomes
 }
 
-function summarizeHistories(outcomes: readonly HistoryOutcome[]) {
-  const both = outcomes.flatMap(({ plannerMoves, firstFitMoves, plannerShards, firstFitShards }) =>
-    plannerMoves === null || firstFitMoves === null
-      ? []
-      : [{ plannerMoves, firstFitMoves, plannerShards, firstFitShards }],
-  )
-  const total = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0)
-  const describe = (moves: readonly number[], shards: readonly number[]) => ({
-    movesTotal: total(moves),
-    movesMedian: moves.length === 0 ? 0 : percentile(moves, 0.5),
-    movesP99: moves.length === 0 ? 0 : percentile(moves, 0.99),
-    shardsEmptied: total(shards),
-  })
-  const planner = describe(
-    both.map(({ plannerMoves }) => plannerMoves),
-    both.map(({ plannerShards }) => plannerShards),
-  )
-  const firstFit = describe(
-    both.map(({ firstFitMoves }) => firstFitMoves),
-    both.map(({ firstFitShards }) => firstFitShards),
-  )
-  return {
-    histories: outcomes.length,
-    freedByPlanner: outcomes.filter(({ plannerMoves }) => plannerMoves !== null).length,
-    freedByFirstFit: outcomes.filter(({ firstFitMoves }) => firstFitMoves !== null).length,
-    plansCarriedOut: outcomes.filter(({ isCarriedOut }) => isCarriedOut).length,
-    plannerNeededMore: both.filter(({ plannerMoves, firstFitMoves }) => plannerMoves > firstFitMoves).length,
-    whereBothFreed: { histories: both.length, planner, firstFit },
-    movesRatio: planner.movesTotal / Math.max(1, firstFit.movesTotal),
-  }
-}
-
 /** A thousand shards of 1,024 addresses each, all in use; of two wanted sizes, and of capacities that all differ. */
 function timePlans() {
   const chance = createChance(7)
@@ -164,80 +209,17 @@ function timePlans() {
   const all = [...shards, ...filled]
   return {
     shards: all.length,
-    defragmentMilliseconds: time(() => planDefragmentation({ area, sizeAddresses: 4096, shards: all })),
-    compactMilliseconds: time(() => planCompaction('network-0', all)),
+    defragment: time(() => planDefragmentation({ area, sizeAddresses: 4096, shards: all })),
+    compact: time(() => planCompaction('network-0', all)),
   }
 }
 
-function time(work: () => unknown): number {
-  const samples = Array.from({ length: timings }, () => {
+/** Milliseconds of each, once it has been run some times. */
+function time(work: () => unknown): readonly number[] {
+  const samples = Array.from({ length: 2 * timings }, () => {
     const begin = performance.now()
     work()
     return performance.now() - begin
   })
-  return Math.round(percentile(samples, 0.5) * 100) / 100
+  return samples.slice(timings)
 }
-
-async function main(): Promise<void> {
-  const begin = performance.now()
-  const small = compareWithOptimum()
-  const compactions = compareCompactions()
-  const outcomes = runHistories()
-  const history = summarizeHistories(outcomes)
-  const large = timePlans()
-  const report = {
-    measuredAt: new Date().toISOString(),
-    durationSeconds: Math.round((performance.now() - begin) / 100) / 10,
-    cores: availableParallelism(),
-    bun: Bun.version,
-    settings: { smallSpaces, smallSizes, ...historySettings },
-    notes: [
-      'No shard larger than the block is emptied for it, by any of the three.',
-      'First fit empties the emptiest shards in order, skips those whose holders do not fit, and stops when a block is free.',
-      'Moves are compared where both freed a block.',
-    ],
-    results: { small, compactions, histories: history, large },
-    outcomes,
-  }
-  const folder = new URL('./results/', import.meta.url).pathname
-  await mkdir(folder, { recursive: true })
-  await writeFile(`${folder}defragment.json`, `${JSON.stringify(report, null, 1)}\n`)
-  console.log(describeReport(report.results))
-}
-
-function describeReport({ small, compactions, histories: history, large }: ReportResults): string {
-  const { planner, firstFit } = history.whereBothFreed
-  const of = (part: number, whole: number) => `${part} of ${whole}`
-  return table(
-    ['', 'planner', 'first fit', 'optimum'],
-    [
-      ['small: as the optimum', of(small.same, small.questions), '', ''],
-      ['small: blocks freed', String(small.possible), String(small.firstFitFreed), ''],
-      ['small: moves', String(small.moves), '', String(small.movesOfOptimum)],
-      ['small: moves where both freed', String(small.plannerMovesWhereBoth), String(small.firstFitMoves), ''],
-      ['compactions as the optimum', of(compactions.same, compactions.networks), '', ''],
-      [
-        'histories: blocks freed',
-        of(history.freedByPlanner, history.histories),
-        of(history.freedByFirstFit, history.histories),
-        '',
-      ],
-      ['histories: plans carried out', of(history.plansCarriedOut, history.freedByPlanner), '', ''],
-      ['histories: moves', String(planner.movesTotal), String(firstFit.movesTotal), ''],
-      ['histories: moves, median', String(planner.movesMedian), String(firstFit.movesMedian), ''],
-      ['histories: moves, p99', String(planner.movesP99), String(firstFit.movesP99), ''],
-      ['histories: shards emptied', String(planner.shardsEmptied), String(firstFit.shardsEmptied), ''],
-      [`a plan over ${large.shards} shards, ms`, String(large.defragmentMilliseconds), '', ''],
-      ['compaction of 200 of them, ms', String(large.compactMilliseconds), '', ''],
-    ],
-  )
-}
-
-interface ReportResults {
-  readonly small: ReturnType<typeof compareWithOptimum>
-  readonly compactions: ReturnType<typeof compareCompactions>
-  readonly histories: ReturnType<typeof summarizeHistories>
-  readonly large: ReturnType<typeof timePlans>
-}
-
-await main()

@@ -36,7 +36,7 @@ export function createRandomHistory(chance: Chance): HistoryEnd | null {
   let shards: GrownShard[] = []
   // First the networks grow, then they shrink: what is left lies scattered.
   for (let step = 0; step < historySettings.steps; step++) {
-    const growth = step < historySettings.steps / 2 ? 0.75 : 0.35
+    const growth = step < historySettings.steps / 2 ? 0.75 : 0.42
     const networkId = `network-${chance.below(historySettings.networks)}`
     if (chance.happens(growth)) shards = grow(area, shards, networkId, chance)
     else shards = shrink(shards, networkId, chance)
@@ -75,7 +75,7 @@ function grow(area: Block, shards: readonly GrownShard[], networkId: string, cha
 function shrink(shards: readonly GrownShard[], networkId: string, chance: Chance): GrownShard[] {
   const shard = chance.pick(shards.filter((one) => one.networkId === networkId))
   if (shard === undefined) return [...shards]
-  shard.holders -= Math.min(shard.holders, 1 + chance.below(60))
+  shard.holders -= Math.min(shard.holders, 1 + chance.below(16))
   return shards.filter((one) => one !== shard || one.holders > 0)
 }
 

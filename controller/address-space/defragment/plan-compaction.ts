@@ -4,7 +4,9 @@
  * As a network's addresses are interchangeable, a set of shards can be kept if they have, filled, an address for every
  * holder. The fewest that can are as many as the largest ones that it takes. Which of the sets of so many has the most
  * holders in it already, so that the fewest move, is a knapsack: it is solved exactly, over how much less a set can
- * hold than the largest ones, which is never more than one shard can.
+ * hold than the largest ones, which is never more than one shard can. Where a network has so many shards, no two of the
+ * same capacity, that there are more than `choicesMaximum` ways to go on, some are left out: then it moves few, and may be
+ * there are fewer.
  */
 
 import { describeEvacuation, type Evacuation, type SpaceShard } from './space-shard.ts'
@@ -47,6 +49,9 @@ interface CapacityClass {
   readonly isAbove: boolean
 }
 
+/** So that a plan is made in a fraction of a second, whatever there is. */
+const choicesMaximum = 2000
+
 interface Choice {
   readonly keptCount: number
   /** How much less the chosen ones can hold than the largest ones. */
@@ -71,7 +76,9 @@ function keepMostHolders(
   const ofThreshold = classes.find(({ distance }) => distance === 0)
   if (ofThreshold === undefined) throw new Error('BUG: a capacity of which there is no shard')
   let choices: readonly Choice[] = [{ keptCount: 0, loss: 0, holdersStaying: 0, last: null }]
-  for (const one of classes) if (one !== ofThreshold) choices = dropWorse(extend(choices, one, slack))
+  for (const one of classes) {
+    if (one !== ofThreshold) choices = thinOut(dropWorse(extend(choices, one, slack)))
+  }
   // Those of the threshold's own capacity cost nothing either way: they fill up the number.
   const filled = choices.flatMap((choice) => {
     const count = keptCount - choice.keptCount
@@ -110,6 +117,17 @@ function listKept(choice: Choice): readonly SpaceShard[] {
   const kept: SpaceShard[] = []
   for (let { last } = choice; last !== null; last = last.before.last) kept.push(...last.one.shards.slice(0, last.count))
   return kept
+}
+
+/** Equally many of each number, and of these evenly between the one that loses least and the one with the most holders. */
+function thinOut(choices: readonly Choice[]): readonly Choice[] {
+  if (choices.length <= choicesMaximum) return choices
+  const groups = [...Map.groupBy(choices, ({ keptCount }) => keptCount).values()]
+  const most = Math.max(2, Math.floor(choicesMaximum / groups.length))
+  return groups.flatMap((same) => {
+    if (same.length <= most) return same
+    return Array.from({ length: most }, (_, i) => same[Math.round((i * (same.length - 1)) / (most - 1))] ?? []).flat()
+  })
 }
 
 /** Without those than which another of as many shards loses no more and has no fewer holders. */
