@@ -77,7 +77,12 @@ describe('a network', () => {
     ['without a shard is left alone', grows, [], []],
     ['of two grows by as much as both', grows, two, ['grow 32 of pol_a at 1']],
     ['grows by what is wanted', { ...grows, growSizeAddresses: 64 }, eleven, ['grow 64 of pol_a at 0.8462']],
-    ['grows out of a pool that has room', { ...grows, growSizeAddresses: 256 }, eleven, ['grow 256 of pol_b at 0.8462']],
+    [
+      'grows out of a pool that has room',
+      { ...grows, growSizeAddresses: 256 },
+      eleven,
+      ['grow 256 of pol_b at 0.8462'],
+    ],
     [
       'grows by what there is room for',
       { ...grows, growSizeAddresses: 256, poolIds: ['pol_a'] },
@@ -142,7 +147,12 @@ describe('an empty shard', () => {
       [first, shardOf('10.0.0.16/28', 0, { lastAccessedAt: null })],
       ['give back 10.0.0.16/28'],
     ],
-    ['of several goes first that is the youngest', gives, [first, empty, shardOf('10.0.0.32/28', 0)], ['give back 10.0.0.32/28']],
+    [
+      'of several goes first that is the youngest',
+      gives,
+      [first, empty, shardOf('10.0.0.32/28', 0)],
+      ['give back 10.0.0.32/28'],
+    ],
     ['that is reserved stays', gives, [first, shardOf('10.0.0.16/28', 0, { reserved: true })], []],
     ['stays while the only other is reserved', gives, [shardOf('10.0.0.0/28', 0, { reserved: true }), empty], []],
     ['stays while another migrates', gives, [first, shardOf('10.0.0.32/28', 1, { migrationId: 'mig' }), empty], []],
@@ -197,7 +207,8 @@ test('turn after turn a network comes to rest, within its maximum, and holds wha
         shards = [...shards, shardOf(cidr, 0)]
         expect(shards.length).toBeLessThanOrEqual(Math.max(policy.maximumShards, begun.length))
       }
-      const heldIn = (all: readonly PolicyShard[]) => all.reduce((sum, { occupancy }) => sum + occupancy.resourceCount, 0)
+      const heldIn = (all: readonly PolicyShard[]) =>
+        all.reduce((sum, { occupancy }) => sum + occupancy.resourceCount, 0)
       expect(shards.length).toBeGreaterThan(0)
       expect(heldIn(shards)).toBe(heldIn(begun))
     }),

@@ -142,7 +142,9 @@ describe('a pool is defragmented', () => {
     } as object)
     const refused = await defragment({ sizeAddresses: 256, dryRun: false })
     expectProblem(refused, 409, 'no-space', 'sizeAddresses')
-    expect(String(refused.body.detail)).toContain("the network 'app' has room for 0 elsewhere, and 2 would have to move")
+    expect(String(refused.body.detail)).toContain(
+      "the network 'app' has room for 0 elsewhere, and 2 would have to move",
+    )
   })
 
   const refusals: readonly (readonly [string, object, string])[] = [

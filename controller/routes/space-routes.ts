@@ -3,6 +3,7 @@
 import type * as v from 'valibot'
 import { createRoomService } from '../address-space/make-room.ts'
 import { idSchema } from '../contract/common.ts'
+import { succeed } from '../contract/problem.ts'
 import {
   compactionSchema,
   compactSchema,
@@ -11,7 +12,6 @@ import {
   poolSpaceSchema,
   type RoomStatus,
 } from '../contract/space.ts'
-import { succeed } from '../contract/problem.ts'
 import type { ControllerContext, Services } from '../services.ts'
 import { commonProblems } from './noun-routes.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
