@@ -1,6 +1,17 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { loadBalancerKind, moveKind, shardOccupancyKind } from '../../objects.ts'
+import * as v from 'valibot'
+import { migrationCreateSchema } from '../../contract/migration.ts'
+import type { Kind } from '../../control-plane/store.ts'
+import {
+  addressKind,
+  loadBalancerKind,
+  machineKind,
+  migrationKind,
+  moveKind,
+  shardOccupancyKind,
+} from '../../objects.ts'
 import { applyMigration } from './apply-migration.ts'
+import type { MigrationOperation } from './migration-operation.ts'
 import { asTheyAre, createMigrationRack, get, hostNames, type MigrationRack, withAddresses } from './migration-rack.ts'
 
 /** On a busy machine everything takes longer. */
@@ -144,21 +155,96 @@ describe('a migration', () => {
   })
 })
 
-test('a write for a step that its move has left is not done', async () => {
-  await ground.createMachine('web')
+describe('whoever is late', () => {
+  /** The first write of its kind that a turn plans, which is not done. */
+  async function holdBack(kind: Kind<unknown>): Promise<Extract<MigrationOperation, { kind: 'shapeHolder' }>> {
+    for (let turn = 0; turn < 20; turn++) {
+      for (const planned of ground.rack.planAnew()) {
+        const operation = planned.kind === 'migrate' ? planned.operation : null
+        if (operation?.kind === 'shapeHolder' && operation.writes[0]?.kind.name === kind.name) return operation
+      }
+      await ground.rack.reconciler.turn()
+      ground.rack.beat()
+    }
+    throw new Error(`nothing is written of a ${kind.name}`)
+  }
+
+  test('finds that its move is at another step', async () => {
+    await ground.createMachine('web')
+    await ground.createShard()
+    const migration = await ground.start()
+    const late = await holdBack(machineKind)
+    get(await ground.rack.services.migrations.act(migration.id, 'rollback', ground.rack.context.request()))
+    await ground.rack.reconciler.turn()
+    const { store, context } = ground.rack
+    const means = { store, now: context.now, random: context.random }
+    expect(await applyMigration(means, late)).toEqual({ kind: 'overtaken' })
+  })
+
+  test('does not give a machine the address that its move gave back, though it had asked for the step before', async () => {
+    const id = await ground.createMachine('web')
+    await ground.createShard()
+    const migration = await ground.start()
+    const late = await holdBack(machineKind)
+    get(await ground.rack.services.migrations.act(migration.id, 'rollback', ground.rack.context.request()))
+    await ground.pass(4)
+    expect([ground.moveOf('web').step, ground.addressesOf(id)]).toEqual(['undone', ['10.0.0.2']])
+    expect((await ground.rack.store.transact({ writes: late.writes })).outcome).toBe('conflict')
+  })
+
+  test('does not name that address in a balancer either', async () => {
+    await ground.createMachine('web')
+    await ground.createBalancer([{ address: '10.0.0.2' }, { address: '10.9.9.9' }], { instanceCount: 1 })
+    await ground.createShard()
+    const migration = await ground.start()
+    const late = await holdBack(loadBalancerKind)
+    get(await ground.rack.services.migrations.act(migration.id, 'rollback', ground.rack.context.request()))
+    await ground.pass(40)
+    expect(ground.moveOf('web').step).toBe('undone')
+    expect((await ground.rack.store.transact({ writes: late.writes })).outcome).toBe('conflict')
+  })
+
+  test('does not say of a holder that it is gone', async () => {
+    await ground.createMachine('web')
+    await ground.createShard()
+    const migration = await ground.start()
+    const { store, context } = ground.rack
+    const [move] = store.snapshot(moveKind)
+    const [stored] = store.snapshot(migrationKind)
+    if (move === undefined || stored === undefined) throw new Error(`${migration.id} has no moves`)
+    const steps = [{ move, value: { ...move.value, step: 'gone' } as const }]
+    const means = { store, now: context.now, random: context.random }
+    const operation = { kind: 'stepMoves', migration: stored, steps } as const
+    expect(await applyMigration(means, operation)).toEqual({ kind: 'overtaken' })
+  })
+})
+
+test('two migrations do not move the same holder at once', async () => {
+  const { services, context, store } = ground.rack
+  const id = await ground.createMachine('one')
+  await ground.createMachine('two')
+  const target = await ground.createShard()
+  const first = await ground.start({ parallelism: 1 })
+  for (let second = 0; second < 10 && ground.moveOf('one').step !== 'done'; second++) await ground.pass(1)
+  get(await services.migrations.act(first.id, 'cancel', context.request()))
+  await ground.pass(8)
+  const operationsOf = (migrationId: string) =>
+    ground.rack
+      .planAnew()
+      .flatMap((one) => (one.kind === 'migrate' && one.operation.migration.id === migrationId ? [one.operation] : []))
   await ground.createShard()
-  await ground.start()
-  await ground.rack.reconciler.turn()
-  const planned = ground.rack.planAnew().flatMap((one) => (one.kind === 'migrate' ? [one.operation] : []))
-  const late = planned.find(({ kind }) => kind === 'shapeHolder')
-  if (late === undefined) throw new Error('nothing is shaped')
-  const [move] = ground.rack.store.snapshot(moveKind)
-  const returning = { ...move?.value, step: 'returning', returnsAs: 'failed' }
-  const moved = { kind: moveKind, id: move?.id ?? '', expect: move?.version ?? 0, value: returning }
-  await ground.rack.store.transact({ writes: [moved] })
-  const { store, context } = ground.rack
+  const input = v.parse(migrationCreateSchema, { parallelism: 1 })
+  const away = get(await services.migrations.start(target, input, context.request()))
+  const begins = operationsOf(away.id)
+  get(await services.migrations.act(first.id, 'rollback', context.request()))
+  const returns = operationsOf(first.id)
+  expect([...begins, ...returns].map(({ kind }) => kind)).toEqual(['beginMoves', 'returnMoves'])
   const means = { store, now: context.now, random: context.random }
-  expect(await applyMigration(means, late)).toEqual({ kind: 'overtaken' })
+  const outcomes = await Promise.all([...begins, ...returns].map((operation) => applyMigration(means, operation)))
+  expect(outcomes.map(({ kind }) => kind).toSorted()).toEqual(['done', 'overtaken'])
+  await ground.pass(40)
+  const held = store.snapshot(addressKind).filter(({ value }) => value.ownerId === id)
+  expect(held.map(({ value }) => value.address)).toEqual([...ground.addressesOf(id)])
 })
 
 function missing(): never {
