@@ -70,7 +70,8 @@ function describeWaiting({ id, value }: Migration, holder: Holder, now: number):
     ownerId: holder.ownerId,
     ownerKind: holder.ownerKind,
     name: holder.name,
-    mode: value.mode,
+    // An instance has both addresses at once whatever the mode: nobody connects to it by either.
+    mode: holder.ownerKind === 'instance' ? 'overlap' : value.mode,
     from: { address: holder.address, shardId: value.shardId },
     to: null,
     step: 'waiting',

@@ -70,8 +70,7 @@ export function planMove(view: MigrationView, migration: StoredMigration, move: 
 }
 
 /** The step with which a move begins. */
-export const firstStepOf = ({ value }: StoredMove) =>
-  value.ownerKind === 'machine' && value.mode === 'restart' ? 'draining' : 'adding'
+export const firstStepOf = ({ value }: StoredMove) => (value.mode === 'restart' ? 'draining' : 'adding')
 
 const rest: MovePlan = { kind: 'rest' }
 
