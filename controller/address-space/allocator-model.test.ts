@@ -2,8 +2,8 @@ import { expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { type AddressPolicy, allocationOrders } from '../contract/address-space.ts'
 import type { MemoryStoreFault } from '../control-plane/memory-store.ts'
-import { createId } from '../control-plane/shard-key.ts'
-import { addressKind, instanceKind, machineKind, shardKind } from '../objects.ts'
+import { createId, createNamedId } from '../control-plane/shard-key.ts'
+import { addressKind, externalOwnerPrefix, instanceKind, isExternalOwner, machineKind, shardKind } from '../objects.ts'
 import { createAddressAllocator } from './allocator.ts'
 import { addressOf, blockOf, formatAddress } from './cidr.ts'
 import { countTaken, decodeBitmap, isTaken } from './taken-bitmap.ts'
@@ -33,7 +33,7 @@ const policyArbitrary = fc
     }),
   )
 const requestArbitrary = fc.record({
-  kind: fc.constantFrom('any', 'any', 'chosen', 'move', 'release', 'releaseOne'),
+  kind: fc.constantFrom('any', 'any', 'chosen', 'move', 'many', 'release', 'releaseOne'),
   allocator: fc.nat(2),
   owner: fc.nat(15),
   number: fc.nat(47),
@@ -69,13 +69,14 @@ function checkRecords(space: TestSpace): void {
   expect(new Set(held.map(({ value }) => value.address)).size).toBe(held.length)
   for (const { id, value } of space.context.store.snapshot(shardKind)) {
     const own = held.filter((address) => address.value.shardId === id)
-    const { takenBitmap, resourceCount, quarantined = [] } = space.occupancyOf(id)
+    const { takenBitmap, resourceCount, externalCount = 0, quarantined = [] } = space.occupancyOf(id)
     const bitmap = decodeBitmap(takenBitmap)
     const offsets = [
       ...own.map((address) => addressOf(address.value.address) - blockOf(value.cidr).first),
       ...quarantined.map(({ offset }) => offset),
     ]
     expect(resourceCount).toBe(own.length)
+    expect(externalCount).toBe(own.filter((address) => isExternalOwner(address.value.ownerId)).length)
     expect(new Set(offsets).size).toBe(offsets.length)
     expect(offsets.every((offset) => isTaken(bitmap, offset))).toBe(true)
     expect(countTaken(bitmap)).toBe(offsets.length + 3)
@@ -104,6 +105,20 @@ async function ask(space: TestSpace, allocator: TestSpace['allocator'], request:
     case 'move': {
       const outcome = await allocator.allocateForMove({ networkId, ownerId, fromShardId })
       if (outcome.ok) expect(outcome.value.shardId).not.toBe(fromShardId)
+      return
+    }
+    case 'many': {
+      const owners = Array.from({ length: 1 + (number % 6) }, (_, i) => ({
+        ownerId: createNamedId(externalOwnerPrefix, networkId, ownerId, String(i)),
+        holder: ownerId,
+      }))
+      const outcome = await allocator.allocateAddresses({ networkId, owners })
+      const held = new Set(space.context.store.snapshot(addressKind).map(({ value }) => value.ownerId))
+      if (outcome.ok) expect(owners.every((one) => held.has(one.ownerId))).toBe(true)
+      else expect(owners.every((one) => held.has(one.ownerId))).toBe(false)
+      if (outcome.ok && number % 2 === 0) {
+        for (const one of owners) await allocator.releaseAddresses(one.ownerId)
+      }
       return
     }
     case 'releaseOne':
