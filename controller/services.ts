@@ -36,7 +36,13 @@ import type {
   MachineCreate,
   MachineUpdate,
 } from './contract/machine.ts'
-import type { Migration, MigrationAction, MigrationCreate, MigrationPlan } from './contract/migration.ts'
+import type {
+  Migration,
+  MigrationAction,
+  MigrationCreate,
+  MigrationPlan,
+  MigrationSummary,
+} from './contract/migration.ts'
 import type { Outcome } from './contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
 import type { Store } from './control-plane/store.ts'
@@ -98,7 +104,8 @@ export interface MigrationService {
   start(shardId: string, input: MigrationCreate, request: RequestInfo): Promise<Outcome<Migration>>
   /** Starts one that leaves the shard on no network, or answers the one that does so already, however it goes. */
   evacuate(shardId: string, request: RequestInfo): Promise<Outcome<Migration>>
-  list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<Migration>>>
+  /** Without their moves, which `show` has. */
+  list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<MigrationSummary>>>
   show(id: string, request: RequestInfo): Promise<Outcome<Migration>>
   act(id: string, action: MigrationAction, request: RequestInfo): Promise<Outcome<Migration>>
 }

@@ -5,9 +5,11 @@ import * as v from 'valibot'
 import {
   type Migration,
   type MigrationPlan,
+  type MigrationSummary,
   migrationActions,
   migrationPlanSchema,
   migrationSchema,
+  migrationSummarySchema,
 } from '../../controller/contract/migration.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, buildBody, declareFields, number, type Options, reference, text } from '../body-fields.ts'
@@ -20,7 +22,7 @@ type Connect = () => Api
 
 const { path: migrationsPath, idPrefix } = references.migration
 
-const columns: readonly Column<Migration>[] = [
+const columns: readonly Column<MigrationSummary>[] = [
   { heading: 'shard', of: ({ name }) => name },
   { heading: 'status', of: ({ status }) => status },
   { heading: 'mode', of: ({ mode }) => mode },
@@ -64,7 +66,7 @@ const projectOf = async (api: Api, options: Options) =>
 async function findMigration(api: Api, nameOrId: string, options: Options): Promise<string> {
   if (nameOrId.startsWith(`${idPrefix}_`)) return nameOrId
   const query = { name: nameOrId, projectId: await projectOf(api, options) }
-  const found = await listAll(api, migrationsPath, migrationSchema, query)
+  const found = await listAll(api, migrationsPath, migrationSummarySchema, query)
   const last = found.at(-1)
   if (last === undefined) {
     throw new Error(`there is no migration of a shard "${nameOrId}"; \`sluice migration list\` shows what there is`)
@@ -96,7 +98,7 @@ function listVerb(connect: Connect): Command {
       v.record(v.string(), v.string()),
       await buildBody(api, [network, shard, status], options, projectId),
     )
-    const items = await listAll(api, migrationsPath, migrationSchema, { ...filters, projectId })
+    const items = await listAll(api, migrationsPath, migrationSummarySchema, { ...filters, projectId })
     if (options.json === true) console.log(json({ items }))
     else console.log(items.length === 0 ? 'no migration' : tableOf(columns, items))
   })

@@ -259,9 +259,10 @@ describe('starting a migration', () => {
       ...Array.from({ length: 6 }, (_, i) => createMachine(`late-${i}`)),
     ])
     expect(outcomes.filter(({ ok }) => !ok)).toEqual([])
-    const [migration] = await listAll()
+    const [listed] = await listAll()
+    const migration = get(await rack.services.migrations.show(listed?.id ?? '', rack.context.request()))
     const holders = rack.store.snapshot(addressKind).filter(({ value }) => value.shardId === shardId)
-    expect(migration?.moves.map(({ ownerId }) => ownerId).toSorted()).toEqual(
+    expect(migration.moves.map(({ ownerId }) => ownerId).toSorted()).toEqual(
       holders.map(({ value }) => value.ownerId).toSorted(),
     )
     get(await createMachine('afterwards'))

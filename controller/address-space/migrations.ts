@@ -12,6 +12,7 @@ import {
   type Migration,
   type MigrationAction,
   type MigrationPlan,
+  type MigrationSummary,
   migrationCreateSchema,
 } from '../contract/migration.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
@@ -77,7 +78,11 @@ export function createMigrationsService(context: Context): MigrationService {
       begin(shardId, defaults(), request, ({ wanted, toNetworkId }) => wanted === 'run' && toNetworkId === null),
     async list(query, request) {
       const clientId = query.projectId ?? request.caller.projectId ?? undefined
-      const viewEach = createMigrationViewer(context, clientId)
+      const viewMigration = createMigrationViewer(context, clientId)
+      const viewEach = (object: StoredMigration): MigrationSummary => {
+        const { moves: _, ...summary } = viewMigration(object)
+        return summary
+      }
       return succeed(listObjects(context, { kind: migrationKind, projectIdOf, view: viewEach }, query, request))
     },
     async show(id, request) {

@@ -68,7 +68,8 @@ export const moveSchema = v.object({
   finishedAt: v.nullable(v.string()),
 })
 
-export const migrationSchema = v.object({
+/** As lists show it: a shard may have thousands of holders. */
+export const migrationSummarySchema = v.object({
   ...objectEntries,
   status: v.picklist(migrationStatuses),
   shardId: v.string(),
@@ -85,8 +86,9 @@ export const migrationSchema = v.object({
   movesFailed: v.number(),
   startedAt: v.string(),
   finishedAt: v.nullable(v.string()),
-  moves: v.array(moveSchema),
 })
+
+export const migrationSchema = v.object({ ...migrationSummarySchema.entries, moves: v.array(moveSchema) })
 
 /** What would move where: the addresses may be others by the time it runs. */
 export const migrationPlanSchema = v.object({
@@ -111,6 +113,7 @@ export const migrationPlanSchema = v.object({
 export const migrationActions = ['cancel', 'rollback', 'resume'] as const
 
 export type MigrationCreate = v.InferOutput<typeof migrationCreateSchema>
+export type MigrationSummary = v.InferOutput<typeof migrationSummarySchema>
 export type Migration = v.InferOutput<typeof migrationSchema>
 export type MigrationPlan = v.InferOutput<typeof migrationPlanSchema>
 export type MigrationAction = (typeof migrationActions)[number]

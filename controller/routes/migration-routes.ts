@@ -15,6 +15,7 @@ import {
   migrationPlanSchema,
   migrationSchema,
   migrationStatuses,
+  migrationSummarySchema,
 } from '../contract/migration.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import { type MigrationValue, migrationKind } from '../objects.ts'
@@ -59,7 +60,7 @@ function listRoute({ migrations }: MigrationServices, prefix: string): Route {
       operationId: `listMigrations${suffix}`,
       summary: 'List migrations',
       description:
-        'In the order in which they began, in pages: `next` is given as `after` for the page that follows. A migration has the name of its shard.',
+        'In the order in which they began, in pages: `next` is given as `after` for the page that follows. A migration has the name of its shard. How far each holder is, is shown with the migration alone.',
       query: v.strictObject({
         projectId: textParameter,
         networkId: textParameter,
@@ -69,7 +70,7 @@ function listRoute({ migrations }: MigrationServices, prefix: string): Route {
         after: textParameter,
         limit: limitParameter,
       }),
-      answers: [{ status: 200, description: 'A page', schema: pageSchema(migrationSchema) }],
+      answers: [{ status: 200, description: 'A page', schema: pageSchema(migrationSummarySchema) }],
       problems: commonProblems,
     },
     async ({ query, request }) => {

@@ -22,7 +22,12 @@ import { type EchoConnections, startEchoConnections } from '../../bench/migrate/
 import { createCleanup } from '../../bench/system/cleanup.ts'
 import { targetsOf } from '../../bench/system/system.ts'
 import { type Shard, shardSchema } from '../../controller/contract/address-space.ts'
-import { type Migration, migrationPlanSchema, migrationSchema } from '../../controller/contract/migration.ts'
+import {
+  type MigrationSummary,
+  migrationPlanSchema,
+  migrationSchema,
+  migrationSummarySchema,
+} from '../../controller/contract/migration.ts'
 import { bootController, killController, killHostAgent, openLab } from '../../lab/lab.ts'
 import { createOutside, type Outside } from './lab-client.ts'
 import { requireSandbox } from './machine-snapshot.ts'
@@ -87,9 +92,9 @@ async function startByCommand(shard: Shard, ...options: readonly string[]): Prom
 }
 
 /** The last one of this shard, as `sluice migration list` shows it. */
-async function findMigration(shard: Shard): Promise<Migration> {
+async function findMigration(shard: Shard): Promise<MigrationSummary> {
   const listed = v.parse(
-    v.object({ items: v.array(migrationSchema) }),
+    v.object({ items: v.array(migrationSummarySchema) }),
     JSON.parse(await sluice('migration', 'list', '--json')),
   )
   const found = listed.items.filter(({ shardId }) => shardId === shard.id).at(-1)
