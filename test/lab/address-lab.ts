@@ -61,6 +61,8 @@ export interface AddressLab {
   ): Promise<AddressReport[]>
   /** A connection from a machine to another's echo workload, once it is there. */
   startClient(host: TestHost, number: number, address: string): Promise<EchoClient>
+  /** One from outside to a balancer that serves echoes. */
+  startOutsideClient(address: string): Promise<EchoClient>
   stop(): Promise<void>
 }
 
@@ -84,6 +86,21 @@ export async function startAddressLab(): Promise<AddressLab> {
       const networks = instructions.networks.map((each) => ({ ...each, neighbours: [...each.neighbours, ...legs] }))
       host.writeInstructions({ ...instructions, networks })
     }
+  }
+  const describeClient = (address: string) => {
+    clients += 1
+    const file = `${balancers.hosts.folder}/echo-${clients}.json`
+    const result = () => JSON.parse(readFileSync(file, 'utf8')) as EchoResult
+    const follow = async (end: (pid: number) => Promise<unknown>): Promise<EchoClient> => {
+      await until(`somebody talks to ${address}`, () => existsSync(file) && result().echoes > 0)
+      return {
+        result,
+        stop: async () => {
+          await end(result().pid)
+        },
+      }
+    }
+    return { program: [process.execPath, `${import.meta.dir}/echo-client.ts`, address, '7', file], follow }
   }
   const lab: AddressLab = {
     balancers,
@@ -118,22 +135,21 @@ export async function startAddressLab(): Promise<AddressLab> {
         return addresses !== undefined && isRight(addresses) && addresses
       }),
     async startClient(host, number, address) {
-      clients += 1
-      const file = `${balancers.hosts.folder}/echo-${clients}.json`
-      const program = [process.execPath, `${import.meta.dir}/echo-client.ts`, address, '7', file]
       await until(`${address} listens`, async () => {
         const { exitCode } = await lab.onMachine(host, number, 'bash', '-c', `exec 3<>/dev/tcp/${address}/7`)
         return exitCode === 0
       })
+      const { program, follow } = describeClient(address)
       host.spawn('ip', 'netns', 'exec', machineOf(number), ...program)
-      const result = () => JSON.parse(readFileSync(file, 'utf8')) as EchoResult
-      await until(`machine ${number} talks to ${address}`, () => existsSync(file) && result().echoes > 0)
-      return {
-        result,
-        async stop() {
-          await host.run('kill', String(result().pid))
-        },
-      }
+      return await follow((pid) => host.run('kill', String(pid)))
+    },
+    async startOutsideClient(address) {
+      const { program, follow } = describeClient(address)
+      const child = balancers.hosts.spawnOnSegments(...program)
+      return await follow(async () => {
+        child.kill('SIGTERM')
+        await child.exited
+      })
     },
     stop: () => balancers.stop(),
   }

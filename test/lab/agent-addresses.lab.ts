@@ -6,6 +6,7 @@
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import { gatewayDevice } from '../../agent/kernel/names.ts'
 import {
   type AddressLab,
@@ -191,21 +192,23 @@ describe('a machine that restarts for its address', () => {
 describe("an instance's leg", () => {
   const [vip] = vips
   const onLinkCidrs = shards.map((shard) => `${shard}.0/24`)
-  /** With the machines of these numbers as members, where they are now. */
-  const legOf = (number: 1 | 2, leg: { address?: string; formerAddress?: string }, members: readonly number[]) => {
+  let legs: Record<'north' | 'south', { address?: string; formerAddress?: string }> = { north: {}, south: {} }
+  let members = [mover.number, neighbour.number, stranger.number]
+  let change: Partial<InstanceInstructions> = {}
+  let port = 80
+  /** With the members where they are now. */
+  const legOf = (number: 1 | 2, leg: (typeof legs)['north']) => {
     const listener = {
-      port: 80,
+      port,
       members: lab
         .machines()
         .filter(({ number: each }) => members.includes(each))
-        .map(({ number: each, address }) => ({ id: machineOf(each), address, port: 80, weight: 1 })),
+        .map(({ number: each, address }) => ({ id: machineOf(each), address, port, weight: 1 })),
     }
-    const base = balancerInstance(number, [listener])
+    const base = balancerInstance(number, [listener], change)
     return { ...base, network: { ...base.network, onLinkCidrs, ...leg } }
   }
-  let legs: { north: { address?: string; formerAddress?: string }; south: typeof legs.north } = { north: {}, south: {} }
-  let members = [mover.number, neighbour.number, stranger.number]
-  const instances = () => ({ north: legOf(1, legs.north, members), south: legOf(2, legs.south, members) })
+  const instances = () => ({ north: legOf(1, legs.north), south: legOf(2, legs.south) })
   const instruct = async () => {
     lab.tell({ instances: instances() })
     await lab.converged()
@@ -217,6 +220,7 @@ describe("an instance's leg", () => {
   const hosts = () => lab.balancers.hosts.hosts
   const haproxyPids = () =>
     Promise.all(hosts().map((host) => host.run('sh', '-c', 'grep -slx haproxy /proc/[0-9]*/comm || true')))
+  const addressOf = (number: number) => lab.machines().find((machine) => machine.number === number)?.address ?? ''
   const memberStatus = (host: TestHost) => lab.balancers.instance(host)?.members[`${machineOf(mover.number)}:80`]
   const flow = async () => {
     const { sequence = 0 } = lab.north.report() ?? {}
@@ -286,7 +290,7 @@ describe("an instance's leg", () => {
   test('follows its only member to another address as soon as it is reached there: no request fails', async () => {
     members = [mover.number]
     await instruct()
-    const now = lab.machines().find(({ number }) => number === mover.number)?.address ?? ''
+    const now = addressOf(mover.number)
     const next = now === oldAddress ? newAddress : oldAddress
     const loads = await startLoads()
     await lab.change(mover.number, { address: now, otherAddresses: [next] })
@@ -306,5 +310,28 @@ describe("an instance's leg", () => {
     await lab.change(mover.number, { address: next, otherAddresses: [] })
     await flow()
     await expectNoFailures(loads)
+  })
+
+  test('for TCP lets a long connection go on for as long as its member has both addresses', async () => {
+    change = { trafficType: 'tcp' }
+    port = 7
+    members = [mover.number]
+    await instruct()
+    const id = machineOf(mover.number)
+    const now = addressOf(mover.number)
+    const next = now === oldAddress ? newAddress : oldAddress
+    const client = await lab.startOutsideClient(vip)
+    await lab.change(mover.number, { address: next, otherAddresses: [now] })
+    await instruct()
+    await until('it drains', () => lab.balancers.instance(lab.north)?.members[`${id}:7`] === 'healthy')
+    // With their pauses they take twice as long as the balancer's own limit for drains.
+    const enough = client.result().echoes + 400
+    await until('it has gone on for long', () => client.result().end !== undefined || client.result().echoes > enough)
+    await expectAlive(client, 'a connection by a balancer')
+    await lab.change(mover.number, { address: next, otherAddresses: [] })
+    await until('it has ended', () => client.result().end !== undefined)
+    const fresh = await lab.startOutsideClient(vip)
+    await expectAlive(fresh, 'one that came later')
+    await fresh.stop()
   })
 })

@@ -1,6 +1,7 @@
 /**
  * A client that keeps one connection to an echo workload: it sends a number, waits for it to come back, and sends the next
- * soon after. What became of it is in a file, an EchoResult, written anew all the time. Ends on SIGTERM.
+ * soon after. What became of it is in a file, an EchoResult, written anew all the time. Ends with its connection, or on
+ * SIGTERM.
  *   bun echo-client.ts <address> <port> <file>
  */
 
@@ -69,6 +70,7 @@ socket.on('error', (error: NodeJS.ErrnoException) => {
 socket.on('close', () => {
   end ??= 'closed'
   write()
+  process.exit(0)
 })
 
 setInterval(write, writeMilliseconds)

@@ -3,7 +3,8 @@
  * a failure, nothing is tried again. Prints a line at its first answer, and ends on SIGTERM with one of JSON, an
  * HttpLoadResult.
  *   bun http-load.ts <steady|post|probe> <address> <port> <connections>
- * `steady` keeps its connections; `post` does too, with requests that nobody on the way may try again; `probe` makes one for each request and gives it up after 100 ms, to measure gaps.
+ * `steady` keeps its connections; `post` does too, with requests that nobody on the way may try again; `probe` makes one for
+ * each request and gives it up after 100 ms, to measure gaps.
  */
 
 import { connect, type Socket } from 'node:net'
