@@ -77,8 +77,11 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
           break
         case 'message':
           // Events wait in the same stream to be relayed; the last object before them has ended the transaction.
-          if (isObjectSubject(item.subject)) receive(gathering.add(item), item.sequence)
-          else receive([], item.sequence)
+          if (isObjectSubject(item.subject)) {
+            const whole = gathering.add(item)
+            // Memory does not hold what it has half of: whoever waits for it waits for the rest as well.
+            receive(whole, gathering.isOpen() ? 0 : item.sequence)
+          } else receive([], item.sequence)
           break
         case 'caughtUp': {
           isCatchingUp = false
@@ -132,6 +135,8 @@ interface Gathered {
 interface Gathering {
   /** Takes a message, and returns the transactions that have become whole by it. */
   add(message: { readonly subject: string; readonly sequence: number; readonly data: Uint8Array }): readonly Gathered[]
+  /** Whether the rest of a transaction is still to come. */
+  isOpen(): boolean
   /** Returns a transaction that will not become whole, since all up to a sequence has been delivered. */
   end(sequence: number): readonly Gathered[]
 }
@@ -159,6 +164,7 @@ function gatherTransactions(): Gathering {
       open.objects.push(object)
       return messagesLeft === 0 ? [...earlier, ...flush()] : earlier
     },
+    isOpen: () => open !== null,
     end: (sequence) => (open !== null && open.endSequence <= sequence ? flush() : []),
   }
 }

@@ -21,8 +21,8 @@ export interface OutgoingMessage {
 
 export type PublishOutcome =
   | { readonly kind: 'stored'; readonly lastSequence: number }
-  /** Nothing is stored: a subject's last message is another than expected. */
-  | { readonly kind: 'wrongSequence' }
+  /** Nothing is stored: a subject's last message is another than expected, the one at that sequence where it is said. */
+  | { readonly kind: 'wrongSequence'; readonly lastSequence: number | null }
   /** Nothing is stored: other writes are in the way just now. */
   | { readonly kind: 'busy'; readonly reason: string }
   /** Nothing is stored, and trying again at once would not help. */
@@ -169,7 +169,7 @@ function judgeError(error: ServerError): PublishOutcome {
   const reason = `${error.description} (${error.err_code})`
   switch (error.err_code) {
     case wrongLastSequence:
-      return { kind: 'wrongSequence' }
+      return { kind: 'wrongSequence', lastSequence: readLastSequence(error.description ?? '') }
     case wrongLastSequenceInFlight:
     case tooManyBatches:
     // What the server says at the end of a batch whose first message it has refused, as when there are too many.
@@ -178,6 +178,12 @@ function judgeError(error: ServerError): PublishOutcome {
     default:
       return { kind: 'refused', reason }
   }
+}
+
+/** From the words `wrong last sequence: 12`. */
+function readLastSequence(description: string): number | null {
+  const sequence = /^wrong last sequence: (\d+)$/.exec(description)?.[1]
+  return sequence === undefined ? null : Number(sequence)
 }
 
 function isNoResponders(cause: unknown): boolean {

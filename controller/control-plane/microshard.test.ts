@@ -34,9 +34,17 @@ afterAll(async () => {
   await server.stop()
 })
 
-function open(replica = lagging): { readonly microshard: Microshard; readonly table: ObjectTable } {
-  const stream = openMicroshardStream({ connection, place, acknowledgementMilliseconds: 5000 })
-  const table = createObjectTable()
+function open(
+  replica = lagging,
+  table = createObjectTable(),
+  onRead = () => {},
+): { readonly microshard: Microshard; readonly table: ObjectTable } {
+  const leader = openMicroshardStream({ connection, place, acknowledgementMilliseconds: 5000 })
+  const readLast = (subject: string) => {
+    onRead()
+    return leader.readLast(subject)
+  }
+  const stream = { ...leader, readLast }
   return { microshard: openMicroshard({ place, stream, replica, table, now: () => 0, doubtMilliseconds: 5000 }), table }
 }
 
@@ -64,6 +72,26 @@ describe('a microshard whose replica lags', () => {
     expect(loser.table.find('shard', id)).toMatchObject({ version: 2, value: { count: 2 } })
     expect(await reader.microshard.readLatest('shard', id)).toMatchObject({ version: 2 })
     expect(reader.table.find('shard', id)).toMatchObject({ version: 2 })
+  })
+
+  test('asks its leader nothing when memory soon shows who has won the race', async () => {
+    const winner = open()
+    const table = createObjectTable()
+    const id = newShardId(newClient())
+    const takeInWinner = () => {
+      const object = winner.table.find('shard', id)
+      if (object !== null) table.put(object)
+      return object?.revision.sequence ?? 0
+    }
+    let reads = 0
+    const reach = async (sequence: number) => takeInWinner() >= sequence
+    const loser = open({ ...lagging, reach }, table, () => reads++)
+    await writeCount(winner.microshard, id, 'absent', 1)
+    takeInWinner()
+    await writeCount(winner.microshard, id, 1, 2)
+    expect(await writeCount(loser.microshard, id, 1, 3)).toMatchObject({ conflicts: [{ actualVersion: 2 }] })
+    expect(reads).toBe(0)
+    expect(await writeCount(loser.microshard, id, 2, 3)).toMatchObject({ objects: [{ version: 3 }] })
   })
 
   test('takes no writes once its replica is broken', async () => {

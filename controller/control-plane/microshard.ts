@@ -20,6 +20,7 @@ import {
   StoreUnavailableError,
   type Transaction,
   type TransactionOutcome,
+  type VersionConflict,
   versionsKeptMaximum,
 } from './store.ts'
 
@@ -72,8 +73,8 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     for (let count = 1; count <= attemptsMaximum; count++) {
       const find: Find = leaderView?.find ?? table.find
       const plan = planTransaction(transaction, find, { now: options.now() })
-      if (plan.kind === 'conflict' && leaderView !== null) {
-        await follow(leaderView.objects)
+      if (plan.kind === 'conflict' && (leaderView !== null || plan.conflicts.some(isCertain))) {
+        await follow(leaderView?.objects ?? [])
         return { outcome: 'conflict', conflicts: plan.conflicts }
       }
       if (plan.kind === 'write') {
@@ -82,6 +83,9 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
         if (outcome.kind === 'refused') return describeUnavailable(outcome.reason)
         if (outcome.kind === 'busy') await sleep(count * attemptDelayMilliseconds, closing.signal)
         reason = outcome.kind === 'busy' ? outcome.reason : 'its objects kept being written by others'
+        // Who has lost a race is told where the winner's write lies: once memory has it, it knows enough.
+        if (outcome.kind === 'wrongSequence' && leaderView === null && (await hasReached(outcome.lastSequence)))
+          continue
       }
       leaderView = await readLeaderView(transaction)
     }
@@ -166,6 +170,10 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     return { find: (kind, id) => found.get(`${kind} ${id}`) ?? null, objects: [...found.values()] }
   }
 
+  async function hasReached(sequence: number | null): Promise<boolean> {
+    return sequence !== null && (await replica.reach(sequence, followMilliseconds))
+  }
+
   /** Waits until memory shows what the leader has shown; a replica that lags for too long gets it from here. */
   async function follow(objects: readonly KnownObject[]): Promise<void> {
     const sequence = Math.max(0, ...objects.map((object) => object.revision.sequence))
@@ -236,11 +244,16 @@ function judgeSuccessor(doubt: Doubt, successor: StoredMessage): CertainOutcome 
     return { kind: 'stored', lastSequence: sequence + doubt.messages - 1 }
   }
   // Another's write or fence has taken the place: the doubtful one can't be stored any more.
-  if (successor.object.version <= doubt.object.version) return { kind: 'wrongSequence' }
+  if (successor.object.version <= doubt.object.version) return { kind: 'wrongSequence', lastSequence: sequence }
   throw new OutcomeUnknownError(
     `a write of ${doubt.object.kind} ${doubt.object.id} was not acknowledged, and its version ${doubt.object.version} ` +
       'is not kept any more',
   )
+}
+
+/** Versions only grow: a write that expects one which memory has left behind can't be done any more, whatever the leader has. */
+function isCertain({ expectedVersion, actualVersion }: VersionConflict): boolean {
+  return expectedVersion !== 'absent' && actualVersion !== null && actualVersion > expectedVersion
 }
 
 function describeUnavailable(reason: string): TransactionOutcome {
