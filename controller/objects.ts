@@ -167,6 +167,16 @@ export interface NetworkValue extends Deletable {
 }
 export const networkKind = defineKind<NetworkValue>({ name: 'network', prefix: 'net', dataType: 'network' })
 
+/** Why its policy can't give it another shard, so that it is told once; absent where that never was so. */
+export interface NetworkStatusValue {
+  readonly blocked: { readonly reason: 'noRoom' | 'quotaExceeded'; readonly since: string } | null
+}
+export const networkStatusKind = defineKind<NetworkStatusValue>({
+  name: 'network-status',
+  prefix: 'net',
+  dataType: 'network',
+})
+
 export interface MachineValue extends Deletable {
   readonly name: string
   readonly projectId: string

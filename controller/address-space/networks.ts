@@ -7,14 +7,17 @@ import { refuseInUse, refuseUnavailable } from '../access/problems.ts'
 import { type Claim, findReservations, release, reservationGraceMilliseconds, reserve } from '../access/reserve.ts'
 import { findVisible, listObjects, maySee, viewObject } from '../access/view.ts'
 import type { Network, NetworkCreate, NetworkUpdate } from '../contract/address-space.ts'
+import type { Condition } from '../contract/common.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
-import type { EventDraft, StoredObject } from '../control-plane/store.ts'
+import { type EventDraft, type StoredObject, write } from '../control-plane/store.ts'
 import {
   loadBalancerKind,
   machineKind,
+  type NetworkStatusValue,
   type NetworkValue,
   networkKind,
+  networkStatusKind,
   type ProjectValue,
   projectKind,
   reservationKind,
@@ -71,7 +74,7 @@ function viewNetwork(context: Pick<ControllerContext, 'store'>, object: StoredOb
   const project = findProject(context, projectId)
   const shards = context.store.snapshot(shardKind, object.id).filter(({ value }) => value.networkId === object.id)
   return {
-    ...viewObject(object, { name, projectId }),
+    ...viewObject(object, { name, projectId, conditions: describeConditions(findStatus(context, object.id)) }),
     status: deletingSince === undefined ? 'active' : 'deleting',
     vni,
     mtu,
@@ -80,6 +83,20 @@ function viewNetwork(context: Pick<ControllerContext, 'store'>, object: StoredOb
     addressPolicy: addressPolicy ?? {},
     effectiveAddressPolicy: effectivePolicy(addressPolicy, project?.addressPolicy),
   }
+}
+
+const findStatus = ({ store }: Pick<ControllerContext, 'store'>, id: string) =>
+  store.snapshot(networkStatusKind, id).find((status) => status.id === id)
+
+function describeConditions(status: StoredObject<NetworkStatusValue> | undefined): readonly Condition[] {
+  const blocked = status?.value.blocked ?? null
+  if (blocked === null) return []
+  const messages = {
+    noRoom: 'Its address policy would give it another shard, and no pool that its shards may come from has room.',
+    quotaExceeded: "Its address policy would give it another shard, and the project's quota of shards is used up.",
+  }
+  const { reason, since } = blocked
+  return [{ type: 'grows', status: 'false', reason, message: messages[reason], changedAt: since }]
 }
 
 const findProject = ({ store }: Pick<ControllerContext, 'store'>, projectId: string): ProjectValue | undefined =>
@@ -200,6 +217,10 @@ function finishRemoval(
       kind: networkKind,
       id,
       scopes: [projectId, systemClient],
+      beside: () => {
+        const status = findStatus(context, id)
+        return status === undefined ? [] : [write({ kind: networkStatusKind, id, expect: status.version, value: null })]
+      },
       events: ({ value }) => [describeEvent('deleted', id, value)],
     },
     request,

@@ -138,6 +138,25 @@ describe('a network that is nearly full', () => {
     expect((await listCidrs()).length).toBe(2)
   })
 
+  test('is told of once where no pool has room, and shown with it until it has', async () => {
+    const { services, context, projectId, events } = rack
+    const tiny = get(await services.pools.create({ name: 'tiny', projectId, cidr: '10.1.0.0/28' }, context.request()))
+    const network = get(await createNetwork({ growAtUtilization: 0.8, poolIds: [tiny.id] }))
+    get(await services.shards.create({ poolId: tiny.id, sizeAddresses: 16, networkId: network.id }, context.request()))
+    for (let i = 0; i < 12; i++) get(await createMachine(network.id, `web-${i}`))
+    const show = async () => get(await services.networks.show(network.id, context.request()))
+    const version = (await show()).version
+    await Promise.all([1, 2].map(() => runPolicies(context)))
+    await runPolicies(context)
+    const told = () => events.filter(({ type }) => type === 'policy.blocked')
+    expect(told()).toMatchObject([{ subject: network.id, data: { networkId: network.id, reason: 'noRoom' } }])
+    expect(await show()).toMatchObject({ version, conditions: [{ type: 'grows', status: 'false', reason: 'noRoom' }] })
+    get(await updateNetwork(network.id, { growAtUtilization: 0.8 }))
+    expect(await runPolicies(context)).toBe(1)
+    expect((await show()).conditions).toEqual([])
+    expect(told().length).toBe(1)
+  })
+
   test('grows again after what it was given was taken away by hand', async () => {
     const networkId = await fill(11, { growAtUtilization: 0.8 })
     for (let round = 0; round < 3; round++) {

@@ -1,13 +1,13 @@
 /**
  * Does what the policies of address space ask for, through the same doors as a request of the API: shards are cut and
- * allocated, or deleted when they are empty. Touches shards alone.
+ * allocated, or deleted when they are empty. Touches shards, and of networks what they are told to lack.
  */
 
 import { createObjectId } from '../access/object-id.ts'
 import { createOwnRequest } from '../access/own-request.ts'
-import type { Outcome } from '../contract/problem.ts'
-import type { EventDraft, StoredObject } from '../control-plane/store.ts'
-import { networkKind, type ShardValue, shardKind } from '../objects.ts'
+import type { Outcome, Problem } from '../contract/problem.ts'
+import { type EventDraft, type StoredObject, write } from '../control-plane/store.ts'
+import { type NetworkStatusValue, networkKind, networkStatusKind, type ShardValue, shardKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import { type PolicyNetwork, type PolicyOperation, planPolicies } from './plan-policies.ts'
 import { readPolicy, readPolicyNetwork } from './read-policy.ts'
@@ -18,14 +18,52 @@ type Grow = Extract<PolicyOperation, { kind: 'grow' }>
 /** Answers how much was done; what could not be done is tried again in the next turn. Called with the sweeps. */
 export async function runPolicies(context: ControllerContext): Promise<number> {
   let done = 0
+  const blocked = new Map<string, BlockedReason | null>()
   for (const operation of planPolicies(readPolicyNetworks(context), context.now())) {
-    const outcome = await runOperation(context, operation)
-    if (outcome === null) continue
     const { kind, networkId } = operation
-    if (outcome.ok) done++
-    else context.logger.warn({ kind, networkId, problem: outcome.problem }, 'a policy of address space had to wait')
+    const outcome = await runOperation(context, operation)
+    if (outcome === null) blocked.set(networkId, 'noRoom')
+    else if (outcome.ok) done++
+    else {
+      blocked.set(networkId, reasonOf(outcome.problem))
+      context.logger.warn({ kind, networkId, problem: outcome.problem }, 'a policy of address space had to wait')
+    }
   }
+  await tellBlocked(context, blocked)
   return done
+}
+
+type BlockedReason = NonNullable<NetworkStatusValue['blocked']>['reason']
+
+/** Null: it may be otherwise in the next turn. */
+function reasonOf({ code }: Problem): BlockedReason | null {
+  if (code === 'quota-exceeded') return 'quotaExceeded'
+  return code === 'no-space' ? 'noRoom' : null
+}
+
+/** Each change once: networks that can't be given a shard now, and those that could not and can, or need none any more. */
+async function tellBlocked(
+  context: ControllerContext,
+  blocked: ReadonlyMap<string, BlockedReason | null>,
+): Promise<void> {
+  const { store } = context
+  const before = new Map(store.snapshot(networkStatusKind).map((status) => [status.id, status]))
+  for (const network of store.snapshot(networkKind)) {
+    const { id } = network
+    const status = before.get(id)
+    const reason = blocked.has(id) ? blocked.get(id) : undefined
+    const isSame = (status?.value.blocked?.reason ?? undefined) === reason
+    if (reason === null || isSame || network.value.deletingSince !== undefined) continue
+    const since = new Date(context.now()).toISOString()
+    const value: NetworkStatusValue = { blocked: reason === undefined ? null : { reason, since } }
+    const { projectId } = network.value
+    const event = { type: 'policy.blocked', projectId, subject: id, data: { networkId: id, reason } }
+    // Whoever was faster has told it, and what can't be written now is told in the next turn.
+    await store.transact({
+      writes: [write({ kind: networkStatusKind, id, expect: status?.version ?? 'absent', value })],
+      events: reason === undefined ? [] : [event],
+    })
+  }
 }
 
 /** The networks that have a policy which does something of its own accord, with what it is decided by. */

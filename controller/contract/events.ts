@@ -60,6 +60,8 @@ export const eventTypes = {
     cidr: v.string(),
     utilization: v.number(),
   }),
+  /** A network should have been given another shard, and no pool has room, or the project's quota is used up. */
+  'policy.blocked': v.object({ networkId: v.string(), reason: v.picklist(['noRoom', 'quotaExceeded']) }),
   /** A policy deallocated and deleted a shard that had been empty since then. */
   'policy.gave-back': v.object({
     networkId: v.string(),
