@@ -5,7 +5,7 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import {
   type AddressLab,
   type EchoClient,
@@ -172,22 +172,36 @@ describe('what somebody else changes', () => {
 })
 
 describe('a machine that asks for its address by DHCP', () => {
-  /** Address, network mask's bits and seconds, as its client is told. */
-  async function ask(): Promise<string> {
-    const script = `${lab.balancers.hosts.folder}/dhcp-script`
-    writeFileSync(script, '#!/bin/sh\n[ "$1" != bound ] || echo "got $ip/$mask for $lease, ask $router"\n')
+  const [oldGateway, newGateway] = shards.map((shard) => `${shard}.1`)
+
+  /** A client that asks and tells what it gets, and sets nothing. */
+  function describeClient(...options: readonly string[]): { argv: string[]; told: () => string[] } {
+    const { folder } = lab.balancers.hosts
+    const [script, answers] = [`${folder}/dhcp-script`, `${folder}/dhcp-answers`]
+    writeFileSync(script, `#!/bin/sh\n[ "$1" = deconfig ] || echo "$ip/$mask for $lease, ask $router" >> ${answers}\n`)
     chmodSync(script, 0o755)
-    const client = ['busybox', 'udhcpc', '-i', 'eth0', '-f', '-n', '-q', '-t', '5', '-T', '1', '-s', script]
-    const { stdout } = await lab.onMachine(lab.north, mover.number, ...client)
-    return /^got (.*)$/m.exec(stdout)?.[1] ?? stdout
+    writeFileSync(answers, '')
+    const patience = ['-t', '5', '-T', '1']
+    return {
+      argv: ['busybox', 'udhcpc', '-i', 'eth0', '-f', ...patience, '-s', script, ...options],
+      told: () => readFileSync(answers, 'utf8').trim().split('\n'),
+    }
+  }
+
+  const untilTold = async (answer: string) => {
+    let last: string | undefined
+    const ask = async () => {
+      const { argv, told } = describeClient('-n', '-q')
+      await lab.onMachine(lab.north, mover.number, ...argv)
+      last = told().at(-1)
+      return last === answer
+    }
+    await until(`it is told ${answer}`, ask).catch((cause: unknown) => {
+      throw new Error(`it was told ${last}`, { cause })
+    })
   }
 
   test('gets short leases while its address moves, and the new one when it is time', async () => {
-    const untilTold = (answer: string) =>
-      until(`it is told ${answer}`, async () => (await ask()) === answer).catch(async (cause: unknown) => {
-        throw new Error(`it was told ${await ask()}`, { cause })
-      })
-    const [oldGateway, newGateway] = shards.map((shard) => `${shard}.1`)
     await lab.change(mover.number, alone)
     await untilTold(`${oldAddress}/24 for 3600, ask ${oldGateway}`)
     await lab.change(mover.number, { ...alone, restartsForAddress: true })
@@ -196,5 +210,17 @@ describe('a machine that asks for its address by DHCP', () => {
     await untilTold(`${newAddress}/24 for 120, ask ${newGateway}`)
     await lab.change(mover.number, moved)
     await untilTold(`${newAddress}/24 for 3600, ask ${newGateway}`)
+  })
+
+  test('is told no when it wants its lease of the old one to go on, and gets the new one', async () => {
+    await lab.change(mover.number, both)
+    const pidFile = `${lab.balancers.hosts.folder}/dhcp-pid`
+    const { argv, told } = describeClient('-p', pidFile)
+    lab.north.spawn('ip', 'netns', 'exec', id, ...argv)
+    await until('it has a lease', () => told().at(-1)?.startsWith(`${oldAddress}/24 for 120,`))
+    await lab.change(mover.number, switched)
+    await lab.north.run('sh', '-c', `kill -USR1 $(cat ${pidFile})`)
+    await until('it has the other', () => told().at(-1)?.startsWith(`${newAddress}/24 for 120,`))
+    await lab.north.run('sh', '-c', `kill $(cat ${pidFile})`)
   })
 })
