@@ -24,7 +24,9 @@ export function createAddressService(context: Context, allocator: AddressAllocat
     async allocate(networkId, { holder, count = 1, addresses, shardId }, request) {
       const network = await findVisible(context, networkKind, networkId, projectIdOf, request)
       if (!network.ok) return network
-      const wanted = addresses?.map((address) => parseAnyAddress(address) ?? address) ?? Array.from({ length: count }, () => undefined)
+      const wanted =
+        addresses?.map((address) => parseAnyAddress(address) ?? address) ??
+        Array.from({ length: count }, () => undefined)
       const owners = wanted.map((address, i) => ({
         // The same for every repetition of the request, so that it is given the same addresses again.
         ownerId: createNamedId(externalOwnerPrefix, network.value.value.projectId, request.seed, String(i)),
