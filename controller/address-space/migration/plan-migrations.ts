@@ -60,14 +60,24 @@ function planMigration(planned: PlannedMigration): readonly MigrationOperation[]
   const operations: MigrationOperation[] = [...planSteps(migration, moves), ...planShapes(migration, moves)]
   const next = chooseNext(planned, Math.max(0, migration.value.parallelism - moves.filter(isMovingNow).length))
   if (next !== null) operations.push(next)
-  const isMoving = operations.length > 0 || moves.some((one) => isPending(migration, one))
+  const isMoving = operations.length > 0 || moves.some((one) => isPending(planned, one))
   return [...operations, ...planStatus(planned, isMoving)]
 }
 
-/** Something will become of it by itself: of one that has not begun, only while others shall begin. */
-function isPending({ value }: StoredMigration, { move, plan }: PlannedMove): boolean {
-  if (move.value.step === 'waiting' && value.wanted !== 'run') return false
-  return plan.kind === 'wait' ? !plan.isStuck : move.value.step === 'waiting'
+/** Something will become of it by itself: it goes on, or has yet to begin or to go back, where that is wanted. */
+const isPending = (planned: PlannedMigration, one: PlannedMove): boolean =>
+  one.plan.kind === 'wait' ? !one.plan.isStuck && !isLeftAlone(planned, one) : isNext(planned, one)
+
+/** It has not begun, and nobody begins any more. */
+const isLeftAlone = ({ migration }: PlannedMigration, { move }: PlannedMove) =>
+  move.value.step === 'waiting' && migration.value.wanted !== 'run'
+
+/** It can begin, or go back, as soon as it is its turn. */
+function isNext({ view, migration }: PlannedMigration, { move, plan }: PlannedMove): boolean {
+  const { wanted } = migration.value
+  if (plan.kind !== 'rest') return false
+  if (wanted === 'run') return move.value.step === 'waiting'
+  return wanted === 'rollback' && canReturn(view, move)
 }
 
 const isStuck = (plan: MovePlan) => plan.kind === 'wait' && plan.isStuck
@@ -100,12 +110,7 @@ function planShapes(migration: StoredMigration, moves: readonly PlannedMove[]): 
 
 function chooseNext(planned: PlannedMigration, slots: number): MigrationOperation | null {
   const { view, migration, moves, busy, leaving } = planned
-  const { wanted } = migration.value
-  const candidates = moves.filter(({ move, plan }) => {
-    if (plan.kind !== 'rest' || busy.has(move.value.ownerId)) return false
-    if (wanted === 'run') return move.value.step === 'waiting'
-    return wanted === 'rollback' && canReturn(view, move)
-  })
+  const candidates = moves.filter((one) => isNext(planned, one) && !busy.has(one.move.value.ownerId))
   const chosen: StoredMove[] = []
   for (const { move } of candidates) {
     if (chosen.length >= slots) break
@@ -113,7 +118,7 @@ function chooseNext(planned: PlannedMigration, slots: number): MigrationOperatio
   }
   if (chosen.length === 0) return null
   for (const { value } of chosen) busy.add(value.ownerId)
-  return wanted === 'run'
+  return migration.value.wanted === 'run'
     ? { kind: 'beginMoves', migration, moves: chosen.map((move) => noteUnhealthy(view, move)) }
     : { kind: 'returnMoves', migration, moves: chosen }
 }
@@ -126,13 +131,14 @@ function canReturn(view: MigrationView, { value }: StoredMove): boolean {
 }
 
 /** What the whole has come to, once nothing more happens by itself. */
-function planStatus({ view, migration, moves }: PlannedMigration, isMoving: boolean): readonly MigrationOperation[] {
+function planStatus(planned: PlannedMigration, isMoving: boolean): readonly MigrationOperation[] {
+  const { view, migration, moves } = planned
   const { value } = migration
   if (isMoving) {
     // Whoever waits for it to come to rest must see that it goes on.
     return value.status === 'running' ? [] : [record(view, migration, { status: 'running', reason: null })]
   }
-  const troubles = listTroubles(migration, moves)
+  const troubles = listTroubles(planned)
   if (troubles.length > 0) {
     const reason = describeTroubles(troubles, moves.length)
     if (value.status === 'blocked' && value.reason === reason) return []
@@ -157,12 +163,14 @@ interface Trouble {
 }
 
 /** A move that failed is at its old address: that is no trouble for what is to end there. */
-function listTroubles({ value }: StoredMigration, moves: readonly PlannedMove[]): readonly Trouble[] {
-  return moves.flatMap(({ move, plan }) => {
+function listTroubles(planned: PlannedMigration): readonly Trouble[] {
+  const { wanted } = planned.migration.value
+  return planned.moves.flatMap((one) => {
+    const { move, plan } = one
     const { name, from, step, reason } = move.value
-    if (step === 'waiting' && value.wanted !== 'run') return []
+    if (isLeftAlone(planned, one)) return []
     if (plan.kind === 'wait' && plan.isStuck) return [{ name, address: from.address, reason: plan.reason }]
-    const matters = value.wanted === 'run' || (value.wanted === 'rollback' && reason?.startsWith(noWayBack) === true)
+    const matters = wanted === 'run' || (wanted === 'rollback' && reason?.startsWith(noWayBack) === true)
     return step === 'failed' && matters ? [{ name, address: from.address, reason: reason ?? 'It failed.' }] : []
   })
 }
