@@ -16,6 +16,7 @@ import {
   findLost,
   findNewestEvent,
   measurePace,
+  measureSteps,
   type Pace,
   readSteps,
   startMigration,
@@ -66,12 +67,14 @@ const names = {
 
 interface Overlap {
   readonly pace: Pace
+  readonly stepSeconds: Readonly<Record<string, number>>
   readonly echoes: readonly EchoConnection[]
   readonly lost: readonly EchoConnection[]
 }
 
 interface Restart {
   readonly pace: Pace
+  readonly stepSeconds: Readonly<Record<string, number>>
   readonly gaps: readonly number[]
   readonly missed: number
 }
@@ -99,7 +102,9 @@ export const migrate: Bench = {
     }
     await stage.load.enterPhase('restart')
     const restarted = await restart(stage, overlaps.length)
-    context.tell(`restart: ${JSON.stringify({ ...restarted, gaps: undefined })}`)
+    context.tell(
+      `restart: ${JSON.stringify({ ...restarted, gaps: undefined, pace: { ...restarted.pace, moveSeconds: undefined } })}`,
+    )
     await stage.load.enterPhase('by hand')
     const byHand = await moveByHand(stage, overlaps.length + 1)
     return conclude(stage, { overlaps, restarted, byHand, phases: await stage.load.end() })
@@ -148,16 +153,18 @@ async function overlap({ ground, streams }: Stage, turn: number): Promise<Overla
   const echoes = await streams.close()
   const steps = await readSteps(system, migration.id, newestEvent)
   const lost = findLost(echoes, steps, holdersByVip(ground), drainSeconds)
-  return { pace: measurePace(migration), echoes, lost }
+  return { pace: measurePace(migration), stepSeconds: measureSteps(steps), echoes, lost }
 }
 
 async function restart({ ground }: Stage, turn: number): Promise<Restart> {
   const machines = await showMachines(ground)
   const hostOf = new Map(machines.flatMap(({ id, host }) => (host === null ? [] : [[id, host] as const])))
   const watch = watchMigrationGaps(ground.system, hostOf)
+  const newestEvent = await findNewestEvent(ground.system)
   const body = { mode: 'restart', parallelism, drainSeconds }
   const migration = await migrateTurn(ground, turn, body, (seen) => watch.look(seen))
-  return { pace: measurePace(migration), ...(await watch.end()) }
+  const steps = await readSteps(ground.system, migration.id, newestEvent)
+  return { pace: measurePace(migration), stepSeconds: measureSteps(steps), ...(await watch.end()) }
 }
 
 async function migrateTurn(
@@ -198,7 +205,7 @@ async function moveByHand({ context, ground }: Stage, turn: number): Promise<rea
 
 const describeOverlap = (overlaps: readonly Overlap[], requests: number) => {
   const last = overlaps.at(-1)
-  return `overlap ${overlaps.length}: ${JSON.stringify({ ...last?.pace, moveSeconds: undefined })}, ${last?.lost.length} of ${last?.echoes.length} connections lost, ${requests} requests`
+  return `overlap ${overlaps.length}: ${JSON.stringify({ ...last?.pace, moveSeconds: undefined, stepSeconds: last?.stepSeconds })}, ${last?.lost.length} of ${last?.echoes.length} connections lost, ${requests} requests`
 }
 
 interface Seen {

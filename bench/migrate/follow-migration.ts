@@ -5,6 +5,7 @@ import { pageSchema } from '../../controller/contract/common.ts'
 import { cloudEventSchema, eventTypes } from '../../controller/contract/events.ts'
 import { type Migration, migrationSchema } from '../../controller/contract/migration.ts'
 import { waitUntil } from '../../lab/wait.ts'
+import { median } from '../statistics.ts'
 import type { System } from '../system/system.ts'
 import type { EchoConnection } from './messages.ts'
 
@@ -113,6 +114,19 @@ export function measurePace({ startedAt, finishedAt, moves }: Migration): Pace {
     parallelMaximum: Math.max(0, ...spans.map(({ from }) => underWayAt(from))),
     parallelMean: (1000 * moveSeconds.reduce((sum, seconds) => sum + seconds, 0)) / Math.max(1, totalMilliseconds),
   }
+}
+
+/** For how long holders were at each step before the next, by the step: the median, in seconds. */
+export function measureSteps(steps: readonly Step[]): Readonly<Record<string, number>> {
+  const lasting: { readonly step: string; readonly seconds: number }[] = []
+  for (const own of Map.groupBy(steps, ({ ownerId }) => ownerId).values()) {
+    for (const [index, { step, at }] of own.entries()) {
+      const next = own[index + 1]
+      if (next !== undefined) lasting.push({ step, seconds: (next.at - at) / 1000 })
+    }
+  }
+  const byStep = Map.groupBy(lasting, ({ step }) => step)
+  return Object.fromEntries([...byStep].map(([step, all]) => [step, median(all.map(({ seconds }) => seconds))]))
 }
 
 /** The event is made a moment before its write is there, and clocks are read in milliseconds. */
