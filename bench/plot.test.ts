@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { plotBars, plotLines, plotRows } from './plot.ts'
+import { plotBars, plotLines, plotRows, spreadApart } from './plot.ts'
 
 const count = (text: string, part: string) => text.split(part).length - 1
 const frame = { title: 'A & B', subtitle: 'a < b', unit: 'ms' }
@@ -42,4 +42,10 @@ test('lines go through all of their points, and their last one names them', () =
   const svg = plotLines({ title: 't', subtitle: 's', xLabel: 'balancers', panels })
   expect(count(svg, '<circle')).toBe(3)
   expect(svg).toContain('ours: 200')
+})
+
+test('names that would hide each other are moved apart, in their order', () => {
+  expect(spreadApart([20, 10, 12], 5)).toEqual([20, 10, 15])
+  expect(spreadApart([10, 10, 11], 5)).toEqual([10, 15, 20])
+  expect(spreadApart([], 5)).toEqual([])
 })

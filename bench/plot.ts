@@ -122,6 +122,23 @@ export interface LinesPlot extends Omit<Frame, 'unit'> {
 }
 
 const panelHeight = 210
+const nameHeight = 13
+
+/**
+ * Moves heights that are too close to each other down until all are so far apart, in their order.
+ *
+ * @example
+ * spreadApart([20, 10, 12], 5) // [20, 10, 15]
+ */
+export function spreadApart(heights: readonly number[], apart: number): readonly number[] {
+  const spread = [...heights]
+  let before = Number.NEGATIVE_INFINITY
+  for (const index of heights.map((_, index) => index).toSorted((a, b) => (heights[a] ?? 0) - (heights[b] ?? 0))) {
+    before = Math.max(heights[index] ?? 0, before + apart)
+    spread[index] = before
+  }
+  return spread
+}
 
 /** Panels one below the other, each with its lines over the same logarithmic x; the last point bears the line's name. */
 export function plotLines(plot: LinesPlot): string {
@@ -138,6 +155,10 @@ export function plotLines(plot: LinesPlot): string {
     const foot = [...new Set(xs)].map((x) =>
       text(xScale.at(x), y + panelHeight - 34, show(x), `text-anchor="middle" fill="${grey}" font-size="11"`),
     )
+    const names = spreadApart(
+      panel.series.map(({ points }) => yScale.at(points.at(-1)?.y ?? 0)),
+      nameHeight,
+    )
     const lines = panel.series.map((series, order) => {
       const colour = series.isFloor ? floor : [ours, '#059669', '#7c3aed'][order % 3]
       const points = series.points.map((point) => `${round(xScale.at(point.x))},${round(yScale.at(point.y))}`)
@@ -149,12 +170,7 @@ export function plotLines(plot: LinesPlot): string {
       return [
         `<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>`,
         ...dots,
-        text(
-          width - right + 4,
-          last === undefined ? y : yScale.at(last.y) + 4,
-          name,
-          `fill="${colour}" font-size="11"`,
-        ),
+        text(width - right + 4, (names[order] ?? y) + 4, name, `fill="${colour}" font-size="11"`),
       ].join('\n')
     })
     const title = text(left - 210, y + 10, `${panel.title} (${panel.unit})`, 'font-weight="600" fill="currentColor"')
