@@ -96,7 +96,7 @@ const historyVerb = (connect: Connect) =>
 
 const allocateFields: readonly BodyField[] = [
   {
-    flags: '--for <name>',
+    flags: '--holder <name>',
     description: 'what they are for: something that Sluice does not run',
     field: 'holder',
     parse: text,
@@ -113,13 +113,14 @@ const allocateFields: readonly BodyField[] = [
 ]
 
 function allocateVerb(connect: Connect): Command {
-  const command = new Command('allocate').description('hold addresses of a network').argument('<network|id>')
+  const command = new Command('allocate').description('hold addresses of a network for what Sluice does not run')
   declareFields(projectOption(jsonOption(command)), allocateFields)
   return command
+    .requiredOption('--network <name|id>', 'the network')
     .option('--idempotency-key <key>', 'the same for every repetition of this request')
-    .action(async (network: string, options: Options) => {
+    .action(async (options: Options) => {
       const api = connect()
-      const networkId = await idOf(api, references.network, network, options)
+      const networkId = await idOf(api, references.network, String(options.network), options)
       const key = options.idempotencyKey
       const answer = await api.call({
         method: 'POST',
