@@ -109,6 +109,25 @@ describe('a pool is defragmented', () => {
     expect(String(again.body.detail)).toContain("the shard 'b' (10.0.1.0/24) is migrating")
   })
 
+  test('once its holders have moved, by the same request for that block', async () => {
+    const { world, poolId, defragment, shards } = await createFragmented()
+    await world.settle()
+    const begun = await defragment({ sizeAddresses: 256, dryRun: false, drainSeconds: 0 })
+    const [evacuated] = begun.body.evacuate as unknown as { migrationId: string }[]
+    const { migrationId } = evacuated ?? { migrationId: '' }
+    for (let seconds = 0; seconds < 60; seconds++) {
+      await world.settle()
+      const { body } = await world.call('GET', `/v1/migrations/${migrationId}`)
+      if (String(body.status) === 'done') break
+      world.context.advance(1000)
+    }
+    expect(await statusOf(world, shards.b)).toBe('available')
+    const freed = await defragment({ sizeAddresses: 256, cidr: '10.0.1.0/24', dryRun: false })
+    expect(freed).toMatchObject({ status: 200, body: { status: 'freed', block: '10.0.1.0/24', moves: 0 } } as object)
+    const { body } = await world.call('GET', `/v1/pools/${poolId}/space`)
+    expect(body).toMatchObject({ heldAddresses: 3, freeBlocks: [{ cidr: '10.0.1.0/24' }] } as object)
+  })
+
   test('at once where the shards in it are empty', async () => {
     const { world, projectId, poolId, networkId, shards, defragment } = await createFragmented()
     const listed = await world.call('GET', `/v1/machines?projectId=${projectId}&name=web-3`)
