@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as v from 'valibot'
 import { migrationCreateSchema } from '../../contract/migration.ts'
-import type { Kind } from '../../control-plane/store.ts'
+import { createNamedId } from '../../control-plane/shard-key.ts'
+import type { Kind, Store } from '../../control-plane/store.ts'
 import {
   addressKind,
   loadBalancerKind,
@@ -10,6 +11,7 @@ import {
   moveKind,
   shardOccupancyKind,
 } from '../../objects.ts'
+import { createAddressAllocator } from '../allocator.ts'
 import { applyMigration } from './apply-migration.ts'
 import type { MigrationOperation } from './migration-operation.ts'
 import { asTheyAre, createMigrationRack, get, hostNames, type MigrationRack, withAddresses } from './migration-rack.ts'
@@ -204,6 +206,21 @@ describe('whoever is late', () => {
     expect((await ground.rack.store.transact({ writes: late.writes })).outcome).toBe('conflict')
   })
 
+  test('begins no move of a migration that was cancelled', async () => {
+    await ground.createMachine('web')
+    await ground.createShard()
+    const migration = await ground.start()
+    const late = ground.rack.planAnew().flatMap((one) => (one.kind === 'migrate' ? [one.operation] : []))
+    expect(late.map(({ kind }) => kind)).toEqual(['beginMoves'])
+    get(await ground.rack.services.migrations.act(migration.id, 'cancel', ground.rack.context.request()))
+    await ground.pass(1)
+    expect((await ground.show(migration.id)).status).toBe('cancelled')
+    const { store, context } = ground.rack
+    const means = { store, now: context.now, random: context.random }
+    for (const operation of late) expect(await applyMigration(means, operation)).toEqual({ kind: 'overtaken' })
+    expect(ground.moveOf('web').step).toBe('waiting')
+  })
+
   test('does not say of a holder that it is gone', async () => {
     await ground.createMachine('web')
     await ground.createShard()
@@ -217,6 +234,27 @@ describe('whoever is late', () => {
     const operation = { kind: 'stepMoves', migration: stored, steps } as const
     expect(await applyMigration(means, operation)).toEqual({ kind: 'overtaken' })
   })
+})
+
+test('an address that is taken while its shard is being marked is of another shard', async () => {
+  await ground.createMachine('web')
+  const target = await ground.createShard()
+  const { store, context } = ground.rack
+  let isMarked = false
+  const slow: Store = {
+    ...store,
+    async transact(transaction) {
+      if (!isMarked) await ground.start()
+      isMarked = true
+      return store.transact(transaction)
+    },
+  }
+  const allocator = createAddressAllocator({ store: slow, now: context.now, random: context.random })
+  const ownerId = createNamedId(machineKind.prefix, ground.networkId, 'late')
+  const taken = get(await allocator.allocateAddress({ networkId: ground.networkId, ownerId }))
+  allocator.close()
+  expect([isMarked, taken.shardId]).toEqual([true, target])
+  expect(ground.heldIn(ground.shardId)).toEqual(['10.0.0.2'])
 })
 
 test('two migrations do not move the same holder at once', async () => {

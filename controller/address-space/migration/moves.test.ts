@@ -267,10 +267,15 @@ describe('a machine in restart mode', () => {
 })
 
 describe("a balancer's instance", () => {
-  test('begins with the new address at once, and keeps the old one while it drains', async () => {
+  test('begins with the new address when all know it, and keeps the old one while it drains', async () => {
     await ground.createBalancer([{ address: '10.9.9.9' }], { instanceCount: 1 })
     await ground.createShard()
     const migration = await ground.start()
+    ground.distortAll(withAddresses({ answers: false }))
+    await ground.pass(3)
+    expect(ground.instances()).toMatchObject([
+      { networkAddress: '10.0.0.2', formerNetworkAddress: { address: '10.0.0.34' } },
+    ])
     ground.distortAll(withAddresses({ connections: 2 }))
     await ground.pass(5)
     expect(ground.instances()).toMatchObject([

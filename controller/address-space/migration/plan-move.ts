@@ -180,13 +180,16 @@ function planReplacing(machineMove: MachineMove): MovePlan {
   return { kind: 'shape', writes: shapeMachine(view.snapshot, holder, { addresses: [to] }) }
 }
 
-/** An instance has both addresses at once and begins with the new one: nobody else connects to it by either. */
+/**
+ * An instance has both addresses, and begins with the new one when every host knows it: what it sent before would not be
+ * answered, and it would find its members down.
+ */
 function planInstance(instanceMove: InstanceMove): MovePlan {
   const { view, move, holder, sight, from, to, stepSeconds } = instanceMove
   const { step } = move.value
   switch (step) {
     case 'adding': {
-      const unmade = shapeFirst(() => shapeInstance(holder, { network: to, former: from }))
+      const unmade = shapeFirst(() => shapeInstance(holder, { network: from, former: to }))
       if (unmade !== null) return unmade
       if (!answers(sight, to.address)) return goBackOrWait(instanceMove, `${to.address} does not answer.`)
       if (!isNetworkConverged(view, move.value.networkId)) {

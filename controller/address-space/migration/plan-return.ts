@@ -103,11 +103,18 @@ function planRestart(machineMove: MachineMove): MovePlan {
   return isConverged(sight) ? shape({ addresses: [from] }) : wait(machineMove, 'Its interface has not come up again.')
 }
 
+/** As a machine in overlap mode: with both addresses first, and with the old one as its own when every host knows it. */
 function planInstance(instanceMove: InstanceMove): MovePlan {
-  const { migration, holder, sight, from, to, stepSeconds } = instanceMove
+  const { view, migration, move, holder, sight, from, to, stepSeconds } = instanceMove
   const { networkAddress, formerNetworkAddress } = holder.value
+  const shape = (network: typeof from, former: typeof from | null): MovePlan => ({
+    kind: 'shape',
+    writes: shapeInstance(holder, { network, former }),
+  })
   if (networkAddress !== from.address) {
-    return { kind: 'shape', writes: shapeInstance(holder, { network: from, former: to }) }
+    if (formerNetworkAddress?.address !== from.address) return shape(to, from)
+    if (answers(sight, from.address) && isNetworkConverged(view, move.value.networkId)) return shape(from, to)
+    return isOverdue(migration, stepSeconds) ? shape(from, to) : wait(instanceMove, `${from.address} does not answer.`)
   }
   if (formerNetworkAddress === undefined) return finish(instanceMove, [sealInstance(holder)])
   const isOver =
@@ -115,7 +122,7 @@ function planInstance(instanceMove: InstanceMove): MovePlan {
     isDrainOver(instanceMove, shapeSecondsOf(instanceMove)) ||
     isOverdue(migration, stepSeconds)
   if (!isOver) return wait(instanceMove, `Connections with ${to.address} go on.`)
-  return { kind: 'shape', writes: shapeInstance(holder, { network: from, former: null }) }
+  return shape(from, null)
 }
 
 /** Whoever is late with a step from before it turned back would have it, or a balancer's member, at the new address. */
