@@ -246,7 +246,7 @@ export interface InstanceValue extends Deletable {
   readonly uplinkAddress: string
   readonly networkAddress: string
   readonly networkShardId: string
-  /** Still there for the connections that were begun with it. */
+  /** On its way in, or still there for the connections that were begun with it. */
   readonly formerNetworkAddress?: { readonly address: string; readonly shardId: string }
 }
 export interface LoadBalancerStatusValue {

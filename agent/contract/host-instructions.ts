@@ -131,7 +131,7 @@ export const instanceSchema = v.object({
     mac: macSchema,
     /** The source of what it begins. */
     address: ipv4Schema,
-    /** Still there for the connections that were begun with it. */
+    /** On its way in, or still there for the connections that were begun with it. */
     formerAddress: v.optional(ipv4Schema),
     onLinkCidrs: v.array(cidrSchema),
   }),
