@@ -11,7 +11,7 @@ import { createNetworksService, resumeNetworkRemovals } from './address-space/ne
 import { createPoolsService } from './address-space/pools.ts'
 import { runPolicies } from './address-space/run-policies.ts'
 import { createShardsService } from './address-space/shards.ts'
-import { sweepAddresses } from './address-space/sweep-addresses.ts'
+import { createAddressSweep } from './address-space/sweep-addresses.ts'
 import { createHostCandidates } from './load-balancing/host-candidates.ts'
 import { createUplinkJudges } from './load-balancing/judge-reservations.ts'
 import { createLoadBalancersService } from './load-balancing/load-balancers.ts'
@@ -35,6 +35,7 @@ export interface AssembledController {
 
 export function assembleController(context: ControllerContext, bus: InstructionsBus): AssembledController {
   const allocator = createAddressAllocator(context)
+  const sweepAddresses = createAddressSweep(context, allocator)
   const uplink = createUplinkAddresses(context)
   const hosts = createHostCandidates(context.store)
   const publisher = createPublisher(bus)
@@ -53,7 +54,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
     async sweep() {
       const steps = [
         () => sweepReservations(context, createUplinkJudges(context.store, { published, observed: context.observed })),
-        () => sweepAddresses(context, allocator),
+        sweepAddresses,
         () => resumeNetworkRemovals(context),
         () => runPolicies(context),
       ]

@@ -4,7 +4,7 @@
  */
 
 import { reservationGraceMilliseconds } from '../access/reserve.ts'
-import { type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
+import { listLimitMaximum, type Page, type StoredObject, StoreUnavailableError } from '../control-plane/store.ts'
 import { type AddressValue, addressKind, instanceKind, isExternalOwner, machineKind, moveKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
 import type { AddressAllocator } from './allocator.ts'
@@ -12,28 +12,55 @@ import { isUnderWay } from './migration/migration-operation.ts'
 
 /** One turn gives back so many at most; the next one goes on. */
 const releasesMaximum = 200
+/** One turn looks at so many pages at most, so that it takes milliseconds however many addresses there are. */
+const pagesMaximum = 10
 
-/** Never fails: what can't be judged now is looked at again. Answers how many were given back. */
-export async function sweepAddresses(
-  context: Pick<ControllerContext, 'store' | 'now' | 'logger'>,
-  allocator: AddressAllocator,
-): Promise<number> {
-  let released = 0
-  for (const { version, value } of context.store.snapshot(addressKind)) {
-    if (released >= releasesMaximum) break
-    if (context.now() - Date.parse(value.allocatedAt) <= reservationGraceMilliseconds) continue
-    try {
-      if (await isWanted(context, value)) continue
-      const { address, ownerId } = value
-      if (!(await allocator.releaseAddresses(ownerId, [address], version)).ok) continue
-      released++
-      context.logger.info({ address, ownerId }, 'swept an address')
-    } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error
-      break
+type Context = Pick<ControllerContext, 'store' | 'now' | 'logger'>
+
+/**
+ * A turn of it, which never fails: what can't be judged now is looked at again. Answers how many were given back. Each
+ * turn goes on where the one before ended.
+ */
+export function createAddressSweep(context: Context, allocator: AddressAllocator): () => Promise<number> {
+  let after: string | null = null
+  return async () => {
+    let released = 0
+    for (let pages = 0; pages < pagesMaximum; pages++) {
+      const page: Page<AddressValue> = await context.store.list(addressKind, {
+        limit,
+        ...(after !== null && { after }),
+      })
+      for (const address of page.items) {
+        if (released >= releasesMaximum) return released
+        try {
+          if (await sweepAddress(context, allocator, address)) released++
+        } catch (error) {
+          if (!(error instanceof StoreUnavailableError)) throw error
+          return released
+        }
+        after = address.id
+      }
+      after = page.next
+      if (after === null) break
     }
+    return released
   }
-  return released
+}
+
+const limit = listLimitMaximum
+
+/** Whether it was given back. Throws where nobody can say who wants it. */
+async function sweepAddress(
+  context: Context,
+  allocator: AddressAllocator,
+  { version, value }: StoredObject<AddressValue>,
+): Promise<boolean> {
+  if (context.now() - Date.parse(value.allocatedAt) <= reservationGraceMilliseconds) return false
+  if (await isWanted(context, value)) return false
+  const { address, ownerId } = value
+  if (!(await allocator.releaseAddresses(ownerId, [address], version)).ok) return false
+  context.logger.info({ address, ownerId }, 'swept an address')
+  return true
 }
 
 /** What was taken for something that is not ours is wanted until it is given back by hand. */
