@@ -89,6 +89,6 @@ function rangeOf(kind: Kind<unknown>, clientId: string | undefined): IdRange {
 function freezeDeeply<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const part of Object.values(value)) freezeDeeply(part)
+  for (const key in value) freezeDeeply(value[key])
   return value
 }

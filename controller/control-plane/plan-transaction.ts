@@ -52,9 +52,13 @@ export function planTransaction(
   const conflicts: VersionConflict[] = []
   const objects: PlannedObject[] = []
   const updatedAt = new Date(options.now).toISOString()
+  const [first] = transaction.writes
+  // One for all of them, which is checked before.
+  const shardKey = first === undefined ? '' : shardKeyOf(first.kind, first.id)
   for (const write of transaction.writes) {
     const current = find(write.kind.name, write.id)
-    if (isAsExpected(current, write.expect)) objects.push(planObject(transaction, write, current, updatedAt))
+    if (isAsExpected(current, write.expect))
+      objects.push(planObject(transaction, write, current, { shardKey, updatedAt }))
     else conflicts.push(describeConflict(write, current))
   }
   if (conflicts.length > 0) return { kind: 'conflict', conflicts }
@@ -115,7 +119,7 @@ function planObject(
   transaction: Transaction,
   write: Write,
   current: KnownObject | null,
-  updatedAt: string,
+  { shardKey, updatedAt }: Pick<PlannedObject, 'shardKey' | 'updatedAt'>,
 ): PlannedObject {
   const isAlive = current !== null && current.value !== null
   const { actionId, traceparent } = transaction
@@ -123,7 +127,7 @@ function planObject(
   return {
     kind: write.kind.name,
     id: write.id,
-    shardKey: shardKeyOf(write.kind, write.id),
+    shardKey,
     version: (current?.version ?? 0) + 1,
     value: passThroughJson(write.value ?? null, `${write.kind.name} ${write.id}`),
     createdAt: isAlive ? current.createdAt : updatedAt,
