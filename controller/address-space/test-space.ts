@@ -29,7 +29,7 @@ export interface TestSpace {
   setPolicy(addressPolicy: AddressPolicy): Promise<void>
 }
 
-const attemptsMaximum = 10
+const attemptsMaximum = 50
 
 /** `fault` befalls the allocators alone. */
 export async function openTestSpace(
