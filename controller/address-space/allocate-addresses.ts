@@ -3,10 +3,10 @@
  * allocator, as those of machines are. Touches addresses alone.
  */
 
-import { refuseNotFound } from '../access/problems.ts'
+import { refuseNotFound, refuseUnavailable } from '../access/problems.ts'
 import { findVisible, maySee } from '../access/view.ts'
 import type { Address } from '../contract/address-space.ts'
-import { refuse, succeed } from '../contract/problem.ts'
+import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { type AddressValue, addressKind, externalOwnerPrefix, isExternalOwner, networkKind } from '../objects.ts'
@@ -44,7 +44,7 @@ export function createAddressService(context: Context, allocator: AddressAllocat
       if (!hasValue(address)) return succeed(null)
       const { value } = address
       if (!maySee(request.caller, value.projectId)) return refuseNotFound(addressKind.name, id)
-      if (isExternalOwner(value.ownerId)) return allocator.releaseAddresses(value.ownerId, [value.address])
+      if (isExternalOwner(value.ownerId)) return releaseExternal(context, allocator, id, value)
       const owner = await nameHolder(context.store, value.ownerId)
       return refuse({
         code: 'in-use',
@@ -55,6 +55,20 @@ export function createAddressService(context: Context, allocator: AddressAllocat
       })
     },
   }
+}
+
+async function releaseExternal(
+  { store }: Context,
+  allocator: AddressAllocator,
+  id: string,
+  { ownerId, address }: AddressValue,
+): Promise<Outcome<null>> {
+  const released = await allocator.releaseAddresses(ownerId, [address])
+  if (!released.ok) return released
+  // The allocator may not have heard of it yet, where another controller has just given it; and nobody sweeps it.
+  const still = await store.get(addressKind, id)
+  if (still?.value.ownerId !== ownerId) return released
+  return refuseUnavailable(`${address} has just been allocated`, 1)
 }
 
 const projectIdOf = ({ value }: StoredObject<{ readonly projectId: string }>) => value.projectId
