@@ -17,6 +17,7 @@ import {
 } from '../control-plane/store.ts'
 import { type InstanceMeans, type InstanceRequest, prepareInstances } from '../load-balancing/prepare-instances.ts'
 import {
+  hostKind,
   type InstanceValue,
   instanceKind,
   instanceStatusKind,
@@ -132,6 +133,7 @@ async function finishInstance(
   context: ApplyContext,
   { instance, statusVersion }: OperationOf<'finishInstance'>,
 ): Promise<ApplyOutcome> {
+  if (!(await areCurrent(context, [instance.value.hostId]))) return overtaken
   const outcome = await transact(context, {
     writes: tombstonesOf(instance, statusVersion),
     events: [describeInstanceDeleted(instance)],
@@ -145,6 +147,7 @@ async function finishMachine(
   context: ApplyContext,
   { machine, statusVersion }: OperationOf<'finishMachine'>,
 ): Promise<ApplyOutcome> {
+  if (!(await areCurrent(context, [machine.value.hostId]))) return overtaken
   const { id, version, value } = machine
   const { name, networkId, projectId } = value
   const outcome = await transact(context, {
@@ -163,6 +166,8 @@ async function finishLoadBalancer(
   { loadBalancer, status, slots, instances }: OperationOf<'finishLoadBalancer'>,
 ): Promise<ApplyOutcome> {
   const { id, version, value } = loadBalancer
+  const hostIds = instances.map(({ instance }) => instance.value.hostId)
+  if (!(await areCurrent(context, hostIds))) return overtaken
   const outcome = await transact(context, {
     writes: [
       tombstone(loadBalancerKind, id, version),
@@ -182,6 +187,16 @@ async function finishLoadBalancer(
     await Promise.all([own, ...instances.map(({ instance }) => giveBackLegs(context, instance.id))])
   }
   return outcome
+}
+
+/**
+ * A host has given up what it does not report only if nobody has told it of that meanwhile: what this controller knows of
+ * the statement may be older than what another one has published.
+ */
+async function areCurrent({ store, publisher }: ApplyContext, hostIds: readonly string[]): Promise<boolean> {
+  const hosts = await Promise.all([...new Set(hostIds)].map((hostId) => store.get(hostKind, hostId)))
+  const current = await Promise.all(hosts.map((host) => host === null || publisher.isCurrent(host.value.name)))
+  return current.every(Boolean)
 }
 
 /** After the tombstone, so that what is there always has what it says; a crash between leaves it to the sweep. */

@@ -15,6 +15,8 @@ export interface Publisher {
   load(hosts: Iterable<string>): Promise<void>
   /** False: another controller published meanwhile; what it wrote is read before the next plan. */
   publish(statement: HostInstructions): Promise<boolean>
+  /** Whether what is known of a host is what is published: another controller may have told it more. */
+  isCurrent(host: string): Promise<boolean>
 }
 
 export function createPublisher(bus: InstructionsBus): Publisher {
@@ -40,10 +42,19 @@ export function createPublisher(bus: InstructionsBus): Publisher {
       hasListed = true
     },
 
+    async isCurrent(host) {
+      const revision = revisions.get(host)
+      const known = await bus.read(host)
+      if (revision === (known?.revision ?? null)) return true
+      revisions.delete(host)
+      return false
+    },
+
     async publish(statement) {
       const { host } = statement
       const revision = revisions.get(host)
-      if (revision === undefined) throw new Error(`BUG: publishing for ${host} before it was read what is published`)
+      // It was found to be outdated since the plan.
+      if (revision === undefined) return false
       // Unknown until it is acknowledged: whatever goes wrong, it is read again before it is next written.
       revisions.delete(host)
       const written = await bus.write(statement, revision)
