@@ -92,8 +92,12 @@ describe('address space by the command line', () => {
     await run('shard create web-six --pool six --network web')
     await run('shard create last --pool six --cidr fd00:20:0:ff::/64')
     expect(await run('pool list')).toMatch(/six +fd00:20::\/56 +2\/256 \/64s +pol_/)
-    expect(await run('address allocate web --for printer --shard web-six --count 2')).toBe('fd00:20::2\nfd00:20::3')
-    expect(await run('address allocate web --for scanner --address FD00:20::00AB:0:0:1')).toBe('fd00:20::ab:0:0:1')
+    expect(await run('address allocate --network web --holder printer --shard web-six --count 2')).toBe(
+      'fd00:20::2\nfd00:20::3',
+    )
+    expect(await run('address allocate --network web --holder scanner --address FD00:20::00AB:0:0:1')).toBe(
+      'fd00:20::ab:0:0:1',
+    )
     expect(await run('shard list --pool six')).toMatch(/web-six +fd00:20::\/64 +in-use +3 +- +shd_/)
     const listed = (await run('address list --shard web-six')).split('\n').map((line) => line.split(' ')[0])
     expect(listed).toEqual(['ADDRESS', 'fd00:20::2', 'fd00:20::3', 'fd00:20::ab:0:0:1'])
