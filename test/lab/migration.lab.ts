@@ -29,7 +29,10 @@ import {
   migrationSummarySchema,
 } from '../../controller/contract/migration.ts'
 import { bootController, killController, killHostAgent, openLab } from '../../lab/lab.ts'
+import { waitUntil } from '../../lab/wait.ts'
+import { findOrphans } from './find-orphans.ts'
 import { createOutside, type Outside } from './lab-client.ts'
+import { readWorld } from './lab-world.ts'
 import { requireSandbox } from './machine-snapshot.ts'
 import {
   areDone,
@@ -48,6 +51,7 @@ const holders = webMachines + 1 + 2 + 2
 const drainSeconds = 5
 const connectionsPerVip = 2
 const echoGapMillisecondsMaximum = 3000
+const sweepSeconds = 60
 
 const cleanup = createCleanup((text) => process.stderr.write(`${text}\n`))
 let ground: Ground
@@ -180,7 +184,7 @@ describe('a shard that is in use', () => {
   test('keeps who has not moved when that is cancelled, and gets everybody back when it is rolled back', async () => {
     await load.enterPhase('cancelled and rolled back')
     const before = await addressesOf()
-    const id = await startByCommand(first, '--parallelism', '2', '--drain-seconds', '1')
+    const id = await startByCommand(first, '--parallelism', '3', '--drain-seconds', '1')
     // The balancers' instances have the lowest addresses, and go first.
     await awaitMigration(ground, id, 'a machine to be done', areDone(5))
     await sluice('migration', 'cancel', id, '--wait', '60')
@@ -194,6 +198,16 @@ describe('a shard that is in use', () => {
     expect((await showShard(ground.system, second.id)).resourceCount).toBe(0)
     await expectReachable(outside, ground, first)
   })
+})
+
+test('nothing is orphaned after all of this', async () => {
+  const { settings } = ground.system
+  await waitUntil(async () => findOrphans(await readWorld(settings)).length === 0, {
+    what: () => 'a world without orphans',
+    timeoutSeconds: sweepSeconds,
+    intervalMilliseconds: 1000,
+  }).catch(() => undefined)
+  expect(findOrphans(await readWorld(settings))).toEqual([])
 })
 
 test('no request has failed all the while', async () => {
