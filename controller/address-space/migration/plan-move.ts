@@ -150,10 +150,11 @@ function planMachine(machineMove: MachineMove): MovePlan {
   }
 }
 
-/** Its members leave the listeners, where others remain. */
+/** Its members leave the listeners, where others remain; and its lease becomes short, for those that have theirs by DHCP. */
 function planRestartDrain(machineMove: MachineMove): MovePlan {
   const { view, move, holder, from, stepSeconds } = machineMove
-  const unmade = shapeFirst(() => shapeMachine(view.snapshot, holder, { addresses: [from], drained: true }))
+  const drained = { addresses: [from], restartsForAddress: true, drained: true }
+  const unmade = shapeFirst(() => shapeMachine(view.snapshot, holder, drained))
   if (unmade !== null) return unmade
   const isOver = isOutOfBalancers(machineMove) || isDrainOver(machineMove, stepSeconds)
   return isOver
