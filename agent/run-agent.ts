@@ -51,6 +51,9 @@ export interface Agent {
 const gatherMilliseconds = 10
 /** However many events there are, they wake the loop no oftener than this. */
 const wakeIntervalMilliseconds = 50
+/** After a turn that they have woken they wait for so many times the processor time that it took: a failover of many makes swarms. */
+const restFactor = 3
+const restMillisecondsMaximum = 400
 /** One part of the kernel is read again, told or untold, after as many ticks. */
 const rereadTicks = 3
 
@@ -113,7 +116,7 @@ export function startAgent(options: AgentOptions): Agent {
     initial: options.initial,
   })
 
-  const stopFollowing = followKernel(observer, wake, log)
+  const stopFollowing = followKernel(observer, loop, log)
   let ticks = 0
   const ticking = setInterval(() => {
     ticks += 1
@@ -134,16 +137,28 @@ export function startAgent(options: AgentOptions): Agent {
 }
 
 /** Marks what events name and wakes the loop once for a swarm of them. */
-function followKernel(observer: KernelObserver, wake: () => void, log: AgentOptions['log']): () => void {
+function followKernel(observer: KernelObserver, loop: HostLoop, log: AgentOptions['log']): () => void {
   let gathering: ReturnType<typeof setTimeout> | undefined
-  let wokenAt = Number.NEGATIVE_INFINITY
+  let isTurning = false
+  let isWantedAgain = false
+  let nextAt = Number.NEGATIVE_INFINITY
   const wakeSoon = () => {
-    const pauseMilliseconds = Math.max(gatherMilliseconds, wokenAt + wakeIntervalMilliseconds - performance.now())
-    gathering ??= setTimeout(() => {
-      gathering = undefined
-      wokenAt = performance.now()
-      wake()
-    }, pauseMilliseconds)
+    isWantedAgain = isTurning
+    if (isTurning) return
+    gathering ??= setTimeout(() => void wakeAndRest(), Math.max(gatherMilliseconds, nextAt - performance.now()))
+  }
+  const wakeAndRest = async () => {
+    gathering = undefined
+    isTurning = true
+    nextAt = performance.now() + wakeIntervalMilliseconds
+    const before = process.cpuUsage()
+    loop.wake()
+    await loop.settled()
+    isTurning = false
+    const { user, system } = process.cpuUsage(before)
+    const restMilliseconds = Math.min((restFactor * (user + system)) / 1000, restMillisecondsMaximum)
+    nextAt = Math.max(nextAt, performance.now() + restMilliseconds)
+    if (isWantedAgain) wakeSoon()
   }
   const stopFollowing = followCommand({
     argv: monitorArgv,

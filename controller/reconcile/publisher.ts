@@ -32,10 +32,11 @@ export function createPublisher(bus: InstructionsBus): Publisher {
 
   return {
     published,
-    knows: (hosts) => hasListed && hosts.every((host) => revisions.has(host)),
+    // A deleted host counts, too, until it is known that what it was told last was published.
+    knows: (hosts) => hasListed && [...hosts, ...published.keys()].every((host) => revisions.has(host)),
 
     async load(hosts) {
-      const wanted = new Set(hosts)
+      const wanted = new Set([...hosts, ...published.keys()])
       if (!hasListed) for (const host of await bus.listHosts()) wanted.add(host)
       const unknown = [...wanted].filter((host) => !revisions.has(host))
       await Promise.all(unknown.map(async (host) => remember(host, await bus.read(host))))
