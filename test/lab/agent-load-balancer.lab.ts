@@ -79,6 +79,8 @@ describe('a new balancer', () => {
     await until('the first VIP answers', async () => (await answersBy(northVip)).startsWith('web-'))
     say('instructions → first answer', performance.now() - startedAt)
     await lab.converged()
+    // A check may have come before the way to its member was there on both hosts.
+    for (const number of [11, 12] as const) await untilMember(number, 'healthy')
     expect(await answersBy(southVip)).toStartWith('web-')
     await untilAtHome()
   })
