@@ -147,7 +147,7 @@ function describeOutage({ outage, wholeAfterSeconds }: Round): string {
 }
 
 const oneKernel =
-  'All hosts share one kernel here. A link that goes down, and namespaces that end, hold its lock on interfaces (rtnl) until the 67 instances of that host are told, and the takeovers of the other hosts wait. Where the switch blocked the ports instead (`bridge link set dev up-1 state 0`), 21 takeovers were announced 190 to 250 ms after the cut.'
+  'All hosts share one kernel here. A link that goes down, and namespaces that end, hold its lock on interfaces (rtnl) until the 67 instances of that host are told, and the takeovers of the other hosts wait.'
 
 function conclude(
   rounds: readonly Round[],

@@ -5,10 +5,10 @@
 
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { findFreePort } from '../../controller/control-plane/test-nats-server.ts'
 import { type Pace, reportSchema } from './messages.ts'
 
 type Report = v.InferOutput<typeof reportSchema>
@@ -86,17 +86,4 @@ async function load(endpoint: string, words: readonly string[], bytes: number, p
   const text = await new Response(child.stdout).text()
   if ((await child.exited) !== 0) throw new Error('etcd-load failed; its own words are above')
   return v.parse(reportSchema, JSON.parse(text))
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
 }

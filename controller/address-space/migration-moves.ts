@@ -54,9 +54,9 @@ export function missingMoves(
   if (value.wanted !== 'run') return []
   const known = new Set(moves.filter((move) => move.value.migrationId === id).map((move) => move.value.ownerId))
   // Of two addresses of one holder nobody wants one, which is swept: the migration does not end before that.
-  const isFirst = ({ ownerId }: Holder) => !known.has(ownerId) && known.add(ownerId).has(ownerId)
-  return listHolders(value.shardId, addresses, naming.nameOf)
-    .filter(isFirst)
+  const byOwner = Map.groupBy(listHolders(value.shardId, addresses, naming.nameOf), ({ ownerId }) => ownerId)
+  return [...byOwner.values()]
+    .flatMap(([first]) => (first === undefined || known.has(first.ownerId) ? [] : [first]))
     .map((holder) => {
       const move = describeWaiting(migration, holder, naming.now)
       return write({ kind: moveKind, id: moveIdOf(id, holder.ownerId), expect: 'absent', value: move })

@@ -117,7 +117,8 @@ async function waitUntilReady(child: Bun.Subprocess<'ignore', 'ignore', 'pipe'>)
   }
 }
 
-function findFreePort(): Promise<number> {
+/** That nobody listens on just now. */
+export function findFreePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { inboxPrefix, instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
+import { findFreePort } from '../control-plane/test-nats-server.ts'
 import { type Bus, openBus } from './bus.ts'
 import {
   connectAgent,
-  findFreePort,
   openTestBus,
   patientOptions,
   silentLogger,

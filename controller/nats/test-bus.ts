@@ -1,7 +1,6 @@
 /** A bus of its own for one test: a real nats-server on a free loopback port, and the users that it may have. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createUser, type KeyPair } from '@nats-io/nkeys'
@@ -14,6 +13,7 @@ import {
 } from '@nats-io/transport-node'
 import pino from 'pino'
 import { inboxPrefix } from '../../agent/contract/subjects.ts'
+import { findFreePort } from '../control-plane/test-nats-server.ts'
 import { type Bus, type BusCredentials, type BusSettings, openBus } from './bus.ts'
 
 export const silentLogger = pino({ level: 'silent' })
@@ -101,17 +101,4 @@ export async function waitFor(what: string, condition: () => boolean | Promise<b
     if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain: ${what}`)
     await Bun.sleep(10)
   }
-}
-
-export function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
 }

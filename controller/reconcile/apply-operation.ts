@@ -5,16 +5,8 @@
 
 import { releaseAll } from '../access/change-object.ts'
 import { applyMigration } from '../address-space/migration/apply-migration.ts'
-import {
-  type EventDraft,
-  type Kind,
-  OutcomeUnknownError,
-  type StoredObject,
-  shardKeyOf,
-  type Transaction,
-  type Write,
-  write,
-} from '../control-plane/store.ts'
+import { type ApplyOutcome, applyTransaction, done, failed, overtaken } from '../control-plane/apply-outcome.ts'
+import { type EventDraft, type Kind, type StoredObject, shardKeyOf, type Write, write } from '../control-plane/store.ts'
 import { type InstanceMeans, type InstanceRequest, prepareInstances } from '../load-balancing/prepare-instances.ts'
 import {
   hostKind,
@@ -35,12 +27,6 @@ import type { Publisher } from './publisher.ts'
 export interface ApplyContext extends InstanceMeans, Pick<ControllerContext, 'store' | 'now' | 'random'> {
   readonly publisher: Publisher
 }
-
-/** `overtaken`: another was faster, which the next turn sees. `failed`: why, in words. */
-export type ApplyOutcome =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'overtaken' }
-  | { readonly kind: 'failed'; readonly reason: string }
 
 type OperationOf<KindName extends ReconcileOperation['kind']> = Extract<ReconcileOperation, { kind: KindName }>
 
@@ -73,7 +59,7 @@ export async function recordStatuses(
   operations: readonly OperationOf<'recordStatus'>[],
 ): Promise<ApplyOutcome> {
   const traceparent = operations[0]?.traceparent
-  return transact(context, {
+  return applyTransaction(context, {
     writes: operations.map((operation) => operation.write),
     events: operations.flatMap(({ events }) => events),
     ...(traceparent === undefined ? {} : { traceparent }),
@@ -115,7 +101,7 @@ async function addInstances(context: ApplyContext, operation: OperationOf<'addIn
   if (!prepared.ok) return failed(prepared.problem.detail)
   // The balancer's own version is not held to: whether it is being deleted shows in its instances' next turn.
   const { writes, events } = prepared.value
-  return transact(context, { writes, events, ...traceOf(loadBalancer) })
+  return applyTransaction(context, { writes, events, ...traceOf(loadBalancer) })
 }
 
 async function retireInstances(
@@ -126,7 +112,7 @@ async function retireInstances(
     write({ kind: instanceKind, id, expect: version, value: { ...value, deletingSince } }),
   )
   const slotsWrite = write({ kind: loadBalancerSlotsKind, id: slots.id, expect: slots.version, value: kept })
-  return transact(context, { writes: [slotsWrite, ...leaving] })
+  return applyTransaction(context, { writes: [slotsWrite, ...leaving] })
 }
 
 async function finishInstance(
@@ -134,7 +120,7 @@ async function finishInstance(
   { instance, statusVersion }: OperationOf<'finishInstance'>,
 ): Promise<ApplyOutcome> {
   if (!(await areCurrent(context, [instance.value.hostId]))) return overtaken
-  const outcome = await transact(context, {
+  const outcome = await applyTransaction(context, {
     writes: tombstonesOf(instance, statusVersion),
     events: [describeInstanceDeleted(instance)],
     ...traceOf(instance),
@@ -150,7 +136,7 @@ async function finishMachine(
   if (!(await areCurrent(context, [machine.value.hostId]))) return overtaken
   const { id, version, value } = machine
   const { name, networkId, projectId } = value
-  const outcome = await transact(context, {
+  const outcome = await applyTransaction(context, {
     writes: [tombstone(machineKind, id, version), ...tombstoneIf(machineStatusKind, id, statusVersion)],
     events: [{ type: 'machine.deleted', projectId, subject: id, data: { name, networkId } }],
     ...traceOf(machine),
@@ -168,7 +154,7 @@ async function finishLoadBalancer(
   const { id, version, value } = loadBalancer
   const hostIds = instances.map(({ instance }) => instance.value.hostId)
   if (!(await areCurrent(context, hostIds))) return overtaken
-  const outcome = await transact(context, {
+  const outcome = await applyTransaction(context, {
     writes: [
       tombstone(loadBalancerKind, id, version),
       ...tombstoneIf(loadBalancerStatusKind, id, status?.version ?? null),
@@ -204,25 +190,6 @@ async function giveBackLegs(context: ApplyContext, instanceId: string): Promise<
   await Promise.all([context.allocator.releaseAddresses(instanceId), context.uplink.giveBack(instanceId)])
 }
 
-async function transact(context: ApplyContext, transaction: Transaction): Promise<ApplyOutcome> {
-  try {
-    const outcome = await context.store.transact(transaction)
-    switch (outcome.outcome) {
-      case 'committed':
-        return done
-      case 'conflict':
-        return overtaken
-      case 'unavailable':
-        return failed(outcome.reason)
-      default:
-        return outcome satisfies never
-    }
-  } catch (error) {
-    if (error instanceof OutcomeUnknownError) return failed(error.message)
-    throw error
-  }
-}
-
 const tombstone = <Value>(kind: Kind<Value>, id: string, version: number): Write =>
   write<Value>({ kind, id, expect: version, value: null })
 
@@ -242,7 +209,3 @@ const describeInstanceDeleted = ({ id, value }: StoredObject<InstanceValue>): Ev
 })
 
 const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })
-
-const done: ApplyOutcome = { kind: 'done' }
-const overtaken: ApplyOutcome = { kind: 'overtaken' }
-const failed = (reason: string): ApplyOutcome => ({ kind: 'failed', reason })

@@ -4,14 +4,9 @@
  */
 
 import { isOpen } from '../address-space/migration/plan-migrations.ts'
+import type { ApplyOutcome } from '../control-plane/apply-outcome.ts'
 import type { ControllerContext } from '../services.ts'
-import {
-  type ApplyContext,
-  type ApplyOutcome,
-  applyOperation,
-  groupStatuses,
-  recordStatuses,
-} from './apply-operation.ts'
+import { type ApplyContext, applyOperation, groupStatuses, recordStatuses } from './apply-operation.ts'
 import { judgeHosts } from './judge-hosts.ts'
 import { describeOperation, type ReconcileOperation, tracesOf } from './operation.ts'
 import { planReconcile } from './plan-reconcile.ts'

@@ -9,7 +9,7 @@ import * as v from 'valibot'
 import { problemSchema } from '../../controller/contract/problem.ts'
 import * as objects from '../../controller/objects.ts'
 import { bringLabUp, labSettings, silentProgress, takeLabDown } from '../../lab/lab.ts'
-import { badRequests, type GroundIds, goodBalancer } from './bad-requests.ts'
+import { badRequests, declareGround, fillRoles, type GroundIds } from './bad-requests.ts'
 import { createOutside, type Outside } from './lab-client.ts'
 import { readStore } from './lab-world.ts'
 import { requireSandbox } from './machine-snapshot.ts'
@@ -26,7 +26,7 @@ beforeAll(async () => {
   requireSandbox()
   await bringLabUp(settings, silentProgress)
   outside = createOutside(settings)
-  ids = await declareGround()
+  ids = await declareGround(create)
   before = await describeStore()
 })
 
@@ -49,21 +49,7 @@ async function create(noun: string, body: unknown): Promise<string> {
   return made.output.id
 }
 
-/** A project whose quota of machines is used up, and another with nothing in it. */
-async function declareGround(): Promise<GroundIds> {
-  const projectId = await create('projects', { name: 'ground', user: 'john', quota: { machines: 1 } })
-  const otherId = await create('projects', { name: 'other', user: 'john' })
-  const networkId = await create('networks', { name: 'web', projectId })
-  const poolId = await create('pools', { name: 'web', projectId, cidr: '10.9.0.0/20' })
-  const shardId = await create('shards', { name: 'web', poolId, networkId, cidr: '10.9.0.0/28' })
-  const machineId = await create('machines', { name: 'web-1', projectId, networkId, address: '10.9.0.2' })
-  const balancerId = await create('load-balancers', { ...goodBalancer({ projectId, networkId }), instanceCount: 1 })
-  return { projectId, otherId, networkId, poolId, shardId, machineId, balancerId }
-}
-
-/** Puts the ids of what is there in the place of their roles. */
-const fill = (text: string) =>
-  Object.entries(ids).reduce((filled, [role, id]) => filled.replaceAll(`$${role}`, id), text)
+const fill = (text: string) => fillRoles(ids, text)
 
 /** Every object and its version, but for what hosts report of themselves. */
 async function describeStore(): Promise<string> {

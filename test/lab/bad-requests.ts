@@ -34,6 +34,22 @@ export const goodBalancer = ({ projectId, networkId }: Pick<GroundIds, 'projectI
   members: [{ address: '10.9.0.2' }],
 })
 
+/** A project whose quota of machines is used up, and another with nothing in it; `create` answers with the id. */
+export async function declareGround(create: (noun: string, body: object) => Promise<string>): Promise<GroundIds> {
+  const projectId = await create('projects', { name: 'ground', user: 'john', quota: { machines: 1 } })
+  const otherId = await create('projects', { name: 'other', user: 'john' })
+  const networkId = await create('networks', { name: 'web', projectId })
+  const poolId = await create('pools', { name: 'web', projectId, cidr: '10.9.0.0/20' })
+  const shardId = await create('shards', { name: 'web', poolId, networkId, cidr: '10.9.0.0/28' })
+  const machineId = await create('machines', { name: 'web-1', projectId, networkId, address: '10.9.0.2' })
+  const balancerId = await create('load-balancers', { ...goodBalancer({ projectId, networkId }), instanceCount: 1 })
+  return { projectId, otherId, networkId, poolId, shardId, machineId, balancerId }
+}
+
+/** Puts the ids of what is there in the place of their roles. */
+export const fillRoles = (ids: GroundIds, text: string) =>
+  Object.entries(ids).reduce((filled, [role, id]) => filled.replaceAll(`$${role}`, id), text)
+
 const post = (noun: string, what: string, body: unknown, [status, code, field]: Expected): BadRequest => ({
   what,
   method: 'POST',

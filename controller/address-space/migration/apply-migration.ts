@@ -4,16 +4,17 @@
  * what is not so; a holder is another entity group, and is written only while its move is at the step, as the leader says.
  */
 
+import { type ApplyOutcome, done, overtaken } from '../../control-plane/apply-outcome.ts'
 import { type Kind, type Write, write } from '../../control-plane/store.ts'
 import { instanceKind, type MoveValue, machineKind, migrationKind, moveKind, shardKind } from '../../objects.ts'
 import { finishMigration } from './finish-migration.ts'
 import { describeStep, type MigrationOperation, type Settlement, type StoredMigration } from './migration-operation.ts'
 import { type AddressedSteps, planBegins, planReleases, planReturns, type Step } from './move-addresses.ts'
-import { done, type MigrationMeans, type MigrationOutcome, overtaken, transact } from './transact.ts'
+import { type MigrationMeans, transact } from './transact.ts'
 
 type OperationOf<KindName extends MigrationOperation['kind']> = Extract<MigrationOperation, { kind: KindName }>
 
-export async function applyMigration(means: MigrationMeans, operation: MigrationOperation): Promise<MigrationOutcome> {
+export async function applyMigration(means: MigrationMeans, operation: MigrationOperation): Promise<ApplyOutcome> {
   switch (operation.kind) {
     case 'beginMoves':
       return moveOut(means, operation, planBegins)
@@ -39,7 +40,7 @@ const writeMoves = (
   migration: StoredMigration,
   steps: readonly Step[],
   besides: readonly Write[] = [],
-): Promise<MigrationOutcome> =>
+): Promise<ApplyOutcome> =>
   transact(means, migration, {
     writes: [
       ...steps.map(({ move, value }) => write({ kind: moveKind, id: move.id, expect: move.version, value })),
@@ -49,10 +50,7 @@ const writeMoves = (
   })
 
 /** Memory may lag behind what another controller wrote: that a holder is not there is for the leader to say. */
-async function stepMoves(
-  means: MigrationMeans,
-  { migration, steps }: OperationOf<'stepMoves'>,
-): Promise<MigrationOutcome> {
+async function stepMoves(means: MigrationMeans, { migration, steps }: OperationOf<'stepMoves'>): Promise<ApplyOutcome> {
   const isThere = await Promise.all(
     steps.map(async ({ value }) => value.step === 'gone' && (await isHere(means, value))),
   )
@@ -70,7 +68,7 @@ const moveOut = (
   means: MigrationMeans,
   { migration, moves }: OperationOf<'beginMoves' | 'returnMoves'>,
   plan: typeof planBegins,
-): Promise<MigrationOutcome> => {
+): Promise<ApplyOutcome> => {
   const { id, version, value } = migration
   const seal = write({ kind: migrationKind, id, expect: version, value })
   return writeWithAddresses(means, migration, async () => {
@@ -87,7 +85,7 @@ async function writeWithAddresses(
   means: MigrationMeans,
   migration: StoredMigration,
   plan: () => Promise<AddressedSteps>,
-): Promise<MigrationOutcome> {
+): Promise<ApplyOutcome> {
   for (let attempt = 1; attempt <= attemptsMaximum; attempt++) {
     const { steps, writes } = await plan()
     if (steps.length === 0) return overtaken
@@ -103,7 +101,7 @@ async function writeWithAddresses(
 async function shapeHolder(
   means: MigrationMeans,
   { migration, move, writes }: OperationOf<'shapeHolder'>,
-): Promise<MigrationOutcome> {
+): Promise<ApplyOutcome> {
   const current = await means.store.get(moveKind, move.id, { latest: true })
   if (current === null || current.version !== move.version) return overtaken
   return transact(means, migration, { writes })
@@ -112,7 +110,7 @@ async function shapeHolder(
 async function settleMoves(
   means: MigrationMeans,
   { migration, settlements }: OperationOf<'settleMoves'>,
-): Promise<MigrationOutcome> {
+): Promise<ApplyOutcome> {
   const sealed = await Promise.all(settlements.map((settlement) => sealHolder(means, migration, settlement)))
   const ready = settlements.filter((_, i) => sealed[i]?.kind === 'done')
   if (ready.length === 0) return sealed.find(({ kind }) => kind === 'failed') ?? overtaken
@@ -123,7 +121,7 @@ async function sealHolder(
   means: MigrationMeans,
   migration: StoredMigration,
   { seals }: Settlement,
-): Promise<MigrationOutcome> {
+): Promise<ApplyOutcome> {
   for (const writes of seals) {
     const outcome = await transact(means, migration, { writes })
     if (outcome.kind !== 'done') return outcome
@@ -134,7 +132,7 @@ async function sealHolder(
 async function recordMigration(
   means: MigrationMeans,
   { migration, value, unmarks, events }: OperationOf<'recordMigration'>,
-): Promise<MigrationOutcome> {
+): Promise<ApplyOutcome> {
   const writes = [write({ kind: migrationKind, id: migration.id, expect: migration.version, value })]
   if (unmarks !== null) {
     const { migrationId: _, ...kept } = unmarks.value

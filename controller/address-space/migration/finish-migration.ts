@@ -3,6 +3,7 @@
  * holds an address of it after all, who was being created when the shard was marked, that one gets a move as well.
  */
 
+import { type ApplyOutcome, failed, overtaken } from '../../control-plane/apply-outcome.ts'
 import { type EventDraft, type StoredObject, type Write, write } from '../../control-plane/store.ts'
 import {
   addressKind,
@@ -22,11 +23,11 @@ import { writeMissingMoves } from '../migrations.ts'
 import { touch } from '../shard-occupancy.ts'
 import type { StoredMigration } from './migration-operation.ts'
 import { describeOutcome } from './plan-migrations.ts'
-import { failed, type MigrationMeans, type MigrationOutcome, overtaken, transact } from './transact.ts'
+import { type MigrationMeans, transact } from './transact.ts'
 
 type Means = Pick<MigrationMeans, 'store' | 'now'>
 
-export async function finishMigration(means: Means, migration: StoredMigration): Promise<MigrationOutcome> {
+export async function finishMigration(means: Means, migration: StoredMigration): Promise<ApplyOutcome> {
   const { store } = means
   const { shardId } = migration.value
   // What was told of the shard before it was seen to be empty is no proof: it is asked of the leader, and held to.
@@ -87,7 +88,7 @@ async function leaveIfGone(means: Means, migration: StoredMigration, networkId: 
 }
 
 /** Addresses that nobody wants are swept, which the next turn finds done. */
-async function moveTheRest(means: Means, migration: StoredMigration): Promise<MigrationOutcome> {
+async function moveTheRest(means: Means, migration: StoredMigration): Promise<ApplyOutcome> {
   const { store, now } = means
   if (!(await writeMissingMoves(means, migration.id))) return failed('Its moves can not be written.')
   const wanted = new Set([
