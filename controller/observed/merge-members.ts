@@ -3,33 +3,32 @@
 import type { InstanceReport, MemberStatus } from '../../agent/contract/host-report.ts'
 
 /**
- * By member id. A member is `healthy` when some instance finds it so and none finds otherwise, on every port: an
- * instance that can't reach it is trouble that the operator should see. Instances that don't serve have no say. Where those
- * that serve can't tell at the moment, as a check is under way, it stays as it was `before`.
+ * By member id. A member is `healthy` when every instance that serves finds it so, on every port: one that can't reach it
+ * is trouble that the operator should see. Instances that don't serve have no say. Where one that serves can't tell yet,
+ * as its first check is under way or it has not heard of the member, and none finds fault, it stays as it was `before`.
  */
 export function mergeMembers(
   memberIds: readonly string[],
   reports: readonly Pick<InstanceReport, 'serving' | 'members'>[],
   before: Readonly<Record<string, MemberStatus>> = {},
 ): Readonly<Record<string, MemberStatus>> {
-  const found = new Map<string, Set<MemberStatus>>()
-  for (const { serving, members } of reports) {
-    if (!serving) continue
+  const found = new Map(memberIds.map((id) => [id, new Set<MemberStatus>()]))
+  for (const { members } of reports.filter(({ serving }) => serving)) {
+    const unheardOf = new Set(memberIds)
     for (const [key, status] of Object.entries(members)) {
       const id = key.slice(0, key.lastIndexOf(':'))
-      found.set(id, (found.get(id) ?? new Set()).add(status))
+      unheardOf.delete(id)
+      found.get(id)?.add(status)
     }
+    for (const id of unheardOf) found.get(id)?.add('unknown')
   }
   return Object.fromEntries(
-    memberIds.map((id) => {
-      const statuses = found.get(id)
-      if (statuses === undefined) return [id, 'unknown']
-      const worst = worstOf(statuses)
+    [...found].map(([id, statuses]) => {
+      if (statuses.size === 0) return [id, 'unknown']
+      const worst = fromWorst.find((status) => statuses.has(status)) ?? 'unknown'
       return [id, worst === 'unknown' ? (before[id] ?? worst) : worst]
     }),
   )
 }
 
-function worstOf(statuses: ReadonlySet<MemberStatus>): MemberStatus {
-  return (['unhealthy', 'draining', 'healthy'] as const).find((status) => statuses.has(status)) ?? 'unknown'
-}
+const fromWorst = ['unhealthy', 'draining', 'unknown', 'healthy'] as const satisfies readonly MemberStatus[]

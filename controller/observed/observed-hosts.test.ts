@@ -58,6 +58,9 @@ test('a member of which nobody can tell at the moment is as it was', () => {
   const checking = [{ serving: true, members: { 'm:80': 'unknown' as const } }]
   expect(mergeMembers(['m'], checking, { m: 'unhealthy' })).toEqual({ m: 'unhealthy' })
   expect(mergeMembers(['m'], [], { m: 'unhealthy' })).toEqual({ m: 'unknown' })
+  const healthy = { serving: true, members: { 'm:80': 'healthy' as const } }
+  expect(mergeMembers(['m'], [...checking, healthy], { m: 'healthy' })).toEqual({ m: 'healthy' })
+  expect(mergeMembers(['m'], [{ serving: true, members: {} }, healthy], { m: 'unhealthy' })).toEqual({ m: 'unhealthy' })
 })
 
 test('while nothing can be heard no silence is counted, and a full period begins when it can again', () => {
@@ -102,12 +105,28 @@ describe('a member is', () => {
       'draining',
     ],
     [
-      'healthy when one has not checked yet',
+      'unknown when one has not checked yet',
       [
         [true, { 'm:80': 'unknown' }],
         [true, { 'm:80': 'healthy' }],
       ],
-      'healthy',
+      'unknown',
+    ],
+    [
+      'unknown when one has not heard of it',
+      [
+        [true, {}],
+        [true, { 'm:80': 'healthy' }],
+      ],
+      'unknown',
+    ],
+    [
+      'unhealthy when one finds it so and another has not checked yet',
+      [
+        [true, { 'm:80': 'unknown' }],
+        [true, { 'm:80': 'unhealthy' }],
+      ],
+      'unhealthy',
     ],
     [
       'judged by those that serve',
