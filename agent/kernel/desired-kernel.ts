@@ -312,12 +312,13 @@ function makeInstance(
 }
 
 /**
- * Who asks for a member's MAC before the way to its host is there asks again in a quarter of a second instead of a whole
- * one, after which a first check would have failed; it gives up no sooner.
+ * Who asks for a member's MAC before the way to its host is there asks again in a fifth of a second instead of a whole
+ * one, after which a first check would have failed; it gives up no sooner. The kernel keeps such times in ticks: 200 is
+ * read back as 200 whatever their rate.
  */
 const askOftenOn = (device: string): Sysctls => ({
-  [`net.ipv4.neigh.${device}.retrans_time_ms`]: '250',
-  [`net.ipv4.neigh.${device}.mcast_solicit`]: '12',
+  [`net.ipv4.neigh.${device}.retrans_time_ms`]: '200',
+  [`net.ipv4.neigh.${device}.mcast_solicit`]: '15',
 })
 
 /** Of a member whose network is not in the statement: what VXLAN leaves of an ordinary frame. */
