@@ -3,6 +3,7 @@
 import { isIPv4 } from 'node:net'
 import * as v from 'valibot'
 import { containsAddress, parseAddress, parseBlock } from './address-space/cidr.ts'
+import { type NameProcessSettings, nameEnvironment, readNameSettings } from './names/read-settings.ts'
 import type { ControllerSettings } from './services.ts'
 
 export interface ProcessSettings {
@@ -18,6 +19,8 @@ export interface ProcessSettings {
   readonly adminTokenFile: string
   readonly logLevel: string
   readonly controller: ControllerSettings
+  /** Null: no names are kept. */
+  readonly nameServer: Omit<NameProcessSettings, 'names'> | null
 }
 
 const listSchema = (fallback: string) =>
@@ -55,6 +58,7 @@ const environmentSchema = v.object({
   SLUICE_ADVERT_INTERVAL_SECONDS: secondsSchema('0.05', 0.01, 10),
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
+  ...nameEnvironment,
 })
 
 /** Throws an error that names each variable that is wrong, and what it must be. */
@@ -72,6 +76,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       `the environment is wrong: SLUICE_UPLINK_GATEWAY ${settings.SLUICE_UPLINK_GATEWAY} is not within SLUICE_UPLINK_CIDR ${settings.SLUICE_UPLINK_CIDR}`,
     )
   }
+  const named = readNameSettings(settings)
   return {
     listen: settings.SLUICE_LISTEN,
     publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
@@ -85,6 +90,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       uplinkGateway: settings.SLUICE_UPLINK_GATEWAY,
       advertIntervalSeconds: settings.SLUICE_ADVERT_INTERVAL_SECONDS,
       preemptDelaySeconds: settings.SLUICE_PREEMPT_DELAY_SECONDS,
+      names: named?.names ?? null,
     },
+    nameServer: named,
   }
 }

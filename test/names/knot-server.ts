@@ -72,7 +72,8 @@ export async function startKnotServer(zone = 'sluice.test'): Promise<KnotServer>
         new Response(knsupdate.stdout).text(),
         new Response(knsupdate.stderr).text(),
       ])
-      if ((await knsupdate.exited) !== 0 || complained.includes('error')) throw new Error(`knsupdate: ${said}${complained}`)
+      if ((await knsupdate.exited) !== 0 || complained.includes('error'))
+        throw new Error(`knsupdate: ${said}${complained}`)
     },
     async remove() {
       await server.kill()
