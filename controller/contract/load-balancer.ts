@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
+import { autoScalingInputSchema, autoScalingViewSchema, instanceCountSchema } from './scaling.ts'
 
 const secondsSchema = (least: number, most: number) =>
   v.pipe(
@@ -107,8 +108,9 @@ export const loadBalancerCreateSchema = v.strictObject({
   timeouts: v.optional(timeoutsSchema, {}),
   /** X-Forwarded-For; http only. */
   forwardedFor: v.optional(v.boolean(), true),
-  instanceCount: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)), 2),
-  autoScaling: v.optional(v.boolean(), false),
+  /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
+  instanceCount: v.optional(instanceCountSchema),
+  autoScaling: v.optional(autoScalingInputSchema, false),
 })
 export const loadBalancerUpdateSchema = v.partial(
   v.strictObject({
@@ -119,8 +121,8 @@ export const loadBalancerUpdateSchema = v.partial(
     healthCheck: healthCheckCreateSchema,
     timeouts: timeoutsSchema,
     forwardedFor: v.boolean(),
-    instanceCount: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)),
-    autoScaling: v.boolean(),
+    instanceCount: instanceCountSchema,
+    autoScaling: autoScalingInputSchema,
   }),
 )
 
@@ -158,7 +160,7 @@ export const loadBalancerSchema = v.object({
   timeouts: timeoutsSchema,
   forwardedFor: v.boolean(),
   instanceCount: v.number(),
-  autoScaling: v.boolean(),
+  autoScaling: autoScalingViewSchema,
   /** By its name where names are kept, else by its first VIP; null until there is one of these. */
   url: v.nullable(v.string()),
   /** Null where no names are kept. Its condition `named` says how it stands with it. */
