@@ -42,7 +42,7 @@ export async function startKnotServer(zone = 'sluice.test'): Promise<KnotServer>
       child = Bun.spawn(['knotd', '--config', configurationFile(settings)], {
         stdin: 'ignore',
         stdout: 'ignore',
-        stderr: 'inherit',
+        stderr: 'ignore',
         env: environment,
       })
       await waitUntil(async () => (await server.ask('+short', zone, 'SOA')).includes('hostmaster'), {
