@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
+import { autoScalingInputSchema, autoScalingViewSchema, instanceCountSchema } from './scaling.ts'
 import { hostNameSchema, trafficCreateEntries, trafficUpdateEntries, weightSchema } from './traffic.ts'
 
 export type { HealthCheck } from './traffic.ts'
@@ -62,8 +63,9 @@ export const loadBalancerCreateSchema = v.strictObject({
   listeners: listenersSchema,
   members: membersSchema,
   ...trafficCreateEntries,
-  instanceCount: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)), 2),
-  autoScaling: v.optional(v.boolean(), false),
+  /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
+  instanceCount: v.optional(instanceCountSchema),
+  autoScaling: v.optional(autoScalingInputSchema, false),
 })
 export const loadBalancerUpdateSchema = v.partial(
   v.strictObject({
@@ -71,8 +73,8 @@ export const loadBalancerUpdateSchema = v.partial(
     listeners: listenersSchema,
     members: membersSchema,
     ...trafficUpdateEntries,
-    instanceCount: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)),
-    autoScaling: v.boolean(),
+    instanceCount: instanceCountSchema,
+    autoScaling: autoScalingInputSchema,
   }),
 )
 
@@ -112,7 +114,7 @@ export const loadBalancerSchema = v.object({
   members: v.array(memberSchema),
   ...trafficUpdateEntries,
   instanceCount: v.number(),
-  autoScaling: v.boolean(),
+  autoScaling: autoScalingViewSchema,
   /** Null until a VIP is taken. */
   url: v.nullable(v.string()),
   vips: v.array(v.string()),
