@@ -34,7 +34,8 @@ export const machineReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
-export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'draining', 'unknown'])
+/** `unresolved`: it is followed by a name that has no address now. */
+export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'unresolved', 'draining', 'unknown'])
 
 export const instanceReportSchema = v.object({
   ...objectReportSchema.entries,
@@ -42,12 +43,33 @@ export const instanceReportSchema = v.object({
   keepalived: v.picklist(['running', 'stopped', 'stale']),
   /** True while haproxy serves and keepalived may hold VIPs. */
   serving: v.boolean(),
+  /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
+  drained: v.optional(v.boolean()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
   members: v.record(v.string(), memberStatusSchema),
   /** Of its leg on the network. */
   addresses: v.optional(v.array(addressReportSchema)),
+})
+
+/** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
+export const instanceLoadSchema = v.object({
+  /** The instance's. */
+  id: idSchema,
+  /** When it was read, by the clock of the host's kernel, which never jumps: seconds since boot. */
+  atSeconds: v.number(),
+  /** The process whose counters these are. */
+  worker: v.number(),
+  /** The processors that it may use. */
+  threads: v.number(),
+  cpuSeconds: v.number(),
+  /** Of tcp the connections that were begun. */
+  requests: v.number(),
+  /** Open at that moment. */
+  connections: v.number(),
+  /** From when a request has come in until a member has answered, of tcp is connected: the mean of the last 1,024. */
+  latencyMilliseconds: v.number(),
 })
 
 export const hostReportSchema = v.object({
@@ -65,11 +87,14 @@ export const hostReportSchema = v.object({
   networks: v.array(objectReportSchema),
   machines: v.array(machineReportSchema),
   instances: v.array(instanceReportSchema),
+  /** Of those whose haproxy has answered; one without load is told of as one with much. */
+  loads: v.optional(v.array(instanceLoadSchema)),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
 export type MachineReport = v.InferOutput<typeof machineReportSchema>
 export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
+export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>
