@@ -48,16 +48,15 @@ export function openCrates(options: CratesOptions): Crates {
 
   async function readAll(carrier: Carrier, sequences: readonly number[]): Promise<readonly string[] | null> {
     const lines: string[] = []
+    const gone: number[] = []
     for (const sequence of sequences) {
       const data = await stream.readData(sequence)
-      if (data === null) {
-        // Another controller has put them together; where its crates lie memory learns by itself.
-        hold.removeCrates(carrier, [sequence])
-        return null
-      }
-      lines.push(...decodeCrate(data))
+      if (data === null) gone.push(sequence)
+      else if (gone.length === 0) lines.push(...decodeCrate(data))
     }
-    return lines
+    // Another controller has put them together; where its crates lie memory learns by itself.
+    hold.removeCrates(carrier, gone)
+    return gone.length === 0 ? lines : null
   }
 
   /** The others go once memory knows of those that they are merged into, so that all lines are found at any moment. */
