@@ -50,6 +50,13 @@ export const instanceReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
+/** What it found on the uplink of those it was asked about: of one round, in which all were asked at the same time. */
+export const testimonySchema = v.object({
+  /** False: it reached none of the controls either. */
+  sees: v.boolean(),
+  suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
+})
+
 export const hostReportSchema = v.object({
   format: v.literal(1),
   host: hostNameSchema,
@@ -65,11 +72,14 @@ export const hostReportSchema = v.object({
   networks: v.array(objectReportSchema),
   machines: v.array(machineReportSchema),
   instances: v.array(instanceReportSchema),
+  /** Left out while it was not asked, or the first round is under way. */
+  testimony: v.optional(testimonySchema),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
 export type MachineReport = v.InferOutput<typeof machineReportSchema>
 export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
+export type Testimony = v.InferOutput<typeof testimonySchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>
