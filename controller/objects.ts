@@ -7,7 +7,7 @@ import type { WorkloadInstructions } from '../agent/contract/host-instructions.t
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
-import type { HealthCheck } from './contract/load-balancer.ts'
+import type { HealthCheck, instanceStatuses } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
 import { defineKind } from './control-plane/store.ts'
@@ -234,7 +234,24 @@ export interface LoadBalancerValue extends Deletable {
 }
 /** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
 export interface LoadBalancerSlotsValue {
-  readonly slots: readonly { readonly slot: number; readonly vip: string; readonly instanceId: string | null }[]
+  readonly slots: readonly SlotValue[]
+}
+export interface SlotValue {
+  readonly slot: number
+  readonly vip: string
+  readonly instanceId: string | null
+  /** Who had the slot before, until it is decided which of the two stays. */
+  readonly former?: FormerInstance
+}
+export interface FormerInstance {
+  readonly instanceId: string
+  /**
+   * `suspected`: it was condemned, and has the slot again if it is healthy within the grace period. The others have handed
+   * over to a better one: `maintenance` of their host, or as a `recovered` one is back.
+   */
+  readonly why: 'suspected' | 'maintenance' | 'recovered'
+  /** RFC 3339. */
+  readonly since: string
 }
 export interface InstanceValue extends Deletable {
   readonly loadBalancerId: string
@@ -257,7 +274,7 @@ export interface LoadBalancerStatusValue {
   readonly members?: Readonly<Record<string, MemberStatus>>
 }
 export interface InstanceStatusValue {
-  readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'
+  readonly status: (typeof instanceStatuses)[number]
   readonly conditions: readonly Condition[]
   readonly observedGeneration: number
 }
@@ -305,6 +322,19 @@ export interface HostStatusValue {
   readonly status: 'awaiting-join' | 'active' | 'silent'
   readonly since: string
 }
+/** The mass failure breaker of the rack: there is one. While it is open nothing is replaced. */
+export interface BreakerValue {
+  readonly status: 'closed' | 'open'
+  readonly reason: string
+  /** Since when it is so. */
+  readonly since: string
+  /** Those whose failing opened it. */
+  readonly hostIds: readonly string[]
+  /** A person has seen what had failed by then: it counts no more. */
+  readonly resetAt: string | null
+}
+export const breakerKind = defineKind<BreakerValue>({ name: 'breaker', prefix: 'brk', dataType: 'host' })
+
 export const hostKind = defineKind<HostValue>({ name: 'host', prefix: 'hst', dataType: 'host' })
 export const hostStatusKind = defineKind<HostStatusValue>({ name: 'host-status', prefix: 'hst', dataType: 'host' })
 export const joinTokenKind = defineKind<JoinTokenValue>({ name: 'join-token', prefix: 'jtk', dataType: 'host' })

@@ -23,9 +23,11 @@ export interface WitnessRoom extends Room {
 }
 
 /** A little less than a tick, so that each tick begins another round. */
-const roundIntervalMilliseconds = 900
-/** Each is a process. */
-const questionsAtOnceMaximum = 32
+const roundMillisecondsMinimum = 900
+/** A host that is lost with all that was on it makes many suspects: then rounds are rarer. */
+const roundMillisecondsPerSuspect = 50
+/** Each is a process that waits. */
+const questionsAtOnceMaximum = 128
 
 export function createWitnessRoom({ run, uplinkDevice, onNews, now }: WitnessRoomOptions): WitnessRoom {
   let asked: WitnessInstructions | undefined
@@ -54,7 +56,7 @@ export function createWitnessRoom({ run, uplinkDevice, onNews, now }: WitnessRoo
     look({ desired }) {
       asked = desired.witness
       if (asked === undefined) found = undefined
-      else if (!isAsking && now() - askedAt >= roundIntervalMilliseconds) void askRound(asked)
+      else if (!isAsking && (hasNews(asked, found) || now() - askedAt >= roundMilliseconds(asked))) void askRound(asked)
       return Promise.resolve([])
     },
     /** Of those alone that it is still asked about. */
@@ -66,6 +68,12 @@ export function createWitnessRoom({ run, uplinkDevice, onNews, now }: WitnessRoo
     },
   }
 }
+
+const roundMilliseconds = ({ suspects }: WitnessInstructions) =>
+  Math.max(roundMillisecondsMinimum, suspects.length * roundMillisecondsPerSuspect)
+
+const hasNews = ({ suspects }: WitnessInstructions, found: Testimony | undefined) =>
+  suspects.some(({ id, since }) => found?.suspects.some((one) => one.id === id && one.since === since) !== true)
 
 async function askAll(run: RunCommand, device: string, addresses: readonly string[]): Promise<ReadonlySet<string>> {
   const answering = new Set<string>()

@@ -13,7 +13,12 @@ import { addressOf, blockOf, formatAddress, isIpv6 } from '../address-space/cidr
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
-import { advertIntervalSeconds, listVipDuties } from '../load-balancing/vip-priorities.ts'
+import {
+  advertIntervalSeconds,
+  formerPriority,
+  homePriorityAbove,
+  listVipDuties,
+} from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
 import type {
   HostValue,
@@ -65,6 +70,8 @@ interface Rack {
   readonly hostsOf: ReadonlyMap<string, ReadonlySet<string>>
   readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
   readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
+  /** By balancer and slot, all that have it, had it, or are still on their way out. */
+  readonly slotMates: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
   readonly uplinkPrefixLength: number
   /** By network, the machines that are out of their balancers, by id and by address. */
   readonly drainedOf: ReadonlyMap<string, ReadonlySet<string>>
@@ -114,10 +121,16 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
     hostsOf,
     machinesOn: groupBy(machines, ({ value }) => value.hostId),
     instancesOn: groupBy(instances, ({ value }) => value.hostId),
+    slotMates: groupBy([...snapshot.instances.values()], slotKey),
     uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
     drainedOf: listDrained(machines),
   }
 }
+
+const slotKey = ({ value }: StoredObject<InstanceValue>) => `${value.loadBalancerId} ${value.slot}`
+
+const othersInSlot = ({ slotMates }: Pick<Rack, 'slotMates'>, instance: StoredObject<InstanceValue>) =>
+  (slotMates.get(slotKey(instance)) ?? []).filter(({ id }) => id !== instance.id)
 
 function listDrained(machines: readonly StoredObject<MachineValue>[]): Rack['drainedOf'] {
   const drained = machines.filter(({ value }) => value.drained === true)
@@ -238,7 +251,7 @@ function listSources(
     loadBalancer,
     slots,
     largestInstanceCount(rack, loadBalancer.id),
-    ...(slots?.value.slots ?? []).map(({ instanceId }) => rack.snapshot.instances.get(instanceId ?? '')),
+    ...(slots?.value.slots ?? []).flatMap(({ slot }) => rack.slotMates.get(`${loadBalancer.id} ${slot}`) ?? []),
     ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
     listStaying(rack, loadBalancer.value)
       .map(({ id }) => id)
@@ -279,7 +292,8 @@ function renderInstanceAnew(
       rack.settings.advertIntervalSeconds,
       largestInstanceCount(rack, loadBalancer.id),
     ),
-    preemptDelaySeconds: rack.settings.preemptDelaySeconds,
+    // Who takes a slot over has nothing to wait for: it is meant to have the VIP as soon as it serves.
+    preemptDelaySeconds: othersInSlot(rack, instance).length > 0 ? 0 : rack.settings.preemptDelaySeconds,
     trafficType: spec.trafficType,
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,
@@ -292,25 +306,27 @@ function renderInstanceAnew(
 function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): InstanceInstructions['vips'] {
   const ring = rack.snapshot.slots.get(instance.value.loadBalancerId)?.value.slots ?? []
   const duties = new Map(
-    ring.flatMap(({ instanceId }) =>
-      instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const],
-    ),
+    ring.flatMap(({ slot, instanceId, former }) => [
+      ...(instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const]),
+      ...(former === undefined
+        ? []
+        : [[former.instanceId, [{ slot, priority: formerPriority, home: false }]] as const]),
+    ]),
   )
   return (duties.get(instance.id) ?? []).flatMap(({ slot, priority, home }) => {
     const vip = ring.find((candidate) => candidate.slot === slot)?.vip
     if (vip === undefined) return []
-    const peerAddresses = [...duties].flatMap(([peerId, peerDuties]) => {
-      const peer = rack.snapshot.instances.get(peerId)
-      const serves = peerDuties.some((duty) => duty.slot === slot)
-      return peer === undefined || peerId === instance.id || !serves ? [] : [peer.value.uplinkAddress]
-    })
+    const servants = [...duties].flatMap(([id, own]) => (own.some((duty) => duty.slot === slot) ? [id] : []))
+    const mates = rack.slotMates.get(`${instance.value.loadBalancerId} ${slot}`) ?? []
+    const peerIds = new Set([...servants, ...mates.map(({ id }) => id)].filter((id) => id !== instance.id))
+    const peerAddresses = [...peerIds].flatMap((id) => rack.snapshot.instances.get(id)?.value.uplinkAddress ?? [])
     return [
       {
         slot,
         address: vip,
         prefixLength: rack.uplinkPrefixLength,
         virtualRouterId: slot,
-        priority,
+        priority: home ? homePriorityAbove(othersInSlot(rack, instance).length) : priority,
         home,
         peerAddresses: peerAddresses.toSorted((a, b) => addressOf(a) - addressOf(b)),
       },
