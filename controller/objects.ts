@@ -7,10 +7,13 @@ import type { WorkloadInstructions } from '../agent/contract/host-instructions.t
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
-import type { HealthCheck, instanceStatuses } from './contract/load-balancer.ts'
+import type { instanceStatuses } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
+import type { AutoScaling, ScalingDecision } from './contract/scaling.ts'
+import type { algorithms, HealthCheck, Limits, ProxyProtocol, StickySessions, Timeouts } from './contract/traffic.ts'
 import { defineKind } from './control-plane/store.ts'
+import type { BreakerValue, FormerInstance } from './load-balancing/life/life-values.ts'
 
 /** The client of what belongs to the rack and to no project. */
 export const systemClient = 'system'
@@ -211,26 +214,31 @@ export interface MemberValue {
   readonly port: number | null
   readonly url: string | null
   readonly machineId: string | null
+  /** Followed by its name. */
+  readonly host?: string | null
   readonly weight: number
+  /** Told so by hand. */
+  readonly draining?: boolean
 }
 export interface LoadBalancerValue extends Deletable {
   readonly name: string
   readonly projectId: string
   readonly networkId: string
   readonly trafficType: 'http' | 'tcp'
-  readonly algorithm: 'round-robin' | 'least-connections'
+  readonly algorithm: (typeof algorithms)[number]
   readonly listeners: readonly { readonly port: number; readonly memberPort?: number | undefined }[]
   readonly members: readonly MemberValue[]
   readonly healthCheck: HealthCheck
-  readonly timeouts: {
-    readonly connectSeconds: number
-    readonly clientSeconds: number
-    readonly serverSeconds: number
-    readonly drainSeconds: number
-  }
+  /** What is absent here and in the five that follow is as settleTraffic has it. */
+  readonly timeouts: Partial<Timeouts>
+  readonly retries?: number
+  readonly slowStartSeconds?: number
+  readonly stickySessions?: StickySessions | null
+  readonly proxyProtocol?: ProxyProtocol
+  readonly limits?: Limits
   readonly forwardedFor: boolean
   readonly instanceCount: number
-  readonly autoScaling: boolean
+  readonly autoScaling: AutoScaling | false
 }
 /** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
 export interface LoadBalancerSlotsValue {
@@ -243,15 +251,13 @@ export interface SlotValue {
   /** Who had the slot before, until it is decided which of the two stays. */
   readonly former?: FormerInstance
 }
-export interface FormerInstance {
-  readonly instanceId: string
-  /**
-   * `suspected`: it was condemned, and has the slot again if it is healthy within the grace period. The others have handed
-   * over to a better one: `maintenance` of their host, or as a `recovered` one is back.
-   */
-  readonly why: 'suspected' | 'maintenance' | 'recovered'
-  /** RFC 3339. */
-  readonly since: string
+/** What scaling has decided, so that any controller carries on. There is none without auto-scaling. */
+export interface LoadBalancerScalingValue {
+  readonly desiredCount: number
+  readonly lastOutAt: string | null
+  readonly lastInAt: string | null
+  /** The last ones that changed the count, newest first. */
+  readonly decisions: readonly ScalingDecision[]
 }
 export interface InstanceValue extends Deletable {
   readonly loadBalancerId: string
@@ -263,15 +269,19 @@ export interface InstanceValue extends Deletable {
   readonly uplinkAddress: string
   readonly networkAddress: string
   readonly networkShardId: string
+  /** Told to give up its clients: once its report says that it has drained, nobody is cut off by its end. */
+  readonly draining?: boolean
   /** On its way in, or still there for the connections that were begun with it. */
   readonly formerNetworkAddress?: { readonly address: string; readonly shardId: string }
 }
+/** `drained`: told to drain, and no instance has anything left of it. */
+export type RecordedMemberStatus = MemberStatus | 'drained'
 export interface LoadBalancerStatusValue {
   readonly status: 'provisioning' | 'active' | 'degraded' | 'failed' | 'deleting'
   readonly conditions: readonly Condition[]
   readonly observedGeneration: number
   /** By member id, as its instances found them: kept so that each change makes one event. Absent: unknown. */
-  readonly members?: Readonly<Record<string, MemberStatus>>
+  readonly members?: Readonly<Record<string, RecordedMemberStatus>>
 }
 export interface InstanceStatusValue {
   readonly status: (typeof instanceStatuses)[number]
@@ -291,6 +301,11 @@ export const loadBalancerStatusKind = defineKind<LoadBalancerStatusValue>({
 })
 export const loadBalancerSlotsKind = defineKind<LoadBalancerSlotsValue>({
   name: 'load-balancer-slots',
+  prefix: 'lb',
+  dataType: loadBalancing,
+})
+export const loadBalancerScalingKind = defineKind<LoadBalancerScalingValue>({
+  name: 'load-balancer-scaling',
   prefix: 'lb',
   dataType: loadBalancing,
 })
@@ -321,17 +336,6 @@ export interface JoinTokenValue {
 export interface HostStatusValue {
   readonly status: 'awaiting-join' | 'active' | 'silent'
   readonly since: string
-}
-/** The mass failure breaker of the rack: there is one. While it is open nothing is replaced. */
-export interface BreakerValue {
-  readonly status: 'closed' | 'open'
-  readonly reason: string
-  /** Since when it is so. */
-  readonly since: string
-  /** Those whose failing opened it. */
-  readonly hostIds: readonly string[]
-  /** A person has seen what had failed by then: it counts no more. */
-  readonly resetAt: string | null
 }
 export const breakerKind = defineKind<BreakerValue>({ name: 'breaker', prefix: 'brk', dataType: 'host' })
 

@@ -34,7 +34,8 @@ export const machineReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
-export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'draining', 'unknown'])
+/** `unresolved`: it is followed by a name that has no address now. */
+export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'unresolved', 'draining', 'unknown'])
 
 export const instanceReportSchema = v.object({
   ...objectReportSchema.entries,
@@ -42,6 +43,8 @@ export const instanceReportSchema = v.object({
   keepalived: v.picklist(['running', 'stopped', 'stale']),
   /** True while haproxy serves and keepalived may hold VIPs. */
   serving: v.boolean(),
+  /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
+  drained: v.optional(v.boolean()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
@@ -55,6 +58,25 @@ export const testimonySchema = v.object({
   /** False: it reached none of the controls either. */
   sees: v.boolean(),
   suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
+})
+
+/** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
+export const instanceLoadSchema = v.object({
+  /** The instance's. */
+  id: idSchema,
+  /** When it was read, by the clock of the host's kernel, which never jumps: seconds since boot. */
+  atSeconds: v.number(),
+  /** The process whose counters these are. */
+  worker: v.number(),
+  /** The processors that it may use. */
+  threads: v.number(),
+  cpuSeconds: v.number(),
+  /** Of tcp the connections that were begun. */
+  requests: v.number(),
+  /** Open at that moment. */
+  connections: v.number(),
+  /** From when a request has come in until a member has answered, of tcp is connected: the mean of the last 1,024. */
+  latencyMilliseconds: v.number(),
 })
 
 export const hostReportSchema = v.object({
@@ -74,6 +96,8 @@ export const hostReportSchema = v.object({
   instances: v.array(instanceReportSchema),
   /** Left out while it was not asked, or the first round is under way. */
   testimony: v.optional(testimonySchema),
+  /** Of those whose haproxy has answered; one without load is told of as one with much. */
+  loads: v.optional(v.array(instanceLoadSchema)),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
@@ -81,5 +105,6 @@ export type MachineReport = v.InferOutput<typeof machineReportSchema>
 export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
 export type Testimony = v.InferOutput<typeof testimonySchema>
+export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

@@ -7,7 +7,13 @@ import { refuseField, refuseNotFound } from '../access/problems.ts'
 import { readProject } from '../access/quota.ts'
 import { findVisible, listObjects, maySee } from '../access/view.ts'
 import { refuseUnknownProject } from '../address-space/pools.ts'
-import type { HealthCheck, LoadBalancerCreate, LoadBalancerUpdate, MemberCreate } from '../contract/load-balancer.ts'
+import type {
+  HealthCheck,
+  LoadBalancerCreate,
+  LoadBalancerUpdate,
+  MemberCreate,
+  MemberUpdate,
+} from '../contract/load-balancer.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
 import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
@@ -21,11 +27,13 @@ import {
   networkKind,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Services } from '../services.ts'
-import { checkLoadBalancer } from './check-load-balancer.ts'
+import { checkLoadBalancer, refuseFaults } from './check-load-balancer.ts'
 import type { HostCandidates } from './host-candidates.ts'
 import { identifyMembers } from './members.ts'
 import { placeInstances } from './place-instances.ts'
 import { giveBackInstances, type InstanceMeans, type InstanceRequest, prepareInstances } from './prepare-instances.ts'
+import { findCountFaults } from './scaling/check-scaling.ts'
+import { firstCountOf, settleAutoScaling } from './scaling/wanted-count.ts'
 import { createLoadBalancerViewer } from './view-load-balancer.ts'
 
 export interface LoadBalancerMeans extends InstanceMeans {
@@ -164,7 +172,9 @@ async function createLoadBalancer(
   const value = describeLoadBalancer(id, input)
   const checked = checkLoadBalancer(context.store, value)
   if (!checked.ok) return checked
-  const placed = placeInstances({ count: value.instanceCount, hosts: means.hosts.list(), occupied: [] })
+  const countFaults = findCountFaults(value.autoScaling, input.instanceCount)
+  if (countFaults.length > 0) return refuseFaults(countFaults)
+  const placed = placeInstances({ count: firstCountOf(value, context.now()), hosts: means.hosts.list(), occupied: [] })
   if (placed.length === 0) return refuseNoHost()
   const additions = placed.map((host, i) => ({ slot: i + 1, vip: null, hostId: host.id }))
   const settled = means.hosts.hold(
@@ -180,7 +190,8 @@ async function createLoadBalancer(
 }
 
 function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalancerValue {
-  const { name, projectId, networkId, trafficType, algorithm, listeners, timeouts, instanceCount, autoScaling } = input
+  const { name, projectId, networkId, trafficType, algorithm, listeners } = input
+  const { timeouts, retries, slowStartSeconds, stickySessions, proxyProtocol, limits } = input
   return {
     name,
     projectId,
@@ -191,12 +202,19 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     members: identifyMembers(id, input.members, []),
     healthCheck: input.healthCheck ?? defaultHealthCheck(trafficType),
     timeouts,
+    retries,
+    slowStartSeconds,
+    stickySessions,
+    proxyProtocol,
+    limits,
     // It is on unless it is said otherwise, and tcp has no headers that it could be about.
     forwardedFor: trafficType === 'http' && input.forwardedFor,
-    instanceCount,
-    autoScaling,
+    instanceCount: input.instanceCount ?? instanceCountDefault,
+    autoScaling: settleAutoScaling(input.autoScaling, false),
   }
 }
+
+const instanceCountDefault = 2
 
 export function defaultHealthCheck(trafficType: 'http' | 'tcp'): HealthCheck {
   const thresholds = { intervalSeconds: 5, timeoutSeconds: 5, healthyThreshold: 2, unhealthyThreshold: 2 }
@@ -237,10 +255,15 @@ async function declareLoadBalancer(
 }
 
 function decideUpdate(context: ControllerContext, current: Stored, input: LoadBalancerUpdate): LoadBalancerDecision {
-  const { members, ...rest } = input
+  const { members, autoScaling, ...rest } = input
+  const scaling =
+    autoScaling === undefined ? current.value.autoScaling : settleAutoScaling(autoScaling, current.value.autoScaling)
+  const countFaults = findCountFaults(scaling, input.instanceCount)
+  if (countFaults.length > 0) return refused(refuseFaults(countFaults).problem)
   const given = Object.fromEntries(Object.entries(rest).filter(([, field]) => field !== undefined))
   return decideChange(context, current, {
     ...given,
+    autoScaling: scaling,
     ...(members && { members: identifyMembers(current.id, members, current.value.members) }),
   })
 }
@@ -303,24 +326,23 @@ function withMember(id: string, { members }: LoadBalancerValue, input: MemberCre
   return identifyMembers(id, [...members.map(describeMember), input], members)
 }
 
-function describeMember({ address, port, url, machineId, weight }: MemberValue): MemberCreate {
+function describeMember(member: MemberValue): MemberCreate {
+  const { address, port, url, machineId, weight, host = null, draining = false } = member
   return {
     ...(address !== null && { address }),
+    ...(host !== null && { host }),
     ...(port !== null && { port }),
     ...(url !== null && { url }),
     ...(machineId !== null && { machineId }),
     weight,
+    draining,
   }
 }
 
 function changeMember(
   value: LoadBalancerValue,
   memberId: string,
-  input: {
-    readonly address?: string | undefined
-    readonly port?: number | undefined
-    readonly weight?: number | undefined
-  },
+  input: MemberUpdate,
 ): Outcome<readonly MemberValue[]> {
   const member = value.members.find(({ id }) => id === memberId)
   if (member === undefined) return refuseNotFound('member', memberId)
@@ -328,7 +350,7 @@ function changeMember(
     return refuse({
       code: 'invalid',
       title: 'The member has no address of its own',
-      detail: `The member ${memberId} is given as a ${member.url === null ? 'machine' : 'URL'}.`,
+      detail: `The member ${memberId} is given as a ${givenAs(member)}.`,
       remedy: 'Add a member with that address, and remove this one.',
       errors: [{ field: 'address', message: 'is not what this member is given by' }],
     })
@@ -338,9 +360,12 @@ function changeMember(
     address: input.address ?? member.address,
     port: input.port ?? member.port,
     weight: input.weight ?? member.weight,
+    draining: input.draining ?? member.draining ?? false,
   }
   return succeed(value.members.map((other) => (other.id === memberId ? changed : other)))
 }
+
+const givenAs = ({ url, machineId }: MemberValue) => (url !== null ? 'URL' : machineId !== null ? 'machine' : 'name')
 
 const describeCreated = (id: string, value: LoadBalancerValue): EventDraft => ({
   type: 'load-balancer.created',

@@ -9,7 +9,6 @@ import { type Outcome, succeed } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import { type EventDraft, type StoredObject, StoreUnavailableError, type Write, write } from '../control-plane/store.ts'
 import {
-  type FormerInstance,
   type InstanceStatusValue,
   type InstanceValue,
   instanceKind,
@@ -20,6 +19,7 @@ import {
   loadBalancerSlotsKind,
 } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
+import type { FormerInstance } from './life/life-values.ts'
 import type { UplinkAddresses } from './uplink-addresses.ts'
 
 export interface Addition {

@@ -9,7 +9,8 @@ import {
   type SuspicionCause,
   type Testimonies,
 } from '../load-balancing/life/judge-suspicion.ts'
-import type { FormerInstance, InstanceStatusValue, InstanceValue } from '../objects.ts'
+import type { FormerInstance } from '../load-balancing/life/life-values.ts'
+import type { InstanceStatusValue, InstanceValue } from '../objects.ts'
 import { findInstanceReport } from '../observed/report-index.ts'
 import { type ConditionDraft, stampConditions } from './conditions.ts'
 import type { Hearing } from './judge-hosts.ts'

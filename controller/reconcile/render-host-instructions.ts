@@ -9,16 +9,11 @@ import type {
   MachineInstructions,
   NetworkInstructions,
 } from '../../agent/contract/host-instructions.ts'
-import { addressOf, blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
+import { blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
-import {
-  advertIntervalSeconds,
-  formerPriority,
-  homePriorityAbove,
-  listVipDuties,
-} from '../load-balancing/vip-priorities.ts'
+import { endpointOf } from '../load-balancing/members.ts'
+import { advertIntervalSeconds } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
 import type {
   HostValue,
@@ -30,6 +25,8 @@ import type {
   ShardValue,
 } from '../objects.ts'
 import type { ControllerSettings } from '../services.ts'
+import { type Mate, renderMembers, renderTraffic } from './render-traffic.ts'
+import { indexSlotMates, othersInSlot, renderVips, type SlotMates, slotKey } from './render-vips.ts'
 import { isLeaving, type Snapshot } from './snapshot.ts'
 
 type Ungenerated<Instructions> = Omit<Instructions, 'generation'>
@@ -70,8 +67,7 @@ interface Rack {
   readonly hostsOf: ReadonlyMap<string, ReadonlySet<string>>
   readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
   readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
-  /** By balancer and slot, all that have it, had it, or are still on their way out. */
-  readonly slotMates: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
+  readonly slotMates: SlotMates
   readonly uplinkPrefixLength: number
   /** By network, the machines that are out of their balancers, by id and by address. */
   readonly drainedOf: ReadonlyMap<string, ReadonlySet<string>>
@@ -121,16 +117,11 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
     hostsOf,
     machinesOn: groupBy(machines, ({ value }) => value.hostId),
     instancesOn: groupBy(instances, ({ value }) => value.hostId),
-    slotMates: groupBy([...snapshot.instances.values()], slotKey),
+    slotMates: indexSlotMates(snapshot),
     uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
     drainedOf: listDrained(machines),
   }
 }
-
-const slotKey = ({ value }: StoredObject<InstanceValue>) => `${value.loadBalancerId} ${value.slot}`
-
-const othersInSlot = ({ slotMates }: Pick<Rack, 'slotMates'>, instance: StoredObject<InstanceValue>) =>
-  (slotMates.get(slotKey(instance)) ?? []).filter(({ id }) => id !== instance.id)
 
 function listDrained(machines: readonly StoredObject<MachineValue>[]): Rack['drainedOf'] {
   const drained = machines.filter(({ value }) => value.drained === true)
@@ -251,7 +242,7 @@ function listSources(
     loadBalancer,
     slots,
     largestInstanceCount(rack, loadBalancer.id),
-    ...(slots?.value.slots ?? []).flatMap(({ slot }) => rack.slotMates.get(`${loadBalancer.id} ${slot}`) ?? []),
+    ...(slots?.value.slots ?? []).flatMap(({ slot }) => rack.slotMates.get(slotKey(loadBalancer.id, slot)) ?? []),
     ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
     listStaying(rack, loadBalancer.value)
       .map(({ id }) => id)
@@ -293,44 +284,26 @@ function renderInstanceAnew(
       largestInstanceCount(rack, loadBalancer.id),
     ),
     // Who takes a slot over has nothing to wait for: it is meant to have the VIP as soon as it serves.
-    preemptDelaySeconds: othersInSlot(rack, instance).length > 0 ? 0 : rack.settings.preemptDelaySeconds,
+    preemptDelaySeconds: othersInSlot(rack.slotMates, instance).length > 0 ? 0 : rack.settings.preemptDelaySeconds,
     trafficType: spec.trafficType,
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,
-    timeouts: { ...spec.timeouts },
+    ...renderTraffic(spec, {
+      mates: listMates(rack, instance),
+      nameServers: (rack.shardsOf.get(value.networkId) ?? []).slice(0, 1).map((shard) => gatewayOf(shard.value.cidr)),
+    }),
     healthCheck: { ...spec.healthCheck },
+    ...(value.draining === true && { draining: true }),
     listeners: renderListeners(rack, spec),
   }
 }
 
-function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): InstanceInstructions['vips'] {
-  const ring = rack.snapshot.slots.get(instance.value.loadBalancerId)?.value.slots ?? []
-  const duties = new Map(
-    ring.flatMap(({ slot, instanceId, former }) => [
-      ...(instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const]),
-      ...(former === undefined
-        ? []
-        : [[former.instanceId, [{ slot, priority: formerPriority, home: false }]] as const]),
-    ]),
-  )
-  return (duties.get(instance.id) ?? []).flatMap(({ slot, priority, home }) => {
-    const vip = ring.find((candidate) => candidate.slot === slot)?.vip
-    if (vip === undefined) return []
-    const servants = [...duties].flatMap(([id, own]) => (own.some((duty) => duty.slot === slot) ? [id] : []))
-    const mates = rack.slotMates.get(`${instance.value.loadBalancerId} ${slot}`) ?? []
-    const peerIds = new Set([...servants, ...mates.map(({ id }) => id)].filter((id) => id !== instance.id))
-    const peerAddresses = [...peerIds].flatMap((id) => rack.snapshot.instances.get(id)?.value.uplinkAddress ?? [])
-    return [
-      {
-        slot,
-        address: vip,
-        prefixLength: rack.uplinkPrefixLength,
-        virtualRouterId: slot,
-        priority: home ? homePriorityAbove(othersInSlot(rack, instance).length) : priority,
-        home,
-        peerAddresses: peerAddresses.toSorted((a, b) => addressOf(a) - addressOf(b)),
-      },
-    ]
+/** The other instances of its balancer, by the address of their leg. */
+function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): readonly Mate[] {
+  const slots = rack.snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
+  return slots.flatMap(({ instanceId }) => {
+    const mate = instanceId === id ? undefined : rack.snapshot.instances.get(instanceId ?? '')
+    return mate === undefined ? [] : [{ id: mate.id, address: mate.value.networkAddress }]
   })
 }
 
@@ -352,23 +325,22 @@ function renderListeners(rack: Rack, spec: LoadBalancerValue): InstanceInstructi
   const staying = listStaying(rack, spec)
   return spec.listeners.map((listener) => ({
     port: listener.port,
-    members: staying.flatMap((member) => {
-      const endpoint = endpointOf(member, spec.trafficType, addressOfMachine)
-      if (endpoint === null) return []
-      const port = memberPortOf(endpoint, listener)
-      return [{ id: member.id, address: endpoint.address, port, weight: member.weight }]
-    }),
+    ...renderMembers(staying, { trafficType: spec.trafficType, listener, addressOfMachine }),
   }))
 }
 
-/** Without those that are about to restart; where none would remain, they are better than nobody. */
+/**
+ * Without those that were told to drain, and those that are about to restart; where none would remain, the latter are
+ * better than nobody.
+ */
 function listStaying({ drainedOf }: Pick<Rack, 'drainedOf'>, spec: LoadBalancerValue): readonly MemberValue[] {
+  const wanted = spec.members.filter((member) => member.draining !== true)
   const drained = drainedOf.get(spec.networkId)
-  if (drained === undefined) return spec.members
+  if (drained === undefined) return wanted
   const nameOf = (member: MemberValue) =>
     member.machineId ?? endpointOf(member, spec.trafficType, () => undefined)?.address ?? ''
-  const staying = spec.members.filter((member) => !drained.has(nameOf(member)))
-  return staying.length > 0 ? staying : spec.members
+  const staying = wanted.filter((member) => !drained.has(nameOf(member)))
+  return staying.length > 0 ? staying : wanted
 }
 
 const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })

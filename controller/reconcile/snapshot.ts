@@ -3,8 +3,8 @@
 import { blockOf, isIpv6, sizeOf } from '../address-space/cidr.ts'
 import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
+import type { BreakerValue } from '../load-balancing/life/life-values.ts'
 import {
-  type BreakerValue,
   breakerKind,
   type HostStatusValue,
   type HostValue,

@@ -5,9 +5,10 @@
 
 import { type ApplyOutcome, applyTransaction, failed } from '../../control-plane/apply-outcome.ts'
 import { type EventDraft, type Store, type Write, write } from '../../control-plane/store.ts'
-import { type FormerInstance, instanceKind, loadBalancerSlotsKind, type SlotValue } from '../../objects.ts'
+import { instanceKind, loadBalancerSlotsKind, type SlotValue } from '../../objects.ts'
 import { type InstanceMeans, prepareInstances } from '../prepare-instances.ts'
 import type { LifeOperation, StoredInstance, StoredSlots } from './life-operation.ts'
+import type { FormerInstance } from './life-values.ts'
 
 export interface LifeContext extends InstanceMeans {
   readonly store: Pick<Store, 'transact'>

@@ -4,9 +4,9 @@
  */
 
 import type { StoredObject } from '../../control-plane/store.ts'
-import type { BreakerValue } from '../../objects.ts'
 import type { JudgedInstance } from '../../reconcile/judge-instance.ts'
 import type { LifeSettings } from './life-settings.ts'
+import type { BreakerValue } from './life-values.ts'
 import { silentSince, type WitnessTurn } from './testimonies.ts'
 
 export interface FailingHost {

@@ -1,7 +1,8 @@
 /** Everything that a turn may decide of the lives of instances, as data. */
 
 import type { StoredObject } from '../../control-plane/store.ts'
-import type { FormerInstance, InstanceValue, LoadBalancerSlotsValue, LoadBalancerValue } from '../../objects.ts'
+import type { InstanceValue, LoadBalancerSlotsValue, LoadBalancerValue } from '../../objects.ts'
+import type { FormerInstance } from './life-values.ts'
 
 export type StoredSlots = StoredObject<LoadBalancerSlotsValue>
 export type StoredInstance = StoredObject<InstanceValue>

@@ -2,11 +2,12 @@
 
 import { createNamedId } from '../../control-plane/shard-key.ts'
 import { type EventDraft, write } from '../../control-plane/store.ts'
-import { type BreakerValue, breakerKind, systemClient } from '../../objects.ts'
+import { breakerKind, systemClient } from '../../objects.ts'
 import type { JudgedInstance } from '../../reconcile/judge-instance.ts'
 import type { ReconcileOperation } from '../../reconcile/operation.ts'
 import { closedBreaker, judgeBreaker, listFailingHosts } from './judge-breaker.ts'
 import type { LifeSettings } from './life-settings.ts'
+import type { BreakerValue } from './life-values.ts'
 import type { WitnessTurn } from './testimonies.ts'
 
 export const breakerId = createNamedId(breakerKind.prefix, systemClient, 'breaker')

@@ -9,7 +9,7 @@
  */
 
 import type { StoredObject } from '../../control-plane/store.ts'
-import type { FormerInstance, LoadBalancerValue, SlotValue } from '../../objects.ts'
+import type { LoadBalancerValue, SlotValue } from '../../objects.ts'
 import type { JudgedHost } from '../../reconcile/judge-hosts.ts'
 import type { JudgedInstance } from '../../reconcile/judge-instance.ts'
 import { countFreeAddresses, type Snapshot } from '../../reconcile/snapshot.ts'
@@ -17,6 +17,7 @@ import { listHostCandidates } from '../host-candidates.ts'
 import { type HostCandidate, placeInstances } from '../place-instances.ts'
 import type { LifeOperation, StoredInstance, StoredSlots } from './life-operation.ts'
 import type { LifeSettings } from './life-settings.ts'
+import type { FormerInstance } from './life-values.ts'
 
 export interface LifeTurn {
   readonly snapshot: Snapshot

@@ -16,6 +16,7 @@ import type {
   MemberCreate,
 } from '../../contract/load-balancer.ts'
 import { type Outcome, type Problem, succeed } from '../../contract/problem.ts'
+import { plainTraffic } from '../../load-balancing/settle-traffic.ts'
 
 type TrafficType = LoadBalancer['trafficType']
 
@@ -37,7 +38,7 @@ export function translateCreate(
     listeners: [{ port: port.value }],
     members: info.backend.entities.map(translateEntity),
     healthCheck: translateHealthCheck(info.traffic_type, check),
-    timeouts: { connectSeconds: 2, clientSeconds: 30, serverSeconds: 30, drainSeconds: 30 },
+    ...plainTraffic,
     forwardedFor: true,
     instanceCount: 2,
     autoScaling: info.backend['auto-scaling'],
@@ -73,7 +74,7 @@ export function describeInstance(
     backend: {
       entities: members.map((member) => describeEntity(member, given)),
       'health-check': describeHealthCheck(healthCheck),
-      'auto-scaling': autoScaling,
+      'auto-scaling': autoScaling !== false,
     },
     id,
     url,
@@ -95,7 +96,8 @@ export function findDifference(
   const check = describeHealthCheck(balancer.healthCheck)
   const wantedCheck = wanted.healthCheck === undefined ? check : describeHealthCheck(wanted.healthCheck)
   if (!Bun.deepEquals(check, wantedCheck)) return 'backend.health-check'
-  return info.backend['auto-scaling'] === balancer.autoScaling ? null : 'backend.auto-scaling'
+  const isScaled = balancer.autoScaling !== false
+  return info.backend['auto-scaling'] === isScaled ? null : 'backend.auto-scaling'
 }
 
 /** A problem in REST's words, with its fields in those of this interface. */
@@ -114,7 +116,7 @@ const fields: readonly (readonly [RegExp, string])[] = [
   [/^healthCheck\.unhealthyThreshold$/, 'backend.health-check.criteria.unhealth-threshold'],
   [/^healthCheck.*$/, 'backend.health-check'],
   [/^listeners.*$/, 'backend.health-check.port'],
-  [/^autoScaling$/, 'backend.auto-scaling'],
+  [/^autoScaling.*$/, 'backend.auto-scaling'],
   [/^trafficType$/, 'traffic_type'],
   [/^projectId$/, 'project'],
   [/^(cidr|networkId|poolId|sizeAddresses)$/, 'subnet'],
