@@ -7,11 +7,13 @@ import type { WorkloadInstructions } from '../agent/contract/host-instructions.t
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
+import type { instanceStatuses } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
 import type { AutoScaling, ScalingDecision } from './contract/scaling.ts'
 import type { algorithms, HealthCheck, Limits, ProxyProtocol, StickySessions, Timeouts } from './contract/traffic.ts'
 import { defineKind } from './control-plane/store.ts'
+import type { BreakerValue, FormerInstance } from './load-balancing/life/life-values.ts'
 
 /** The client of what belongs to the rack and to no project. */
 export const systemClient = 'system'
@@ -248,7 +250,14 @@ export interface LoadBalancerValue extends Deletable {
 }
 /** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
 export interface LoadBalancerSlotsValue {
-  readonly slots: readonly { readonly slot: number; readonly vip: string; readonly instanceId: string | null }[]
+  readonly slots: readonly SlotValue[]
+}
+export interface SlotValue {
+  readonly slot: number
+  readonly vip: string
+  readonly instanceId: string | null
+  /** Who had the slot before, until it is decided which of the two stays. */
+  readonly former?: FormerInstance
 }
 /** What scaling has decided, so that any controller carries on. There is none without auto-scaling. */
 export interface LoadBalancerScalingValue {
@@ -283,7 +292,7 @@ export interface LoadBalancerStatusValue {
   readonly members?: Readonly<Record<string, RecordedMemberStatus>>
 }
 export interface InstanceStatusValue {
-  readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'
+  readonly status: (typeof instanceStatuses)[number]
   readonly conditions: readonly Condition[]
   readonly observedGeneration: number
 }
@@ -336,6 +345,8 @@ export interface HostStatusValue {
   readonly status: 'awaiting-join' | 'active' | 'silent'
   readonly since: string
 }
+export const breakerKind = defineKind<BreakerValue>({ name: 'breaker', prefix: 'brk', dataType: 'host' })
+
 export const hostKind = defineKind<HostValue>({ name: 'host', prefix: 'hst', dataType: 'host' })
 export const hostStatusKind = defineKind<HostStatusValue>({ name: 'host-status', prefix: 'hst', dataType: 'host' })
 export const joinTokenKind = defineKind<JoinTokenValue>({ name: 'join-token', prefix: 'jtk', dataType: 'host' })
