@@ -46,6 +46,7 @@ import type {
 import type { Outcome } from './contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
 import type { Store } from './control-plane/store.ts'
+import type { LifeSettings } from './load-balancing/life/life-settings.ts'
 import type { NameSettings } from './names/name-object.ts'
 import type { ObservedHosts } from './observed/observed-hosts.ts'
 
@@ -68,6 +69,7 @@ export interface ControllerSettings {
   readonly preemptDelaySeconds: number
   /** Null: balancers have no names, and are reached by their VIPs. */
   readonly names: NameSettings | null
+  readonly life: LifeSettings
 }
 
 /** Who asks: an admin (`projectId` null) or a project's token. */
