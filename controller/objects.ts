@@ -235,7 +235,16 @@ export interface LoadBalancerValue extends Deletable {
 }
 /** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
 export interface LoadBalancerSlotsValue {
-  readonly slots: readonly { readonly slot: number; readonly vip: string; readonly instanceId: string | null }[]
+  readonly slots: readonly SlotValue[]
+}
+export interface SlotValue {
+  readonly slot: number
+  readonly vip: string
+  readonly instanceId: string | null
+  /** On its way out: since then no name lists its VIP. RFC 3339. */
+  readonly leavingSince?: string
+  /** Nobody can have been told of its VIP of late any more: since then its instance gives up its clients. RFC 3339. */
+  readonly drainingSince?: string
 }
 /** What scaling has decided, so that any controller carries on. There is none without auto-scaling. */
 export interface LoadBalancerScalingValue {
@@ -264,6 +273,8 @@ export interface LoadBalancerStatusValue {
   readonly observedGeneration: number
   /** By member id, as its instances found them: kept so that each change makes one event. Absent: unknown. */
   readonly members?: Readonly<Record<string, MemberStatus>>
+  /** With how many instances all of them served last: one with more to come is not thereby any worse. */
+  readonly wholeCount?: number
 }
 export interface InstanceStatusValue {
   readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'

@@ -65,6 +65,8 @@ export interface ControllerSettings {
   readonly uplinkGateway: string
   readonly advertIntervalSeconds: number
   readonly preemptDelaySeconds: number
+  /** For how long the answer to a balancer's name may be used; absent: names are not kept. */
+  readonly nameSeconds?: number
 }
 
 /** Who asks: an admin (`projectId` null) or a project's token. */

@@ -97,7 +97,8 @@ export async function createTestRack(names: readonly string[] = ['a', 'b', 'c'])
       const snapshot = readSnapshot(store)
       const contents = renderAllHosts(snapshot, context.settings)
       const known = new Map([...published].map(([host, { statement }]) => [host, statement]))
-      return planReconcile({ snapshot, contents, published: known, observed: inbox, now: context.now() })
+      const input = { snapshot, contents, published: known, observed: inbox, now: context.now() }
+      return planReconcile({ ...input, loads: new Map(), nameSeconds: context.settings.nameSeconds ?? 0 })
     },
   }
   await rack.settle()
@@ -134,6 +135,7 @@ export function makeTestReport(
       haproxy: 'running',
       keepalived: 'running',
       serving: true,
+      ...(instance.draining === true && { drained: true }),
       heldVips: [...vipsHeldBy(instance)],
       members: Object.fromEntries(
         instance.listeners.flatMap(({ members }) =>

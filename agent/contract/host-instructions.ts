@@ -147,6 +147,11 @@ export const instanceSchema = v.object({
     serverSeconds: secondsSchema,
     drainSeconds: secondsSchema,
   }),
+  /**
+   * It is to lose its clients: HTTP connections are closed after their answer, and once there are none, or the timeouts'
+   * `drainSeconds` are over, its VIPs go to whoever backs it up. Then its report says `drained`.
+   */
+  draining: v.optional(v.boolean()),
   healthCheck: healthCheckSchema,
   listeners: v.array(listenerSchema),
 })

@@ -42,6 +42,8 @@ export const instanceReportSchema = v.object({
   keepalived: v.picklist(['running', 'stopped', 'stale']),
   /** True while haproxy serves and keepalived may hold VIPs. */
   serving: v.boolean(),
+  /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
+  drained: v.optional(v.boolean()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */

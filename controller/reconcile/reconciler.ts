@@ -5,6 +5,9 @@
 
 import { isOpen } from '../address-space/migration/plan-migrations.ts'
 import type { ApplyOutcome } from '../control-plane/apply-outcome.ts'
+import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
+import { createLoadHistory } from '../load-balancing/scaling/load-history.ts'
+import { measureLoads, planScaling } from '../load-balancing/scaling/plan-scaling.ts'
 import type { ControllerContext } from '../services.ts'
 import { type ApplyContext, applyOperation, groupStatuses, recordStatuses } from './apply-operation.ts'
 import { judgeHosts } from './judge-hosts.ts'
@@ -31,6 +34,8 @@ const parallelMaximum = 24
 export function createReconciler(context: ReconcilerContext): Reconciler {
   let rendered: { readonly snapshot: Snapshot; readonly contents: ReadonlyMap<string, HostContent> } | null = null
 
+  const history = createLoadHistory()
+
   /** What the last turn saw when there was nothing to do. */
   let atRest: Sight | null = null
 
@@ -51,12 +56,17 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
       snapshot = readSnapshot(store)
     }
     const published = new Map(publisher.published)
-    const input = { snapshot, contents: render(snapshot), published, observed, now: context.now() }
-    const sight = { input, hosts: judgeHosts(snapshot, observed, input.now) }
-    if (atRest !== null && seesTheSame(atRest, sight)) return []
+    const now = context.now()
+    const hosts = judgeHosts(snapshot, observed, now)
+    const loads = measureLoads(snapshot, hosts, { windows: observed.loads, history, now })
+    const { nameSeconds = 0 } = context.settings
+    const input = { snapshot, contents: render(snapshot), published, observed, loads, nameSeconds, now }
+    const sight = { input, hosts }
+    // Load and schedules change where nothing else does.
+    if (atRest !== null && seesTheSame(atRest, sight)) return planScaling(input)
     const operations = planReconcile(input)
-    // What a migration waits for may be nothing but time.
-    const isWaiting = [...snapshot.migrations.values()].some(isOpen)
+    // What a migration, or a slot on its way out, waits for may be nothing but time.
+    const isWaiting = [...snapshot.migrations.values()].some(isOpen) || hasLeavingSlots(snapshot)
     atRest = operations.length === 0 && !isWaiting ? sight : null
     return operations
   }
@@ -97,6 +107,8 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
     },
   }
 }
+
+const hasLeavingSlots = ({ slots }: Snapshot) => [...slots.values()].some(({ value }) => !value.slots.every(isStaying))
 
 const listHostNames = ({ hosts }: Snapshot) => [...hosts.values()].map(({ value }) => value.name)
 

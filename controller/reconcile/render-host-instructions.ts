@@ -284,6 +284,7 @@ function renderInstanceAnew(
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,
     timeouts: { ...spec.timeouts },
+    ...(isDraining(rack, instance) && { draining: true }),
     healthCheck: { ...spec.healthCheck },
     listeners: renderListeners(rack, spec),
   }
@@ -316,6 +317,11 @@ function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): Instance
       },
     ]
   })
+}
+
+function isDraining({ snapshot }: Pick<Rack, 'snapshot'>, { id, value }: StoredObject<InstanceValue>): boolean {
+  const slots = snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
+  return slots.some(({ instanceId, drainingSince }) => instanceId === id && drainingSince !== undefined)
 }
 
 /** The count of the fullest host of a balancer: all its instances must keep one interval. */

@@ -3,6 +3,7 @@
 import { blockOf, isIpv6, sizeOf } from '../address-space/cidr.ts'
 import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
+import { wantedCountOf } from '../load-balancing/scaling/wanted-count.ts'
 import {
   type HostStatusValue,
   type HostValue,
@@ -12,10 +13,12 @@ import {
   type InstanceValue,
   instanceKind,
   instanceStatusKind,
+  type LoadBalancerScalingValue,
   type LoadBalancerSlotsValue,
   type LoadBalancerStatusValue,
   type LoadBalancerValue,
   loadBalancerKind,
+  loadBalancerScalingKind,
   loadBalancerSlotsKind,
   loadBalancerStatusKind,
   type MachineStatusValue,
@@ -54,6 +57,7 @@ export interface Snapshot {
   readonly loadBalancers: ById<LoadBalancerValue>
   readonly loadBalancerStatuses: ById<LoadBalancerStatusValue>
   readonly slots: ById<LoadBalancerSlotsValue>
+  readonly scalings: ById<LoadBalancerScalingValue>
   readonly instances: ById<InstanceValue>
   readonly instanceStatuses: ById<InstanceStatusValue>
 }
@@ -73,6 +77,7 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     loadBalancers: byId(store.snapshot(loadBalancerKind)),
     loadBalancerStatuses: byId(store.snapshot(loadBalancerStatusKind)),
     slots: byId(store.snapshot(loadBalancerSlotsKind)),
+    scalings: byId(store.snapshot(loadBalancerScalingKind)),
     instances: byId(store.snapshot(instanceKind)),
     instanceStatuses: byId(store.snapshot(instanceStatusKind)),
   }
@@ -107,6 +112,15 @@ export function isLeaving(snapshot: Snapshot, instance: StoredObject<InstanceVal
 
 function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue>): boolean {
   return slots.get(value.loadBalancerId)?.value.slots.some(({ instanceId }) => instanceId === id) === true
+}
+
+/** How many instances a balancer is to have now. */
+export function wantedCount(
+  { scalings }: Snapshot,
+  { id, value }: StoredObject<LoadBalancerValue>,
+  now: number,
+): number {
+  return wantedCountOf(value, scalings.get(id)?.value ?? null, now)
 }
 
 /** How many addresses of IPv4 a network can still give. */

@@ -75,6 +75,7 @@ export async function createSimulation(options: {
     uplinkGateway: '198.18.32.1',
     advertIntervalSeconds: 0.05,
     preemptDelaySeconds: 1,
+    nameSeconds: 2,
   }
   let controllers: Controller[] = []
   let requests = 0
