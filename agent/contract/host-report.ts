@@ -34,7 +34,8 @@ export const machineReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
-export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'draining', 'unknown'])
+/** `unresolved`: it is followed by a name that has no address now. */
+export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'unresolved', 'draining', 'unknown'])
 
 export const instanceReportSchema = v.object({
   ...objectReportSchema.entries,

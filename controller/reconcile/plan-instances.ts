@@ -8,6 +8,7 @@ import { listHostCandidates } from '../load-balancing/host-candidates.ts'
 import { placeInstances } from '../load-balancing/place-instances.ts'
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import { advanceSlots, isStaying } from '../load-balancing/scaling/advance-slots.ts'
+import { settleTraffic } from '../load-balancing/settle-traffic.ts'
 import type { LoadBalancerValue, SlotValue } from '../objects.ts'
 import { findInstanceReport } from '../observed/report-index.ts'
 import type { ReconcileOperation } from './operation.ts'
@@ -84,7 +85,7 @@ function planSlots(view: TurnView, loadBalancer: StoredObject<LoadBalancerValue>
     slots: slots.value.slots,
     wantedCount: wantedCount(snapshot, loadBalancer, now),
     nameSeconds,
-    drainSeconds: loadBalancer.value.timeouts.drainSeconds,
+    drainSeconds: settleTraffic(loadBalancer.value).timeouts.drainSeconds,
     isPlaced: ({ instanceId }) => isPlaced(snapshot, instanceId),
     isDrained: ({ instanceId }) => isDrained(view, instanceId ?? ''),
     now,

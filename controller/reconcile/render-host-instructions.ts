@@ -12,7 +12,7 @@ import type {
 import { addressOf, blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
+import { endpointOf } from '../load-balancing/members.ts'
 import { advertIntervalSeconds, listVipDuties } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
 import type {
@@ -25,6 +25,7 @@ import type {
   ShardValue,
 } from '../objects.ts'
 import type { ControllerSettings } from '../services.ts'
+import { type Mate, renderMembers, renderTraffic } from './render-traffic.ts'
 import { isLeaving, type Snapshot } from './snapshot.ts'
 
 type Ungenerated<Instructions> = Omit<Instructions, 'generation'>
@@ -283,11 +284,23 @@ function renderInstanceAnew(
     trafficType: spec.trafficType,
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,
-    timeouts: { ...spec.timeouts },
-    ...(isDraining(rack, instance) && { draining: true }),
+    ...renderTraffic(spec, {
+      mates: listMates(rack, instance),
+      nameServers: (rack.shardsOf.get(value.networkId) ?? []).slice(0, 1).map((shard) => gatewayOf(shard.value.cidr)),
+    }),
     healthCheck: { ...spec.healthCheck },
+    ...((value.draining === true || isDraining(rack, instance)) && { draining: true }),
     listeners: renderListeners(rack, spec),
   }
+}
+
+/** The other instances of its balancer, by the address of their leg. */
+function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): readonly Mate[] {
+  const slots = rack.snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
+  return slots.flatMap(({ instanceId }) => {
+    const mate = instanceId === id ? undefined : rack.snapshot.instances.get(instanceId ?? '')
+    return mate === undefined ? [] : [{ id: mate.id, address: mate.value.networkAddress }]
+  })
 }
 
 function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): InstanceInstructions['vips'] {
@@ -342,23 +355,22 @@ function renderListeners(rack: Rack, spec: LoadBalancerValue): InstanceInstructi
   const staying = listStaying(rack, spec)
   return spec.listeners.map((listener) => ({
     port: listener.port,
-    members: staying.flatMap((member) => {
-      const endpoint = endpointOf(member, spec.trafficType, addressOfMachine)
-      if (endpoint === null) return []
-      const port = memberPortOf(endpoint, listener)
-      return [{ id: member.id, address: endpoint.address, port, weight: member.weight }]
-    }),
+    ...renderMembers(staying, { trafficType: spec.trafficType, listener, addressOfMachine }),
   }))
 }
 
-/** Without those that are about to restart; where none would remain, they are better than nobody. */
+/**
+ * Without those that were told to drain, and those that are about to restart; where none would remain, the latter are
+ * better than nobody.
+ */
 function listStaying({ drainedOf }: Pick<Rack, 'drainedOf'>, spec: LoadBalancerValue): readonly MemberValue[] {
+  const wanted = spec.members.filter((member) => member.draining !== true)
   const drained = drainedOf.get(spec.networkId)
-  if (drained === undefined) return spec.members
+  if (drained === undefined) return wanted
   const nameOf = (member: MemberValue) =>
     member.machineId ?? endpointOf(member, spec.trafficType, () => undefined)?.address ?? ''
-  const staying = spec.members.filter((member) => !drained.has(nameOf(member)))
-  return staying.length > 0 ? staying : spec.members
+  const staying = wanted.filter((member) => !drained.has(nameOf(member)))
+  return staying.length > 0 ? staying : wanted
 }
 
 const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })
