@@ -7,11 +7,13 @@ import type { WorkloadInstructions } from '../agent/contract/host-instructions.t
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
+import type { instanceStatuses } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
 import type { AutoScaling, ScalingDecision } from './contract/scaling.ts'
 import type { algorithms, HealthCheck, Limits, ProxyProtocol, StickySessions, Timeouts } from './contract/traffic.ts'
 import { defineKind } from './control-plane/store.ts'
+import type { BreakerValue, FormerInstance } from './load-balancing/life/life-values.ts'
 
 /** The client of what belongs to the rack and to no project. */
 export const systemClient = 'system'
@@ -250,6 +252,8 @@ export interface SlotValue {
   readonly leavingSince?: string
   /** Nobody can have been told of its VIP of late any more: since then its instance gives up its clients. RFC 3339. */
   readonly drainingSince?: string
+  /** Who had the slot before, until it is decided which of the two stays. */
+  readonly former?: FormerInstance
 }
 /** What scaling has decided, so that any controller carries on. There is none without auto-scaling. */
 export interface LoadBalancerScalingValue {
@@ -286,7 +290,7 @@ export interface LoadBalancerStatusValue {
   readonly wholeCount?: number
 }
 export interface InstanceStatusValue {
-  readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'
+  readonly status: (typeof instanceStatuses)[number]
   readonly conditions: readonly Condition[]
   readonly observedGeneration: number
 }
@@ -339,6 +343,8 @@ export interface HostStatusValue {
   readonly status: 'awaiting-join' | 'active' | 'silent'
   readonly since: string
 }
+export const breakerKind = defineKind<BreakerValue>({ name: 'breaker', prefix: 'brk', dataType: 'host' })
+
 export const hostKind = defineKind<HostValue>({ name: 'host', prefix: 'hst', dataType: 'host' })
 export const hostStatusKind = defineKind<HostStatusValue>({ name: 'host-status', prefix: 'hst', dataType: 'host' })
 export const joinTokenKind = defineKind<JoinTokenValue>({ name: 'join-token', prefix: 'jtk', dataType: 'host' })

@@ -1,7 +1,7 @@
 /** Load balancers, their listeners, members and instances. */
 
 import * as v from 'valibot'
-import { idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
+import { conditionSchema, idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
 import { autoScalingInputSchema, autoScalingViewSchema, instanceCountSchema } from './scaling.ts'
 import { hostNameSchema, trafficCreateEntries, trafficUpdateEntries, weightSchema } from './traffic.ts'
 
@@ -93,13 +93,26 @@ export const memberSchema = v.object({
   draining: v.boolean(),
   status: v.picklist(memberStatuses),
 })
-export const instanceStatuses = ['placing', 'provisioning', 'configuring', 'active', 'suspect', 'deleting'] as const
+/** In the order of a life; docs/load-balancer-life.md tells what each means. */
+export const instanceStatuses = [
+  'placing',
+  'provisioning',
+  'configuring',
+  'registering',
+  'active',
+  'suspect',
+  'replaced',
+  'draining',
+  'deleting',
+] as const
 export const instanceSchema = v.object({
   id: v.string(),
   slot: v.number(),
   host: v.nullable(v.string()),
   driver: v.string(),
   status: v.picklist(instanceStatuses),
+  /** Why it is so, and since when. */
+  conditions: v.array(conditionSchema),
   uplinkAddress: v.nullable(v.string()),
   networkAddress: v.nullable(v.string()),
   heldVips: v.array(v.string()),

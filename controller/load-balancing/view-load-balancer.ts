@@ -51,12 +51,14 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
 
   function viewInstance(instance: StoredObject<InstanceValue>): LoadBalancer['instances'][number] {
     const { slot, hostId, driver, uplinkAddress, networkAddress } = instance.value
+    const status = instanceStatuses.get(instance.id)?.value
     return {
       id: instance.id,
       slot,
       host: hosts.get(hostId)?.value.name ?? null,
       driver,
-      status: instanceStatuses.get(instance.id)?.value.status ?? 'provisioning',
+      status: status?.status ?? 'placing',
+      conditions: (status?.conditions ?? []).map((condition) => ({ ...condition })),
       uplinkAddress,
       networkAddress,
       heldVips: [...(reportOf(instance)?.heldVips ?? [])],

@@ -32,13 +32,17 @@ export interface LoadBalancerEvidence {
 export function judgeLoadBalancer(evidence: LoadBalancerEvidence): LoadBalancerStatusValue {
   const { loadBalancer, slots, instances, now } = evidence
   const before = evidence.before ?? { status: 'provisioning', conditions: [], observedGeneration: 0 }
-  const judged = slots.map(({ vip, instanceId }) => ({ vip, instance: instances.get(instanceId ?? '') }))
+  const judged = slots.map(({ vip, instanceId, former }) => ({
+    vip,
+    instance: instances.get(instanceId ?? ''),
+    former: instances.get(former?.instanceId ?? ''),
+  }))
   if (loadBalancer.value.deletingSince === undefined && judged.some(({ instance }) => instance?.unknown === true)) {
     return before
   }
   const verdict = decide(evidence, before, judged)
   const [draining, staying] = partition(loadBalancer.value.members, (member) => member.draining === true)
-  const reports = judged.flatMap(({ instance }) => (instance?.report === undefined ? [] : [instance.report]))
+  const reports = judged.flatMap(({ instance, former }) => [instance?.report ?? [], former?.report ?? []].flat())
   const known = before.members ?? {}
   const members = mergeMembers(
     staying.map(({ id }) => id),
@@ -91,6 +95,8 @@ function describeNames(
 interface Judged {
   readonly vip: string
   readonly instance: JudgedInstance | undefined
+  /** It serves as well until it is decided which of the two stays. */
+  readonly former: JudgedInstance | undefined
 }
 
 interface Verdict {
@@ -106,9 +112,11 @@ function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue,
   if (value.deletingSince !== undefined) {
     return verdict('deleting', 'false', 'deleting', leaving.join(' ') || 'What it holds is being given back.')
   }
-  const serving = judged.filter(({ instance }) => instance?.serving === true)
+  const serving = judged.filter(({ instance, former }) => instance?.serving === true || former?.serving === true)
   const troubles = listTroubles(judged, wantedCount, evidence.obstacle)
-  const away = serving.filter(({ vip, instance }) => instance?.report?.heldVips.includes(vip) !== true)
+  const away = serving.filter(
+    ({ vip, instance, former }) => ![instance, former].some((one) => one?.report?.heldVips.includes(vip) === true),
+  )
   const isWhole = judged.length >= wantedCount && serving.length === judged.length
   if (isWhole && troubles.length === 0 && away.length === 0) {
     if (judged.every(({ instance }) => instance?.current === true)) {

@@ -52,13 +52,13 @@ export function planInstances(view: TurnView): readonly ReconcileOperation[] {
 function listEmptySlots(
   { snapshot, now }: TurnView,
   loadBalancer: StoredObject<LoadBalancerValue>,
-): readonly { readonly slot: number; readonly vip: string | null }[] {
+): readonly Omit<Addition, 'hostId'>[] {
   const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
   const wanted = wantedCount(snapshot, loadBalancer, now)
   const staying = slots.filter(isStaying)
   const empty = staying
     .filter(({ instanceId }) => !isPlaced(snapshot, instanceId))
-    .map(({ slot, vip }) => ({ slot, vip }))
+    .map(({ slot, vip, former }) => ({ slot, vip, former }))
   const missing = Math.max(0, wanted - staying.length)
   const used = new Set(slots.map(({ slot }) => slot))
   const fresh = Array.from({ length: wanted + slots.length }, (_, i) => i + 1).filter((slot) => !used.has(slot))
@@ -73,18 +73,22 @@ function isPlaced({ hosts, instances }: Snapshot, instanceId: string | null): bo
 
 function listOccupied({ snapshot }: TurnView, loadBalancer: StoredObject<LoadBalancerValue>): readonly string[] {
   const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
-  return slots.flatMap(({ instanceId }) => snapshot.instances.get(instanceId ?? '')?.value.hostId ?? [])
+  return slots.flatMap((slot) => instancesIn(snapshot, slot).map(({ value }) => value.hostId))
 }
+
+/** With who had it before, until that is decided. */
+const instancesIn = ({ instances }: Snapshot, { instanceId, former }: SlotValue) =>
+  [instanceId, former?.instanceId].flatMap((id) => instances.get(id ?? '') ?? [])
 
 /** One step of those on their way out, or back; null: there is none to take now. */
 function planSlots(view: TurnView, loadBalancer: StoredObject<LoadBalancerValue>): ReconcileOperation | null {
-  const { snapshot, nameSeconds, now } = view
+  const { snapshot, settings, now } = view
   const slots = snapshot.slots.get(loadBalancer.id)
   if (slots === undefined) return null
   const change = advanceSlots({
     slots: slots.value.slots,
     wantedCount: wantedCount(snapshot, loadBalancer, now),
-    nameSeconds,
+    nameSeconds: settings.nameSeconds ?? 0,
     drainSeconds: settleTraffic(loadBalancer.value).timeouts.drainSeconds,
     isPlaced: ({ instanceId }) => isPlaced(snapshot, instanceId),
     isDrained: ({ instanceId }) => isDrained(view, instanceId ?? ''),
@@ -94,7 +98,7 @@ function planSlots(view: TurnView, loadBalancer: StoredObject<LoadBalancerValue>
   const kept = { slots: change.kept }
   const events = describeSlotChanges(loadBalancer, slots.value.slots, change.kept)
   if (change.retired.length === 0) return { kind: 'markSlots', slots, marked: kept, events }
-  const instances = change.retired.flatMap(({ instanceId }) => snapshot.instances.get(instanceId ?? '') ?? [])
+  const instances = change.retired.flatMap((slot) => instancesIn(snapshot, slot))
   return { kind: 'retireInstances', slots, kept, events, instances, deletingSince: new Date(now).toISOString() }
 }
 

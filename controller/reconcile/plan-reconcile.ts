@@ -3,13 +3,19 @@
  * observed → operations. Pure, and stable: planned again after everything is done, there is nothing to do.
  */
 
-import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import type { HostInstructions, WitnessInstructions } from '../../agent/contract/host-instructions.ts'
 import { planMigrations } from '../address-space/migration/plan-migrations.ts'
 import type { StoredObject } from '../control-plane/store.ts'
+import { planBreaker } from '../load-balancing/life/plan-breaker.ts'
+import { planLife } from '../load-balancing/life/plan-life.ts'
+import { planWitnesses } from '../load-balancing/life/testimonies.ts'
 import { planScaling, type ScalingLoad } from '../load-balancing/scaling/plan-scaling.ts'
 import type { InstanceValue } from '../objects.ts'
 import { findInstanceReport, findMachineReport } from '../observed/report-index.ts'
+import type { ControllerSettings } from '../services.ts'
 import { type JudgedHost, judgeHosts, type Observed } from './judge-hosts.ts'
+import type { JudgedInstance } from './judge-instance.ts'
+import { type Generations, indexGenerations, judgeInstances } from './judge-instances.ts'
 import type { ReconcileOperation } from './operation.ts'
 import { planInstances } from './plan-instances.ts'
 import { planStatuses } from './plan-statuses.ts'
@@ -26,8 +32,7 @@ export interface ReconcileInput {
   readonly observed: Observed
   /** Of balancers that are scaled. */
   readonly loads: ReadonlyMap<string, ScalingLoad>
-  /** For how long a name's answer may be used. */
-  readonly nameSeconds: number
+  readonly settings: Pick<ControllerSettings, 'uplinkGateway' | 'life' | 'nameSeconds'>
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -38,17 +43,28 @@ export interface TurnView extends ReconcileInput {
   readonly hosts: ReadonlyMap<string, JudgedHost>
   /** By host name. */
   readonly statements: ReadonlyMap<string, HostInstructions>
+  readonly generations: Generations
+  /** By instance id. */
+  readonly judged: ReadonlyMap<string, JudgedInstance>
 }
 
 export function planReconcile(input: ReconcileInput): readonly ReconcileOperation[] {
-  const hosts = judgeHosts(input.snapshot, input.observed, input.now)
-  const stamped = stampStatements(input)
+  const { snapshot, observed, now, settings } = input
+  const { life } = settings
+  const hosts = judgeHosts(snapshot, observed, now)
+  const stamped = stampStatements(input, planWitnesses({ snapshot, hosts }, settings.uplinkGateway))
   const statements = new Map([...input.published, ...stamped.map((statement) => [statement.host, statement] as const)])
-  const view: TurnView = { ...input, hosts, statements }
+  const generations = indexGenerations(statements)
+  const judged = judgeInstances({ snapshot, hosts, life, now }, generations)
+  const view: TurnView = { ...input, hosts, statements, generations, judged }
+  const breaker = planBreaker({ snapshot, hosts, judged, life, now })
+  const lives = planLife({ snapshot, hosts, judged, life, now, isHeldBack: breaker.isOpen })
   return [
     ...stamped.map((statement) => ({ kind: 'publishInstructions', statement }) as const),
+    ...breaker.operations,
     ...planScaling(view),
     ...planInstances(view),
+    ...lives.map((operation) => ({ kind: 'live', operation }) as const),
     ...planFarewells(view),
     ...planMigrations(view).map((operation) => ({ kind: 'migrate', operation }) as const),
     ...planStatuses(view),
@@ -59,15 +75,20 @@ export function planReconcile(input: ReconcileInput): readonly ReconcileOperatio
 const sameAs = new WeakMap<HostContent, HostInstructions>()
 
 /** The statements that differ from what is published, that of a deleted host included: nothing is left for it to do. */
-function stampStatements({ contents, published, observed, now }: ReconcileInput): readonly HostInstructions[] {
+function stampStatements(
+  { contents, published, observed, now }: ReconcileInput,
+  witnesses: ReadonlyMap<string, WitnessInstructions>,
+): readonly HostInstructions[] {
   const issuedAt = new Date(now).toISOString()
   const names = new Set([...contents.keys(), ...published.keys()])
   return [...names].flatMap((host) => {
     const content = contents.get(host) ?? { host, networks: [], machines: [], instances: [] }
     const known = published.get(host) ?? null
     const floor = observed.get(host)?.report.generation ?? 0
-    if (known !== null && sameAs.get(content) === known && known.generation >= floor) return []
-    const statement = stampGenerations(content, known, { floor, issuedAt })
+    const witness = witnesses.get(host)
+    const isAskedTheSame = Bun.deepEquals(witness, known?.witness)
+    if (known !== null && isAskedTheSame && sameAs.get(content) === known && known.generation >= floor) return []
+    const statement = stampGenerations(content, known, { floor, issuedAt, witness })
     if (statement !== null) return [statement]
     if (known !== null) sameAs.set(content, known)
     return []

@@ -3,8 +3,10 @@
 import { blockOf, isIpv6, sizeOf } from '../address-space/cidr.ts'
 import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
+import type { BreakerValue } from '../load-balancing/life/life-values.ts'
 import { wantedCountOf } from '../load-balancing/scaling/wanted-count.ts'
 import {
+  breakerKind,
   type HostStatusValue,
   type HostValue,
   hostKind,
@@ -60,6 +62,8 @@ export interface Snapshot {
   readonly scalings: ById<LoadBalancerScalingValue>
   readonly instances: ById<InstanceValue>
   readonly instanceStatuses: ById<InstanceStatusValue>
+  /** One at most. */
+  readonly breakers: ById<BreakerValue>
 }
 
 export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
@@ -80,6 +84,7 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     scalings: byId(store.snapshot(loadBalancerScalingKind)),
     instances: byId(store.snapshot(instanceKind)),
     instanceStatuses: byId(store.snapshot(instanceStatusKind)),
+    breakers: byId(store.snapshot(breakerKind)),
   }
 }
 
@@ -111,7 +116,11 @@ export function isLeaving(snapshot: Snapshot, instance: StoredObject<InstanceVal
 }
 
 function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue>): boolean {
-  return slots.get(value.loadBalancerId)?.value.slots.some(({ instanceId }) => instanceId === id) === true
+  return (
+    slots
+      .get(value.loadBalancerId)
+      ?.value.slots.some(({ instanceId, former }) => instanceId === id || former?.instanceId === id) === true
+  )
 }
 
 /** How many instances a balancer is to have now. */
