@@ -115,8 +115,16 @@ export const shardOccupancyKind = defineKind<ShardOccupancyValue>({
   prefix: 'shd',
   dataType: addressSpace,
 })
-/** Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. */
-export const addressKind = defineKind<AddressValue>({ name: 'address', prefix: 'adr', dataType: addressSpace })
+/**
+ * Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. The record of its shard
+ * carries it, so that a batch of allocations is one message.
+ */
+export const addressKind = defineKind<AddressValue>({
+  name: 'address',
+  prefix: 'adr',
+  dataType: addressSpace,
+  carriedBy: { kind: shardOccupancyKind.name, carrierIdOf: ({ shardId }) => shardId },
+})
 
 /** Of one entity group with shards and addresses: a shard is marked together with the migration that empties it. */
 export interface MigrationValue {
