@@ -2,6 +2,7 @@
 
 import type { InstanceReport } from '../../agent/contract/host-report.ts'
 import type { StoredObject } from '../control-plane/store.ts'
+import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
 import type { InstanceValue, LoadBalancerSlotsValue, LoadBalancerValue, ProjectValue } from '../objects.ts'
 import { findInstanceReport } from '../observed/report-index.ts'
 import type { JudgedHost } from '../reconcile/judge-hosts.ts'
@@ -40,7 +41,7 @@ export function listDesiredNames(
     return balancers.flatMap(({ id, value: { name, deletingSince } }): LabelledName[] => {
       const label = labels.get(id)
       if (label === undefined || deletingSince !== undefined) return []
-      const slots = snapshot.slots.get(id)?.value.slots ?? []
+      const slots = (snapshot.slots.get(id)?.value.slots ?? []).filter(isStaying)
       const reports = (instancesOf.get(id) ?? []).map((instance) => reportOf(instance, hosts))
       const vips = slots.map(({ vip }) => ({ address: vip, verdict: judgeVip(vip, reports) }))
       return [{ loadBalancerId: id, projectId, name, label, dnsName: dnsNameOf(label, slug, zone), vips }]
