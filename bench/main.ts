@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
+ * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|names|all`: runs benches, each in a
  * sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place of this
  * room that exits.
  */
@@ -13,6 +13,7 @@ import { defragment } from './defragment.ts'
 import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
 import { migrate } from './migrate.ts'
+import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, Bench>> = {
   allocate,
   'pool-size': poolSize,
   defragment,
+  names: namesBench,
 }
 
 interface Options extends BenchOptions {

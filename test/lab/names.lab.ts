@@ -134,7 +134,7 @@ test('the name is the URL, kdig is answered the VIPs, and the client gets there 
   const { items } = await must(
     pageSchema(cloudEventSchema),
     'GET',
-    '/v1/events?type=load-balancer.name.published&limit=100',
+    '/v1/events?type=load-balancer.name.published&limit=100&format=json',
   )
   expect(items.at(-1)?.data).toEqual({ name: 'web', dnsName: name, addresses: balancer.vips.toSorted() })
 })
