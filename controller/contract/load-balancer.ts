@@ -101,7 +101,8 @@ export const loadBalancerCreateSchema = v.strictObject({
   trafficType: v.picklist(['http', 'tcp']),
   algorithm: v.optional(v.picklist(['round-robin', 'least-connections']), 'round-robin'),
   listeners: listenersSchema,
-  members: membersSchema,
+  /** Left out: none yet, and requests are answered 503 until members are added one by one. */
+  members: v.optional(membersSchema),
   /** Protocol from the traffic type, path `/`, 5 s, 5 s, 2, 2 when left out. */
   healthCheck: v.optional(healthCheckCreateSchema),
   timeouts: v.optional(timeoutsSchema, {}),
