@@ -12,6 +12,7 @@ import { createPoolsService } from './address-space/pools.ts'
 import { runPolicies } from './address-space/run-policies.ts'
 import { createShardsService } from './address-space/shards.ts'
 import { createAddressSweep } from './address-space/sweep-addresses.ts'
+import { sweepMigrations } from './address-space/sweep-migrations.ts'
 import { createHostCandidates } from './load-balancing/host-candidates.ts'
 import { createUplinkJudges } from './load-balancing/judge-reservations.ts'
 import { createLoadBalancersService } from './load-balancing/load-balancers.ts'
@@ -55,6 +56,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
       const steps = [
         () => sweepReservations(context, createUplinkJudges(context.store, { published, observed: context.observed })),
         sweepAddresses,
+        () => sweepMigrations(context),
         () => resumeNetworkRemovals(context),
         () => runPolicies(context),
       ]

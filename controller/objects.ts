@@ -10,6 +10,7 @@ import type { Condition } from './contract/common.ts'
 import type { HealthCheck } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
+import type { AutoScaling, ScalingDecision } from './contract/scaling.ts'
 import { defineKind } from './control-plane/store.ts'
 
 /** The client of what belongs to the rack and to no project. */
@@ -230,11 +231,19 @@ export interface LoadBalancerValue extends Deletable {
   }
   readonly forwardedFor: boolean
   readonly instanceCount: number
-  readonly autoScaling: boolean
+  readonly autoScaling: AutoScaling | false
 }
 /** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
 export interface LoadBalancerSlotsValue {
   readonly slots: readonly { readonly slot: number; readonly vip: string; readonly instanceId: string | null }[]
+}
+/** What scaling has decided, so that any controller carries on. There is none without auto-scaling. */
+export interface LoadBalancerScalingValue {
+  readonly desiredCount: number
+  readonly lastOutAt: string | null
+  readonly lastInAt: string | null
+  /** The last ones that changed the count, newest first. */
+  readonly decisions: readonly ScalingDecision[]
 }
 export interface InstanceValue extends Deletable {
   readonly loadBalancerId: string
@@ -274,6 +283,11 @@ export const loadBalancerStatusKind = defineKind<LoadBalancerStatusValue>({
 })
 export const loadBalancerSlotsKind = defineKind<LoadBalancerSlotsValue>({
   name: 'load-balancer-slots',
+  prefix: 'lb',
+  dataType: loadBalancing,
+})
+export const loadBalancerScalingKind = defineKind<LoadBalancerScalingValue>({
+  name: 'load-balancer-scaling',
   prefix: 'lb',
   dataType: loadBalancing,
 })

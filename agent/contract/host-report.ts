@@ -50,6 +50,25 @@ export const instanceReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
+/** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
+export const instanceLoadSchema = v.object({
+  /** The instance's. */
+  id: idSchema,
+  /** When it was read, by the clock of the host's kernel, which never jumps: seconds since boot. */
+  atSeconds: v.number(),
+  /** The process whose counters these are. */
+  worker: v.number(),
+  /** The processors that it may use. */
+  threads: v.number(),
+  cpuSeconds: v.number(),
+  /** Of tcp the connections that were begun. */
+  requests: v.number(),
+  /** Open at that moment. */
+  connections: v.number(),
+  /** From when a request has come in until a member has answered, of tcp is connected: the mean of the last 1,024. */
+  latencyMilliseconds: v.number(),
+})
+
 export const hostReportSchema = v.object({
   format: v.literal(1),
   host: hostNameSchema,
@@ -65,11 +84,14 @@ export const hostReportSchema = v.object({
   networks: v.array(objectReportSchema),
   machines: v.array(machineReportSchema),
   instances: v.array(instanceReportSchema),
+  /** Of those whose haproxy has answered; one without load is told of as one with much. */
+  loads: v.optional(v.array(instanceLoadSchema)),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
 export type MachineReport = v.InferOutput<typeof machineReportSchema>
 export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
+export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

@@ -27,7 +27,13 @@ export function createTestContext(options: MemoryStoreOptions = {}): TestContext
     now: () => now,
     random,
     logger: pino({ level: 'silent' }),
-    observed: { get: () => undefined, all: () => new Map(), listeningSince: now, subscribe: () => () => undefined },
+    observed: {
+      get: () => undefined,
+      all: () => new Map(),
+      loads: { read: () => null },
+      listeningSince: now,
+      subscribe: () => () => undefined,
+    },
     settings: {
       uplinkCidr: '198.18.32.0/20',
       uplinkGateway: '198.18.32.1',

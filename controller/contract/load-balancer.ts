@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
+import { autoScalingInputSchema, autoScalingViewSchema, instanceCountSchema } from './scaling.ts'
 
 const secondsSchema = (least: number, most: number) =>
   v.pipe(
@@ -108,8 +109,9 @@ export const loadBalancerCreateSchema = v.strictObject({
   timeouts: v.optional(timeoutsSchema, {}),
   /** X-Forwarded-For; http only. */
   forwardedFor: v.optional(v.boolean(), true),
-  instanceCount: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)), 2),
-  autoScaling: v.optional(v.boolean(), false),
+  /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
+  instanceCount: v.optional(instanceCountSchema),
+  autoScaling: v.optional(autoScalingInputSchema, false),
 })
 export const loadBalancerUpdateSchema = v.partial(
   v.strictObject({
@@ -120,8 +122,8 @@ export const loadBalancerUpdateSchema = v.partial(
     healthCheck: healthCheckCreateSchema,
     timeouts: timeoutsSchema,
     forwardedFor: v.boolean(),
-    instanceCount: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)),
-    autoScaling: v.boolean(),
+    instanceCount: instanceCountSchema,
+    autoScaling: autoScalingInputSchema,
   }),
 )
 
@@ -159,7 +161,7 @@ export const loadBalancerSchema = v.object({
   timeouts: timeoutsSchema,
   forwardedFor: v.boolean(),
   instanceCount: v.number(),
-  autoScaling: v.boolean(),
+  autoScaling: autoScalingViewSchema,
   /** Null until a VIP is taken. */
   url: v.nullable(v.string()),
   vips: v.array(v.string()),

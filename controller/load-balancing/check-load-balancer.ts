@@ -4,6 +4,7 @@ import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { Store } from '../control-plane/store.ts'
 import { type LoadBalancerValue, machineKind } from '../objects.ts'
 import { findTrafficFaults, type MemberFault } from './members.ts'
+import { findScalingFaults } from './scaling/check-scaling.ts'
 
 /**
  * @param known members that it had before: one whose machine has gone since is kept as it is
@@ -35,6 +36,7 @@ export function checkLoadBalancer(
     }),
     ...findTrafficFaults(value, addressOfMachine),
     ...findTimeoutFaults(value),
+    ...findScalingFaults(value.autoScaling),
     ...(value.trafficType === 'tcp' && value.forwardedFor
       ? [{ field: 'forwardedFor', message: 'is for http alone: tcp has no headers' }]
       : []),

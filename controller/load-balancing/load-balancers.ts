@@ -21,11 +21,13 @@ import {
   networkKind,
 } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Services } from '../services.ts'
-import { checkLoadBalancer } from './check-load-balancer.ts'
+import { checkLoadBalancer, refuseFaults } from './check-load-balancer.ts'
 import type { HostCandidates } from './host-candidates.ts'
 import { identifyMembers } from './members.ts'
 import { placeInstances } from './place-instances.ts'
 import { giveBackInstances, type InstanceMeans, type InstanceRequest, prepareInstances } from './prepare-instances.ts'
+import { findCountFaults } from './scaling/check-scaling.ts'
+import { firstCountOf, settleAutoScaling } from './scaling/wanted-count.ts'
 import { createLoadBalancerViewer } from './view-load-balancer.ts'
 
 export interface LoadBalancerMeans extends InstanceMeans {
@@ -158,7 +160,9 @@ async function createLoadBalancer(
   const value = describeLoadBalancer(id, input)
   const checked = checkLoadBalancer(context.store, value)
   if (!checked.ok) return checked
-  const placed = placeInstances({ count: value.instanceCount, hosts: means.hosts.list(), occupied: [] })
+  const countFaults = findCountFaults(value.autoScaling, input.instanceCount)
+  if (countFaults.length > 0) return refuseFaults(countFaults)
+  const placed = placeInstances({ count: firstCountOf(value, context.now()), hosts: means.hosts.list(), occupied: [] })
   if (placed.length === 0) return refuseNoHost()
   const additions = placed.map((host, i) => ({ slot: i + 1, vip: null, hostId: host.id }))
   const settled = means.hosts.hold(
@@ -174,7 +178,7 @@ async function createLoadBalancer(
 }
 
 function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalancerValue {
-  const { name, projectId, networkId, trafficType, algorithm, listeners, timeouts, instanceCount, autoScaling } = input
+  const { name, projectId, networkId, trafficType, algorithm, listeners, timeouts } = input
   return {
     name,
     projectId,
@@ -187,10 +191,12 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     timeouts,
     // It is on unless it is said otherwise, and tcp has no headers that it could be about.
     forwardedFor: trafficType === 'http' && input.forwardedFor,
-    instanceCount,
-    autoScaling,
+    instanceCount: input.instanceCount ?? instanceCountDefault,
+    autoScaling: settleAutoScaling(input.autoScaling, false),
   }
 }
+
+const instanceCountDefault = 2
 
 export function defaultHealthCheck(trafficType: 'http' | 'tcp'): HealthCheck {
   const thresholds = { intervalSeconds: 5, timeoutSeconds: 5, healthyThreshold: 2, unhealthyThreshold: 2 }
@@ -231,10 +237,15 @@ async function declareLoadBalancer(
 }
 
 function decideUpdate(context: ControllerContext, current: Stored, input: LoadBalancerUpdate): LoadBalancerDecision {
-  const { members, ...rest } = input
+  const { members, autoScaling, ...rest } = input
+  const scaling =
+    autoScaling === undefined ? current.value.autoScaling : settleAutoScaling(autoScaling, current.value.autoScaling)
+  const countFaults = findCountFaults(scaling, input.instanceCount)
+  if (countFaults.length > 0) return refused(refuseFaults(countFaults).problem)
   const given = Object.fromEntries(Object.entries(rest).filter(([, field]) => field !== undefined))
   return decideChange(context, current, {
     ...given,
+    autoScaling: scaling,
     ...(members && { members: identifyMembers(current.id, members, current.value.members) }),
   })
 }

@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { type HostReport, hostReportSchema } from '../../agent/contract/host-report.ts'
+import { createLoadWindows, type LoadWindows } from './load-windows.ts'
 
 export interface ObservedHost {
   readonly report: HostReport
@@ -13,6 +14,8 @@ export interface ObservedHosts {
   /** By the host's name. Undefined: has not reported since this controller began. */
   get(host: string): ObservedHost | undefined
   all(): ReadonlyMap<string, ObservedHost>
+  /** How much instances had to do of late. */
+  readonly loads: Pick<LoadWindows, 'read'>
   /** Since when reports can have been received: nothing is called silent before a full period has passed. */
   readonly listeningSince: number
   /** Calls back when what a host says has changed; a report that says the same again is not told. */
@@ -31,6 +34,7 @@ export function createObservedHosts(options: { readonly now: () => number }): Re
   const { now } = options
   const hosts = new Map<string, ObservedHost>()
   const raws = new Map<string, RawReport>()
+  const loads = createLoadWindows()
   const listeners = new Set<(host: string) => void>()
   let isListening = true
   let listeningSince = now()
@@ -38,6 +42,7 @@ export function createObservedHosts(options: { readonly now: () => number }): Re
   return {
     get: (host) => hosts.get(host),
     all: () => hosts,
+    loads,
     get listeningSince() {
       return isListening ? listeningSince : now()
     },
@@ -61,6 +66,7 @@ export function createObservedHosts(options: { readonly now: () => number }): Re
       const report = isSame ? { ...parsed.output, ...listsOf(before.report) } : parsed.output
       hosts.set(host, { report, receivedAt: now() })
       raws.set(host, raw)
+      loads.accept(host, report.loads ?? [], now())
       if (!isSame) for (const listener of [...listeners]) listener(host)
       return null
     },
@@ -69,8 +75,8 @@ export function createObservedHosts(options: { readonly now: () => number }): Re
 
 type RawReport = Readonly<Record<string, unknown>>
 
-/** What is new with every report, and means nothing to plans. */
-const volatileFields = ['sequence', 'reportedAt'] as const
+/** What is new with every report, and wakes nobody. */
+const volatileFields = ['sequence', 'reportedAt', 'loads'] as const
 /** The long part of a report: what was parsed once is not parsed again while it stays the same. */
 const emptyLists = { networks: [], machines: [], instances: [] }
 const listsOf = ({ networks, machines, instances }: HostReport) => ({ networks, machines, instances })

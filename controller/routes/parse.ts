@@ -46,7 +46,10 @@ export function parseValue<Schema extends v.GenericSchema>(
 ): Outcome<v.InferOutput<Schema>> {
   const parsed = v.safeParse(schema, value)
   if (parsed.success) return succeed(parsed.output)
-  const all = parsed.issues.map((issue) => ({ field: describePath(issue), message: describeIssue(issue) }))
+  const all = parsed.issues.flatMap(unfold).map(({ path, issue }) => ({
+    field: describePath(path),
+    message: describeIssue(issue),
+  }))
   const errors = all.slice(0, errorsMaximum)
   const shown = errors.map(({ field, message }) => `${field} ${message}`).join('; ')
   const more = all.length > errors.length ? `; and ${all.length - errors.length} more` : ''
@@ -121,9 +124,21 @@ const refuseTooLarge = () =>
     errors: [{ field: 'body', message: `has more than ${bodyBytesMaximum} bytes` }],
   })
 
+type Keys = readonly unknown[]
+
+/** Of a field that may have several shapes: what is wrong within the one that was meant. */
+function unfold(issue: v.BaseIssue<unknown>): { path: Keys; issue: v.BaseIssue<unknown> }[] {
+  const path = keysOf(issue)
+  const within = issue.type === 'union' ? (issue.issues ?? []).filter((inner) => keysOf(inner).length > 0) : []
+  if (within.length === 0) return [{ path, issue }]
+  return within.flatMap(unfold).map((inner) => ({ ...inner, path: [...path, ...inner.path] }))
+}
+
+const keysOf = (issue: v.BaseIssue<unknown>): Keys => (issue.path ?? []).map(({ key }) => key)
+
 /** `listeners[0].port`; the body itself is `body`. */
-function describePath(issue: v.BaseIssue<unknown>): string {
-  const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('')
+function describePath(keys: Keys): string {
+  const path = keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('')
   return path === '' ? 'body' : path.replace(/^\./, '')
 }
 

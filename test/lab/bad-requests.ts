@@ -155,6 +155,71 @@ export const badRequests: readonly BadRequest[] = [
   ]),
   balancer('an unknown traffic type', { trafficType: 'udp' }, [422, 'invalid', 'trafficType']),
   balancer('nine instances', { instanceCount: 9 }, [422, 'invalid', 'instanceCount']),
+  balancer('scaling from more to less', { autoScaling: { minimum: 4, maximum: 2, targets: { cpuPercent: 50 } } }, [
+    422,
+    'invalid',
+    'autoScaling.minimum',
+  ]),
+  balancer('scaling to nine instances', { autoScaling: { maximum: 9, targets: { cpuPercent: 50 } } }, [
+    422,
+    'invalid',
+    'autoScaling.maximum',
+  ]),
+  balancer('scaling without a metric', { autoScaling: { targets: {} } }, [422, 'invalid', 'autoScaling.targets']),
+  balancer('scaling by an unknown metric', { autoScaling: { targets: { moonPhase: 1 } } }, [
+    422,
+    'invalid',
+    'autoScaling.targets.moonPhase',
+  ]),
+  balancer('scaling to a target of nothing', { autoScaling: { targets: { connections: 0 } } }, [
+    422,
+    'invalid',
+    'autoScaling.targets.connections',
+  ]),
+  balancer('a step without a metric', { autoScaling: { steps: [{ over: 5, add: 1 }] } }, [
+    422,
+    'invalid',
+    'autoScaling.steps[0].metric',
+  ]),
+  balancer(
+    'a step that adds and removes',
+    { autoScaling: { steps: [{ metric: 'connections', over: 5, remove: 1 }] } },
+    [422, 'invalid', 'autoScaling.steps[0]'],
+  ),
+  balancer(
+    'steps that cross',
+    {
+      autoScaling: {
+        steps: [
+          { metric: 'connections', over: 5, add: 1 },
+          { metric: 'connections', under: 9, remove: 1 },
+        ],
+      },
+    },
+    [422, 'invalid', 'autoScaling.steps[1].under'],
+  ),
+  balancer(
+    'schedules that contradict each other',
+    {
+      autoScaling: {
+        schedules: [
+          { from: '08:00', until: '18:00', minimum: 4 },
+          { from: '12:00', until: '13:00', maximum: 3 },
+        ],
+      },
+    },
+    [422, 'invalid', 'autoScaling.schedules[0]'],
+  ),
+  balancer('a schedule at no time', { autoScaling: { schedules: [{ from: '25:00', until: '06:00', minimum: 2 }] } }, [
+    422,
+    'invalid',
+    'autoScaling.schedules[0].from',
+  ]),
+  balancer(
+    'more instances than scaling allows',
+    { instanceCount: 5, autoScaling: { maximum: 3, targets: { cpuPercent: 50 } } },
+    [422, 'invalid', 'instanceCount'],
+  ),
   balancer('a name that is taken', { name: 'web' }, [409, 'name-taken', 'name']),
   balancer('an unknown project', { projectId: unknownId('prj') }, [422, 'invalid', 'projectId']),
   {

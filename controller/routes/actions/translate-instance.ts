@@ -73,7 +73,7 @@ export function describeInstance(
     backend: {
       entities: members.map((member) => describeEntity(member, given)),
       'health-check': describeHealthCheck(healthCheck),
-      'auto-scaling': autoScaling,
+      'auto-scaling': autoScaling !== false,
     },
     id,
     url,
@@ -95,7 +95,8 @@ export function findDifference(
   const check = describeHealthCheck(balancer.healthCheck)
   const wantedCheck = wanted.healthCheck === undefined ? check : describeHealthCheck(wanted.healthCheck)
   if (!Bun.deepEquals(check, wantedCheck)) return 'backend.health-check'
-  return info.backend['auto-scaling'] === balancer.autoScaling ? null : 'backend.auto-scaling'
+  const isScaled = balancer.autoScaling !== false
+  return info.backend['auto-scaling'] === isScaled ? null : 'backend.auto-scaling'
 }
 
 /** A problem in REST's words, with its fields in those of this interface. */
@@ -114,7 +115,7 @@ const fields: readonly (readonly [RegExp, string])[] = [
   [/^healthCheck\.unhealthyThreshold$/, 'backend.health-check.criteria.unhealth-threshold'],
   [/^healthCheck.*$/, 'backend.health-check'],
   [/^listeners.*$/, 'backend.health-check.port'],
-  [/^autoScaling$/, 'backend.auto-scaling'],
+  [/^autoScaling.*$/, 'backend.auto-scaling'],
   [/^trafficType$/, 'traffic_type'],
   [/^projectId$/, 'project'],
   [/^(cidr|networkId|poolId|sizeAddresses)$/, 'subnet'],
