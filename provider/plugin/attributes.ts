@@ -67,7 +67,12 @@ export type TypedAttribute<
   P extends Presence,
   Nullable extends boolean = false,
   WriteOnly extends boolean = false,
-> = Attribute & { readonly type: T; readonly presence: P; readonly nullable: Nullable; readonly writeOnly: WriteOnly }
+> = Omit<Attribute, 'type' | 'presence' | 'nullable' | 'writeOnly'> & {
+  readonly type: T
+  readonly presence: P
+  readonly nullable: Nullable
+  readonly writeOnly: WriteOnly
+}
 
 export type AttributeOptions<Value> = {
   /** The user must set it. One of required, optional and computed is needed, but for elements of collections. */
