@@ -56,6 +56,7 @@ function createWorld(overrides: Partial<LoopParts> = {}) {
     observeDaemons: () => ({ daemons: [], strayDaemons: [] }),
     reportInstances: () => new Map(),
     reportAddresses: () => undefined,
+    reportTestimony: () => undefined,
     execute,
     onApplied: () => undefined,
     saveInstructions: ({ generation }) => saved.push(generation),

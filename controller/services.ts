@@ -46,6 +46,7 @@ import type {
 import type { Outcome } from './contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
 import type { Store } from './control-plane/store.ts'
+import type { LifeSettings } from './load-balancing/life/life-settings.ts'
 import type { ObservedHosts } from './observed/observed-hosts.ts'
 
 export interface ControllerContext {
@@ -65,6 +66,7 @@ export interface ControllerSettings {
   readonly uplinkGateway: string
   readonly advertIntervalSeconds: number
   readonly preemptDelaySeconds: number
+  readonly life: LifeSettings
 }
 
 /** Who asks: an admin (`projectId` null) or a project's token. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { expectGolden } from './golden/expect-golden.ts'
-import { httpInstance, tcpInstance } from './golden/instances.ts'
+import { cookieInstance, httpInstance, sourceInstance, tcpInstance } from './golden/instances.ts'
 import { type HaproxyInstance, memberIdOfServer, renderHaproxyConfig, serverName } from './haproxy-config.ts'
 
 // haproxy's own check takes a tenth of a second, and much more on a busy machine.
@@ -13,6 +13,8 @@ const place = { statsSocket: '/run/sluice/objects/lbi_0123456789abcdefghjkmnpqr/
 const texts: Record<string, HaproxyInstance> = {
   'haproxy-http.cfg': httpInstance,
   'haproxy-tcp.cfg': tcpInstance,
+  'haproxy-cookie.cfg': cookieInstance,
+  'haproxy-source.cfg': sourceInstance,
   'haproxy-no-vip.cfg': { ...httpInstance, vips: [] },
   'haproxy-no-listener.cfg': { ...httpInstance, listeners: [] },
 }

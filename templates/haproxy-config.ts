@@ -4,11 +4,17 @@
  */
 
 import { createHash } from 'node:crypto'
-import type {
-  HealthCheckInstructions,
-  InstanceInstructions,
-  ListenerInstructions,
-} from '../agent/contract/host-instructions.ts'
+import type { InstanceInstructions, ListenerInstructions } from '../agent/contract/host-instructions.ts'
+import {
+  renderFrontendRules,
+  renderHealthCheck,
+  renderPeers,
+  renderResolvers,
+  renderStickiness,
+  resolversName,
+} from './haproxy-traffic.ts'
+import { milliseconds } from './haproxy-words.ts'
+import { plainTraffic } from './plain-traffic.ts'
 
 /** What the text needs to know of the host. */
 export interface HaproxyPlace {
@@ -20,10 +26,21 @@ export interface HaproxyPlace {
 /** What an instance's config is made of. */
 export type HaproxyInstance = Pick<
   InstanceInstructions,
-  'id' | 'vips' | 'network' | 'trafficType' | 'algorithm' | 'forwardedFor' | 'timeouts' | 'healthCheck' | 'listeners'
+  | 'id'
+  | 'vips'
+  | 'network'
+  | 'trafficType'
+  | 'algorithm'
+  | 'forwardedFor'
+  | 'timeouts'
+  | 'traffic'
+  | 'draining'
+  | 'healthCheck'
+  | 'listeners'
 >
 
 type Member = ListenerInstructions['members'][number]
+type NamedMember = NonNullable<ListenerInstructions['namedMembers']>[number]
 
 export interface RenderedHaproxyConfig {
   readonly text: string
@@ -37,14 +54,18 @@ export interface RenderedHaproxyConfig {
 export function renderHaproxyConfig(instance: HaproxyInstance, place: HaproxyPlace): RenderedHaproxyConfig {
   const render = (description: string, withMembers: boolean) =>
     [
-      renderGlobal(place, description),
+      renderGlobal(instance, place, description),
+      renderPeers(instance),
+      renderResolvers(instance),
       renderDefaults(instance),
       ...instance.listeners.map((listener) => renderListener(instance, listener, withMembers)),
     ]
+      .filter((rows) => rows.length > 0)
       .map((rows) => `${rows.join('\n')}\n`)
       .join('\n')
   // How members are checked stands in their own lines.
-  const whatOnlyAReloadChanges = `${render('', false)}${JSON.stringify(instance.healthCheck)}`
+  const { healthCheck, traffic = plainTraffic } = instance
+  const whatOnlyAReloadChanges = `${render('', false)}${JSON.stringify([healthCheck, serverSettings(traffic)])}`
   const structure = createHash('sha256').update(whatOnlyAReloadChanges).digest('hex').slice(0, 16)
   const description = `sluice ${instance.id} ${structure}`
   return { text: render(description, true), description }
@@ -53,20 +74,33 @@ export function renderHaproxyConfig(instance: HaproxyInstance, place: HaproxyPla
 /** The ring that haproxy tells of members that come and go: a lab host has no /dev/log, and nobody has to rotate it. */
 export const eventRing = 'events'
 
-function renderGlobal({ statsSocket, threads }: HaproxyPlace, description: string): string[] {
+/** The least time for which a worker that has been replaced ends what it has begun. */
+const hardStopSecondsMinimum = 60
+
+function renderGlobal(
+  { id, timeouts, traffic }: HaproxyInstance,
+  { statsSocket, threads }: HaproxyPlace,
+  description: string,
+): string[] {
   return [
     'global',
     `  description ${description}`,
+    // A worker hands its table of who is bound to whom over to its successor by this name.
+    ...(traffic?.stickySessions?.by === 'source' ? [`  localpeer ${id}`] : []),
     '  user haproxy',
     '  group haproxy',
     `  stats socket ${statsSocket} mode 600 level admin expose-fd listeners`,
     // The agent follows the events of each instance for as long as it lives.
     '  stats timeout 20d',
     // A worker that has been replaced ends what it has begun, but not for ever.
-    '  hard-stop-after 60s',
+    `  hard-stop-after ${Math.ceil(Math.max(hardStopSecondsMinimum, timeouts.drainSeconds))}s`,
     // Memory grows with the limit, which is a million where systemd runs.
     '  fd-hard-limit 20000',
     `  nbthread ${threads}`,
+    // A header that does not fit, less a kilobyte for what is added, or has more lines, is answered 400.
+    '  tune.bufsize 16384',
+    '  tune.maxrewrite 1024',
+    '  tune.http.maxhdr 101',
     `  log ring@${eventRing} local0 notice`,
     '',
     `ring ${eventRing}`,
@@ -76,7 +110,7 @@ function renderGlobal({ statsSocket, threads }: HaproxyPlace, description: strin
   ]
 }
 
-function renderDefaults({ trafficType, timeouts, healthCheck }: HaproxyInstance): string[] {
+function renderDefaults({ trafficType, timeouts, traffic = plainTraffic, healthCheck }: HaproxyInstance): string[] {
   const common = [
     'defaults',
     `  mode ${trafficType}`,
@@ -84,15 +118,16 @@ function renderDefaults({ trafficType, timeouts, healthCheck }: HaproxyInstance)
     `  timeout client ${milliseconds(timeouts.clientSeconds)}`,
     `  timeout server ${milliseconds(timeouts.serverSeconds)}`,
     `  timeout check ${milliseconds(healthCheck.timeoutSeconds)}`,
-    '  retries 3',
+    `  timeout queue ${milliseconds(traffic.queueSeconds)}`,
+    `  retries ${traffic.retries}`,
     '  option redispatch 1',
   ]
   if (trafficType === 'tcp') return common
   return [
     ...common,
-    '  timeout http-request 10s',
-    `  timeout http-keep-alive ${milliseconds(timeouts.clientSeconds)}`,
-    '  timeout tunnel 1h',
+    `  timeout http-request ${milliseconds(traffic.requestSeconds)}`,
+    `  timeout http-keep-alive ${milliseconds(traffic.keepAliveSeconds)}`,
+    `  timeout tunnel ${milliseconds(traffic.tunnelSeconds)}`,
     // Without it a reload resets connections that wait for their next request.
     '  option idle-close-on-response',
     '  retry-on conn-failure empty-response response-timeout',
@@ -107,6 +142,7 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
   const frontend = [
     `frontend listener_${port}`,
     ...instance.vips.map(({ address }) => `  bind ${address}:${port}`),
+    ...renderFrontendRules(instance),
     `  default_backend ${backend}`,
     '',
   ]
@@ -118,10 +154,12 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
     '  log global',
     // A member's first check is told as well, which would go without saying where it confirms what was assumed.
     '  option log-health-checks',
-    `  balance ${instance.algorithm === 'round-robin' ? 'roundrobin' : 'leastconn'}`,
+    ...renderAlgorithm(instance),
     ...(instance.trafficType === 'http' ? renderHttpRules(instance) : []),
+    ...renderStickiness(instance, legMark(instance)),
     ...renderHealthCheck(instance.healthCheck),
     ...(withMembers ? members.map((member) => `  server ${renderServer(instance, member)}`) : []),
+    ...(listener.namedMembers ?? []).map((member) => `  server-template ${renderNamedServer(instance, member)}`),
   ]
 }
 
@@ -133,19 +171,17 @@ function renderHttpRules({ forwardedFor }: HaproxyInstance): string[] {
   ]
 }
 
-function renderHealthCheck(check: HealthCheckInstructions): string[] {
-  switch (check.protocol) {
-    case 'tcp':
-      return []
-    case 'http':
-      return [
-        '  option httpchk',
-        // Many servers refuse the default, HTTP/1.0 without a host.
-        `  http-check send meth ${check.method} uri ${quote(check.path)} ver HTTP/1.1 hdr Host ${quote(check.hostHeader)}`,
-        `  http-check expect status ${quote(check.expectedStatus)}`,
-      ]
+function renderAlgorithm({ algorithm }: HaproxyInstance): string[] {
+  switch (algorithm) {
+    case 'round-robin':
+      return ['  balance roundrobin']
+    case 'least-connections':
+      return ['  balance leastconn']
+    case 'source':
+      // By a ring, so that a change of members moves few clients; only then can members come and go at runtime.
+      return ['  balance source', '  hash-type consistent']
     default:
-      return check satisfies never
+      return algorithm satisfies never
   }
 }
 
@@ -155,12 +191,17 @@ function renderHealthCheck(check: HealthCheckInstructions): string[] {
  * and would be used for as long as requests flow. The member's id is in it, so that what still drains can be told by it.
  */
 export function serverName(
-  { trafficType, network }: Pick<HaproxyInstance, 'trafficType' | 'network'>,
+  instance: Pick<HaproxyInstance, 'trafficType' | 'network'>,
   { id, address, port }: Pick<Member, 'id' | 'address' | 'port'>,
 ): string {
-  const place = `${address}:${port}${trafficType === 'http' ? ` from ${network.address}` : ''}`
-  return `${id}.${createHash('sha256').update(place).digest('hex').slice(0, 8)}`
+  return `${id}.${digest(`${address}:${port}`)}${legMark(instance)}`
 }
+
+/** What the names of all servers of an instance end with. */
+const legMark = ({ trafficType, network }: Pick<HaproxyInstance, 'trafficType' | 'network'>) =>
+  trafficType === 'http' ? `-${digest(network.address)}` : ''
+
+const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 8)
 
 /** The id of the member that a server is or was. */
 export const memberIdOfServer = (name: string) => name.slice(0, name.lastIndexOf('.'))
@@ -172,13 +213,56 @@ export const serverWeight = ({ weight }: Pick<Member, 'weight'>) =>
 
 /** A server as `add server` and the file have it: whole, since a server added at runtime has no defaults. */
 export function renderServer(instance: HaproxyInstance, member: Member): string {
-  const { healthCheck: check, trafficType } = instance
-  const interval = Math.max(1, Math.round(check.intervalSeconds * 1000))
+  const number = serverNumber(instance, member)
   return [
     serverName(instance, member),
     `${member.address}:${member.port}`,
+    ...(number === undefined ? [] : [`id ${number}`]),
+    ...renderServerWords(instance, member),
+  ].join(' ')
+}
+
+/**
+ * A number that haproxy would else give in turn: it is the same in each instance and after each reload where clients are
+ * bound by it, to a place on the ring or in the table that the instances share.
+ */
+export function serverNumber(
+  { algorithm, traffic }: Pick<HaproxyInstance, 'algorithm' | 'traffic'>,
+  { id, address, port }: Pick<Member, 'id' | 'address' | 'port'>,
+): number | undefined {
+  if (algorithm !== 'source' && traffic?.stickySessions?.by !== 'source') return undefined
+  const hash = createHash('sha256').update(`${id} ${address}:${port}`).digest().readUInt32BE()
+  return (hash % serverNumberMaximum) + 1
+}
+
+const serverNumberMaximum = 2_147_483_646
+
+/** As many of a name's addresses are used. */
+const namedServersMaximum = 8
+
+/** Servers that haproxy itself gives addresses to; a change of them is one of structure. */
+function renderNamedServer(instance: HaproxyInstance, member: NamedMember): string {
+  return [
+    `${member.id}.n 1-${namedServersMaximum}`,
+    `${member.host}:${member.port}`,
+    `resolvers ${resolversName}`,
+    'resolve-prefer ipv4',
+    // It starts without an address rather than not at all.
+    'init-addr none',
+    ...renderServerWords(instance, member),
+  ].join(' ')
+}
+
+export const isNamedServer = (name: string) => /\.n\d+$/.test(name)
+
+function renderServerWords(instance: HaproxyInstance, member: Pick<Member, 'weight'>): string[] {
+  const { healthCheck: check, trafficType, traffic = plainTraffic } = instance
+  const interval = Math.max(1, Math.round(check.intervalSeconds * 1000))
+  return [
     'check',
     ...(check.port === undefined ? [] : [`port ${check.port}`]),
+    ...(check.protocol === 'https' ? ['check-ssl verify none'] : []),
+    ...(check.protocol === 'https' && check.serverName !== undefined ? [`check-sni ${check.serverName}`] : []),
     `inter ${interval}ms`,
     // While it is in doubt a member is asked more often, so that the doubt is short.
     `fastinter ${Math.min(interval, Math.max(fastIntervalMinimumMilliseconds, Math.round(interval / 4)))}ms`,
@@ -190,18 +274,22 @@ export function renderServer(instance: HaproxyInstance, member: Member): string 
     'observe layer4 error-limit 1 on-error mark-down',
     // A request that was on its way to it is tried again elsewhere, unless its session is ended; a connection can't be.
     ...(trafficType === 'tcp' ? ['on-marked-down shutdown-sessions'] : []),
-  ].join(' ')
+    ...serverSettings(traffic),
+    // A port of its own for checks is no place for clients, so nobody is announced there.
+    ...(traffic.sendProxy !== 'none' && check.port === undefined ? ['check-send-proxy'] : []),
+  ]
+}
+
+/** What each server is given of how traffic is treated; one that runs keeps what it was added with. */
+function serverSettings({ sendProxy, slowStartSeconds, limits }: NonNullable<HaproxyInstance['traffic']>): string[] {
+  return [
+    ...(sendProxy === 'none' ? [] : [sendProxy === 'v1' ? 'send-proxy' : 'send-proxy-v2']),
+    ...(slowStartSeconds > 0 ? [`slowstart ${milliseconds(slowStartSeconds)}`] : []),
+    ...(limits.memberConnections === undefined ? [] : [`maxconn ${limits.memberConnections}`]),
+    ...(limits.memberQueue === undefined ? [] : [`maxqueue ${limits.memberQueue}`]),
+  ]
 }
 
 const fastIntervalMinimumMilliseconds = 250
 /** One that is down costs nobody anything, and is missed: e.g. a machine that was made together with its balancer. */
 const downIntervalMilliseconds = 500
-
-/** haproxy takes a timeout of zero for one without end. */
-const milliseconds = (seconds: number) => `${Math.max(1, Math.round(seconds * 1000))}ms`
-
-/** Within single quotes haproxy takes everything as it is; what can't be seen is percent-encoded, a line's end above all. */
-function quote(text: string): string {
-  const visible = text.toWellFormed().replace(/[^\x20-\x7e]/gu, encodeURIComponent)
-  return `'${visible.replaceAll("'", "'\\''")}'`
-}

@@ -4,6 +4,13 @@
  */
 
 import * as v from 'valibot'
+import {
+  algorithmSchema,
+  healthCheckSchema,
+  memberHostSchema,
+  timeoutsSchema,
+  trafficSchema,
+} from './traffic-instructions.ts'
 
 /** Our ids; see controller/control-plane/shard-key.ts, which makes them. A namespace of this form is ours. */
 export const idPattern = /^[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{25}$/
@@ -74,33 +81,14 @@ export const machineSchema = v.object({
   workloads: v.array(workloadSchema),
 })
 
-export const healthCheckSchema = v.variant('protocol', [
-  v.object({
-    protocol: v.literal('http'),
-    method: v.picklist(['GET', 'HEAD', 'OPTIONS']),
-    path: v.string(),
-    hostHeader: v.string(),
-    expectedStatus: v.string(),
-    port: v.optional(portSchema),
-    intervalSeconds: secondsSchema,
-    timeoutSeconds: secondsSchema,
-    healthyThreshold: v.number(),
-    unhealthyThreshold: v.number(),
-  }),
-  v.object({
-    protocol: v.literal('tcp'),
-    port: v.optional(portSchema),
-    intervalSeconds: secondsSchema,
-    timeoutSeconds: secondsSchema,
-    healthyThreshold: v.number(),
-    unhealthyThreshold: v.number(),
-  }),
-])
-
 export const listenerSchema = v.object({
   port: portSchema,
   /** Where its members listen, each on its own port if it has one. */
   members: v.array(v.object({ id: idSchema, address: ipv4Schema, port: portSchema, weight: v.number() })),
+  /** Those that haproxy itself follows by their names. */
+  namedMembers: v.optional(
+    v.array(v.object({ id: idSchema, host: memberHostSchema, port: portSchema, weight: v.number() })),
+  ),
 })
 
 /** One VIP that an instance may serve, and how eagerly: the highest priority that lives is master. */
@@ -139,16 +127,32 @@ export const instanceSchema = v.object({
   advertIntervalSeconds: secondsSchema,
   preemptDelaySeconds: secondsSchema,
   trafficType: v.picklist(['http', 'tcp']),
-  algorithm: v.picklist(['round-robin', 'least-connections']),
+  algorithm: algorithmSchema,
   forwardedFor: v.boolean(),
-  timeouts: v.object({
-    connectSeconds: secondsSchema,
-    clientSeconds: secondsSchema,
-    serverSeconds: secondsSchema,
-    drainSeconds: secondsSchema,
-  }),
+  timeouts: timeoutsSchema,
+  traffic: v.optional(trafficSchema),
+  /**
+   * It is to lose its clients: HTTP connections are closed after their answer, and once there are none, or the timeouts'
+   * `drainSeconds` are over, its VIPs go to whoever backs it up. Then its report says `drained`.
+   */
+  draining: v.optional(v.boolean()),
   healthCheck: healthCheckSchema,
   listeners: v.array(listenerSchema),
+})
+
+/** What this host is asked to look for on the uplink, as others there are in doubt. */
+export const witnessSchema = v.object({
+  /** What answers in any case: a witness that reaches none of these is blind, and its word counts for nothing. */
+  controls: v.array(ipv4Schema),
+  suspects: v.array(
+    v.object({
+      id: idSchema,
+      /** Its own on the uplink, never a VIP: that has moved. */
+      address: ipv4Schema,
+      /** Since when it is suspected, RFC 3339: the answer names it, so that no earlier one is taken for it. */
+      since: v.string(),
+    }),
+  ),
 })
 
 export const hostInstructionsSchema = v.object({
@@ -160,6 +164,8 @@ export const hostInstructionsSchema = v.object({
   networks: v.array(networkSchema),
   machines: v.array(machineSchema),
   instances: v.array(instanceSchema),
+  /** Left out while nobody is suspected. */
+  witness: v.optional(witnessSchema),
 })
 
 export type HostInstructions = v.InferOutput<typeof hostInstructionsSchema>
@@ -169,4 +175,5 @@ export type InstanceInstructions = v.InferOutput<typeof instanceSchema>
 export type ListenerInstructions = v.InferOutput<typeof listenerSchema>
 export type HealthCheckInstructions = v.InferOutput<typeof healthCheckSchema>
 export type VipInstructions = v.InferOutput<typeof vipSchema>
+export type WitnessInstructions = v.InferOutput<typeof witnessSchema>
 export type WorkloadInstructions = v.InferOutput<typeof workloadSchema>

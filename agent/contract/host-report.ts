@@ -34,7 +34,8 @@ export const machineReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
-export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'draining', 'unknown'])
+/** `unresolved`: it is followed by a name that has no address now. */
+export const memberStatusSchema = v.picklist(['healthy', 'unhealthy', 'unresolved', 'draining', 'unknown'])
 
 export const instanceReportSchema = v.object({
   ...objectReportSchema.entries,
@@ -42,12 +43,21 @@ export const instanceReportSchema = v.object({
   keepalived: v.picklist(['running', 'stopped', 'stale']),
   /** True while haproxy serves and keepalived may hold VIPs. */
   serving: v.boolean(),
+  /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
+  drained: v.optional(v.boolean()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
   members: v.record(v.string(), memberStatusSchema),
   /** Of its leg on the network. */
   addresses: v.optional(v.array(addressReportSchema)),
+})
+
+/** What it found on the uplink of those it was asked about: of one round, in which all were asked at the same time. */
+export const testimonySchema = v.object({
+  /** False: it reached none of the controls either. */
+  sees: v.boolean(),
+  suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
 })
 
 /** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
@@ -84,6 +94,8 @@ export const hostReportSchema = v.object({
   networks: v.array(objectReportSchema),
   machines: v.array(machineReportSchema),
   instances: v.array(instanceReportSchema),
+  /** Left out while it was not asked, or the first round is under way. */
+  testimony: v.optional(testimonySchema),
   /** Of those whose haproxy has answered; one without load is told of as one with much. */
   loads: v.optional(v.array(instanceLoadSchema)),
 })
@@ -92,6 +104,7 @@ export type ObjectReport = v.InferOutput<typeof objectReportSchema>
 export type MachineReport = v.InferOutput<typeof machineReportSchema>
 export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
+export type Testimony = v.InferOutput<typeof testimonySchema>
 export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

@@ -12,6 +12,8 @@ export const haproxyQuestion = (trafficType: InstanceInstructions['trafficType']
 export interface ObservedServer {
   readonly backend: string
   readonly name: string
+  /** By which tables name it. */
+  readonly number: number
   readonly address: string
   readonly port: number
   readonly weight: number
@@ -19,6 +21,8 @@ export interface ObservedServer {
   readonly health: 'up' | 'down' | 'unknown'
   readonly isDraining: boolean
   readonly isInMaintenance: boolean
+  /** It is followed by a name that has no address for it. */
+  readonly isUnresolved: boolean
   /** In use or kept for reuse. */
   readonly connections: number
   readonly connectionsInUse: number
@@ -66,6 +70,7 @@ type Row = Readonly<Record<string, string>>
 
 /** See haproxy's include/haproxy/server-t.h: the bits of a server's administrative state. */
 const maintenanceBits = 0x01 | 0x02 | 0x04 | 0x20
+const unresolvedBit = 0x20
 const drainBits = 0x08 | 0x10
 /**
  * include/haproxy/check-t.h, enum hchk_status: from HCHK_STATUS_HANA on there has been a check. Not the check's result,
@@ -81,12 +86,14 @@ function parseServer(state: Row, connections: Row, sessions: number): ObservedSe
   return {
     backend: state.be_name ?? '',
     name: state.srv_name ?? '',
+    number: number(state, 'srv_id'),
     address: state.srv_addr ?? '',
     port: number(state, 'srv_port'),
     weight: number(state, 'srv_uweight'),
     health: !isChecked ? 'unknown' : number(state, 'srv_op_state') === 0 ? 'down' : 'up',
     isDraining: (adminState & drainBits) !== 0,
     isInMaintenance: (adminState & maintenanceBits) !== 0,
+    isUnresolved: (adminState & unresolvedBit) !== 0,
     connections: inUse + number(connections, 'idle_cur'),
     connectionsInUse: inUse,
   }

@@ -33,6 +33,8 @@ const server = (of: Member, change: Partial<ObservedServer> = {}): ObservedServe
   health: 'up',
   isDraining: false,
   isInMaintenance: false,
+  isUnresolved: false,
+  number: 1,
   connections: 0,
   connectionsInUse: 0,
   ...change,

@@ -5,6 +5,7 @@
 
 import {
   backendName,
+  isNamedServer,
   memberIdOfServer,
   type RenderedHaproxyConfig,
   renderServer,
@@ -109,8 +110,9 @@ function planMembers(
     command,
     ...(accepted.length > 0 && { accepted }),
   })
+  // Those that are followed by their names are haproxy's own affair, and of its structure.
   const observed = new Map<string, ObservedServer>(
-    servers.map((server) => [`${server.backend}/${server.name}`, server]),
+    servers.filter(({ name }) => !isNamedServer(name)).map((server) => [`${server.backend}/${server.name}`, server]),
   )
   const wanted = wantedServers(instance)
   const coming = [...wanted].flatMap(([path, { member, port }]) => {
@@ -133,16 +135,32 @@ function planMembers(
     const successor = successors.get(memberKey(server.backend, memberIdOfServer(server.name)))
     const isMoving = successor !== undefined && hasBothPlaces(desired, server, successor)
     if (isServing(server) && (successor?.health === 'unknown' || (isMoving && successor.health === 'down'))) return []
-    if (server.isInMaintenance) {
-      return server.connections === 0 ? [say(`del server ${path}`, 'Server deleted')] : endSessions(path, server, say)
-    }
-    if (!server.isDraining) return [say(`set server ${path} state drain`)]
     const isTimeOver = !isMoving && (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
+    if (server.isInMaintenance) {
+      if (server.connections === 0) return [say(`del server ${path}`, 'Server deleted')]
+      return isTimeOver ? endSessions(path, server, say) : []
+    }
+    if (!server.isDraining) return planDeparture(instance, path, server, say)
     const isOver = server.connectionsInUse === 0 || isTimeOver
     return isOver ? [...endSessions(path, server, say), say(`set server ${path} state maint`)] : []
   })
   // Those that come go first, so that there is always somebody to serve.
   return [...coming, ...going]
+}
+
+/**
+ * A server that drains is still given those who are bound to it. So where clients are, it is taken out at once: what it has
+ * begun goes on for HTTP; for TCP it would be cut, so there the table forgets whom it had.
+ */
+function planDeparture(
+  { trafficType, traffic }: InstanceInstructions,
+  path: string,
+  { backend, number }: ObservedServer,
+  say: Say,
+): Operation[] {
+  if (traffic?.stickySessions === undefined) return [say(`set server ${path} state drain`)]
+  if (trafficType === 'http') return [say(`set server ${path} state maint`)]
+  return [say(`set server ${path} state drain`), say(`clear table ${backend} data.server_id eq ${number}`)]
 }
 
 /** The server that a member has now, beside one that it had at another place. */

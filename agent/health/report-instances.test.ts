@@ -20,6 +20,8 @@ const server = (listener: number, of: Member, change: Partial<ObservedServer> = 
   health: 'up',
   isDraining: false,
   isInMaintenance: false,
+  isUnresolved: false,
+  number: 1,
   connections: 0,
   connectionsInUse: 0,
   ...change,

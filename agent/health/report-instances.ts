@@ -1,6 +1,6 @@
 /** Tells how an instance fares, from what was observed of it last. Pure. */
 
-import { memberIdOfServer } from '../../templates/haproxy-config.ts'
+import { backendName, isNamedServer, memberIdOfServer } from '../../templates/haproxy-config.ts'
 import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import type { MemberStatus } from '../contract/host-report.ts'
 import type { ObservedServer } from '../haproxy/observed-haproxy.ts'
@@ -50,8 +50,19 @@ function describeMembers(
     const key = `${member.id}:${member.port}`
     members[key] = worstOf(memberStatus(byPath.get(path)), members[key])
   }
+  for (const { port, namedMembers = [] } of instance.listeners) {
+    for (const member of namedMembers) {
+      const own = servers.filter(
+        ({ backend, name }) =>
+          backend === backendName(port) && isNamedServer(name) && memberIdOfServer(name) === member.id,
+      )
+      const key = `${member.id}:${member.port}`
+      members[key] = worstOf(namedStatus(own), members[key])
+    }
+  }
   for (const [path, server] of byPath) {
-    if (!wanted.has(path)) members[`${memberIdOfServer(server.name)}:${server.port}`] ??= 'draining'
+    if (!wanted.has(path) && !isNamedServer(server.name))
+      members[`${memberIdOfServer(server.name)}:${server.port}`] ??= 'draining'
   }
   return members
 }
@@ -71,7 +82,14 @@ function memberStatus(server: ObservedServer | undefined): MemberStatus {
   }
 }
 
-const fromWorst: readonly MemberStatus[] = ['unhealthy', 'unknown', 'healthy']
+/** Of a member by its name: the worst of the addresses that it has. */
+function namedStatus(servers: readonly ObservedServer[]): MemberStatus {
+  const resolved = servers.filter(({ isUnresolved }) => !isUnresolved)
+  if (servers.length > 0 && resolved.length === 0) return 'unresolved'
+  return fromWorst.find((status) => resolved.some((server) => memberStatus(server) === status)) ?? 'unknown'
+}
+
+const fromWorst: readonly MemberStatus[] = ['unhealthy', 'unresolved', 'unknown', 'healthy']
 
 const worstOf = (status: MemberStatus, other: MemberStatus | undefined): MemberStatus =>
   fromWorst.find((candidate) => candidate === status || candidate === other) ?? status

@@ -86,6 +86,33 @@ export const eventTypes = {
   'load-balancer.instance.placed': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.activated': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.suspected': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
+  /** Every change of an instance's status, with why. */
+  'load-balancer.instance.changed': v.object({
+    loadBalancerId: v.string(),
+    slot: v.number(),
+    hostId: v.string(),
+    from: v.string(),
+    to: v.string(),
+    reason: v.string(),
+  }),
+  /** Another one has its slot. */
+  'load-balancer.instance.replaced': v.object({
+    loadBalancerId: v.string(),
+    slot: v.number(),
+    replacementId: v.string(),
+    hostId: v.string(),
+    reason: v.string(),
+  }),
+  /** It has its slot again. */
+  'load-balancer.instance.reinstated': v.object({
+    loadBalancerId: v.string(),
+    slot: v.number(),
+    hostId: v.string(),
+    insteadOf: v.string(),
+    reason: v.string(),
+  }),
+  /** It is decided that it goes. */
+  'load-balancer.instance.retired': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
   'load-balancer.instance.deleted': v.object({ loadBalancerId: v.string(), slot: v.number() }),
   'load-balancer.member.changed': v.object({
     loadBalancerId: v.string(),
@@ -99,6 +126,10 @@ export const eventTypes = {
   'host.silenced': v.object({ ...named, lastReportAt: v.string() }),
   'host.recovered': v.object(named),
   'host.deleted': v.object(named),
+  /** Too many hosts fail together: nothing is replaced from now on. */
+  'breaker.opened': v.object({ reason: v.string(), hostIds: v.array(v.string()) }),
+  /** By a recovery, or by a person. */
+  'breaker.closed': v.object({ reason: v.string() }),
 } as const
 
 export type EventType = keyof typeof eventTypes

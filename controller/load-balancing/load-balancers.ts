@@ -7,7 +7,13 @@ import { refuseField, refuseNotFound } from '../access/problems.ts'
 import { readProject } from '../access/quota.ts'
 import { findVisible, listObjects, maySee } from '../access/view.ts'
 import { refuseUnknownProject } from '../address-space/pools.ts'
-import type { HealthCheck, LoadBalancerCreate, LoadBalancerUpdate, MemberCreate } from '../contract/load-balancer.ts'
+import type {
+  HealthCheck,
+  LoadBalancerCreate,
+  LoadBalancerUpdate,
+  MemberCreate,
+  MemberUpdate,
+} from '../contract/load-balancer.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { Decision } from '../control-plane/act.ts'
 import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
@@ -178,7 +184,8 @@ async function createLoadBalancer(
 }
 
 function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalancerValue {
-  const { name, projectId, networkId, trafficType, algorithm, listeners, timeouts } = input
+  const { name, projectId, networkId, trafficType, algorithm, listeners } = input
+  const { timeouts, retries, slowStartSeconds, stickySessions, proxyProtocol, limits } = input
   return {
     name,
     projectId,
@@ -189,6 +196,11 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     members: identifyMembers(id, input.members ?? [], []),
     healthCheck: input.healthCheck ?? defaultHealthCheck(trafficType),
     timeouts,
+    retries,
+    slowStartSeconds,
+    stickySessions,
+    proxyProtocol,
+    limits,
     // It is on unless it is said otherwise, and tcp has no headers that it could be about.
     forwardedFor: trafficType === 'http' && input.forwardedFor,
     instanceCount: input.instanceCount ?? instanceCountDefault,
@@ -308,24 +320,23 @@ function withMember(id: string, { members }: LoadBalancerValue, input: MemberCre
   return identifyMembers(id, [...members.map(describeMember), input], members)
 }
 
-function describeMember({ address, port, url, machineId, weight }: MemberValue): MemberCreate {
+function describeMember(member: MemberValue): MemberCreate {
+  const { address, port, url, machineId, weight, host = null, draining = false } = member
   return {
     ...(address !== null && { address }),
+    ...(host !== null && { host }),
     ...(port !== null && { port }),
     ...(url !== null && { url }),
     ...(machineId !== null && { machineId }),
     weight,
+    draining,
   }
 }
 
 function changeMember(
   value: LoadBalancerValue,
   memberId: string,
-  input: {
-    readonly address?: string | undefined
-    readonly port?: number | undefined
-    readonly weight?: number | undefined
-  },
+  input: MemberUpdate,
 ): Outcome<readonly MemberValue[]> {
   const member = value.members.find(({ id }) => id === memberId)
   if (member === undefined) return refuseNotFound('member', memberId)
@@ -333,7 +344,7 @@ function changeMember(
     return refuse({
       code: 'invalid',
       title: 'The member has no address of its own',
-      detail: `The member ${memberId} is given as a ${member.url === null ? 'machine' : 'URL'}.`,
+      detail: `The member ${memberId} is given as a ${givenAs(member)}.`,
       remedy: 'Add a member with that address, and remove this one.',
       errors: [{ field: 'address', message: 'is not what this member is given by' }],
     })
@@ -343,9 +354,12 @@ function changeMember(
     address: input.address ?? member.address,
     port: input.port ?? member.port,
     weight: input.weight ?? member.weight,
+    draining: input.draining ?? member.draining ?? false,
   }
   return succeed(value.members.map((other) => (other.id === memberId ? changed : other)))
 }
+
+const givenAs = ({ url, machineId }: MemberValue) => (url !== null ? 'URL' : machineId !== null ? 'machine' : 'name')
 
 const describeCreated = (id: string, value: LoadBalancerValue): EventDraft => ({
   type: 'load-balancer.created',

@@ -1,17 +1,20 @@
 /** Members: where their traffic goes, what makes two of them the same, and the ids that they keep. Pure. */
 
+import * as v from 'valibot'
 import { addressOf, blockOf, containsAddress, parseAddress } from '../address-space/cidr.ts'
 import type { MemberCreate } from '../contract/load-balancer.ts'
+import { hostNameSchema } from '../contract/traffic.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import type { LoadBalancerValue, MemberValue } from '../objects.ts'
 
 type Traffic = Pick<LoadBalancerValue, 'trafficType' | 'listeners' | 'members'>
-type MemberTarget = Pick<MemberValue, 'address' | 'port' | 'url' | 'machineId'>
+type MemberTarget = Pick<MemberValue, 'address' | 'port' | 'host' | 'url' | 'machineId'>
 
 /** Finds a machine's address; undefined: no such machine, or one that is being deleted. */
 export type AddressOfMachine = (machineId: string) => string | undefined
 
 export interface Endpoint {
+  /** An IPv4 address; or a name, which who sends traffic there looks up. */
   readonly address: string
   /** Null: that of the listener. */
   readonly port: number | null
@@ -21,7 +24,10 @@ export type ParsedMemberUrl =
   | { readonly ok: true; readonly endpoint: Endpoint }
   | { readonly ok: false; readonly message: string }
 
-/** A member's URL says scheme, address and port, and nothing else. */
+/** Whether an endpoint is followed by its name. */
+export const isNamed = ({ address }: Endpoint) => parseAddress(address) === null
+
+/** A member's URL says scheme, address or name, and port, and nothing else. */
 export function parseMemberUrl(text: string, trafficType: 'http' | 'tcp'): ParsedMemberUrl {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null) return wrongUrl('must be a URL as http://198.18.16.11:8080')
@@ -30,8 +36,8 @@ export function parseMemberUrl(text: string, trafficType: 'http' | 'tcp'): Parse
   }
   if (trafficType === 'http' && url.protocol !== 'http:')
     return wrongUrl('must have the scheme http, as its balancer has')
-  if (parseAddress(url.hostname) === null) {
-    return wrongUrl(`names ${url.hostname || 'no host'}; give an IPv4 address, since names are not followed yet`)
+  if (parseAddress(url.hostname) === null && !v.is(hostNameSchema, url.hostname)) {
+    return wrongUrl(`names ${url.hostname || 'no host'}; give an IPv4 address or a whole DNS name`)
   }
   const extra = url.username + url.password + url.search + url.hash + (url.pathname === '/' ? '' : url.pathname)
   if (extra !== '') return wrongUrl(`says more than scheme, address and port: ${extra}`)
@@ -52,6 +58,7 @@ export function endpointOf(
   addressOfMachine: AddressOfMachine,
 ): Endpoint | null {
   if (member.address !== null) return { address: member.address, port: member.port }
+  if (member.host) return { address: member.host, port: member.port }
   if (member.url !== null) {
     const parsed = parseMemberUrl(member.url, trafficType)
     return parsed.ok ? { address: parsed.endpoint.address, port: member.port ?? parsed.endpoint.port } : null
@@ -81,13 +88,14 @@ export function identifyMembers(
     const [kept] = known < 0 ? [] : left.splice(known, 1)
     const id = kept?.id ?? createMemberId(loadBalancerId, target, used)
     used.add(id)
-    return { id, ...target, weight: input.weight }
+    return { id, ...target, weight: input.weight, ...(input.draining === true && { draining: true }) }
   })
 }
 
 function targetOf(input: MemberCreate): MemberTarget {
   return {
     address: input.address ?? null,
+    ...(input.host !== undefined && { host: input.host }),
     port: input.port ?? null,
     url: input.url ?? null,
     machineId: input.machineId ?? null,
@@ -95,10 +103,15 @@ function targetOf(input: MemberCreate): MemberTarget {
 }
 
 const isSameTarget = (a: MemberTarget, b: MemberTarget) =>
-  a.address === b.address && a.port === b.port && a.url === b.url && a.machineId === b.machineId
+  a.address === b.address &&
+  a.port === b.port &&
+  a.url === b.url &&
+  a.machineId === b.machineId &&
+  (a.host ?? null) === (b.host ?? null)
 
 function createMemberId(loadBalancerId: string, target: MemberTarget, used: ReadonlySet<string>): string {
-  const words = [target.address, target.url, target.machineId, target.port].map((word) => String(word ?? ''))
+  const place = target.address ?? target.host
+  const words = [place, target.url, target.machineId, target.port].map((word) => String(word ?? ''))
   for (let copy = 0; ; copy++) {
     const id = createNamedId('mbr', loadBalancerId, loadBalancerId, ...words, String(copy))
     if (!used.has(id)) return id
@@ -153,7 +166,7 @@ function findOwnFault(member: MemberValue, trafficType: 'http' | 'tcp'): MemberF
     if (member.port !== null && port !== null && port !== member.port) {
       return { field: 'port', message: `is ${member.port}, and the url says ${port}` }
     }
-    const reason = unreachableReason(parsed.endpoint.address)
+    const reason = isNamed(parsed.endpoint) ? null : unreachableReason(parsed.endpoint.address)
     return reason === null ? null : { field: 'url', message: reason }
   }
   const reason = member.address === null ? null : unreachableReason(member.address)

@@ -1,6 +1,5 @@
 /** Load balancers as callers see them: what is wanted, and live what their instances and members are. Reads. */
 
-import type { MemberStatus } from '../../agent/contract/host-report.ts'
 import { viewObject } from '../access/view.ts'
 import type { LoadBalancer, Member } from '../contract/load-balancer.ts'
 import type { StoredObject } from '../control-plane/store.ts'
@@ -15,11 +14,13 @@ import {
   loadBalancerStatusKind,
   type MemberValue,
   machineKind,
+  type RecordedMemberStatus,
 } from '../objects.ts'
 import { mergeMembers } from '../observed/merge-members.ts'
 import { findInstanceReport } from '../observed/report-index.ts'
 import type { ControllerContext } from '../services.ts'
-import { endpointOf } from './members.ts'
+import { endpointOf, isNamed } from './members.ts'
+import { settleTraffic } from './settle-traffic.ts'
 
 type ViewContext = Pick<ControllerContext, 'store' | 'observed'>
 
@@ -49,32 +50,52 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
 
   function viewInstance(instance: StoredObject<InstanceValue>): LoadBalancer['instances'][number] {
     const { slot, hostId, driver, uplinkAddress, networkAddress } = instance.value
+    const status = instanceStatuses.get(instance.id)?.value
     return {
       id: instance.id,
       slot,
       host: hosts.get(hostId)?.value.name ?? null,
       driver,
-      status: instanceStatuses.get(instance.id)?.value.status ?? 'provisioning',
+      status: status?.status ?? 'placing',
+      conditions: (status?.conditions ?? []).map((condition) => ({ ...condition })),
       uplinkAddress,
       networkAddress,
       heldVips: [...(reportOf(instance)?.heldVips ?? [])],
     }
   }
 
-  function viewMembers({ id, value }: StoredObject<LoadBalancerValue>): readonly Member[] {
+  function viewMembers({ id, value, version }: StoredObject<LoadBalancerValue>): readonly Member[] {
     const reports = (instances.get(id) ?? []).flatMap((instance) => reportOf(instance) ?? [])
-    const ids = value.members.map((member) => member.id)
-    const recorded = statuses.get(id)?.value.members ?? {}
+    const ids = value.members.filter(({ draining }) => draining !== true).map((member) => member.id)
+    const status = statuses.get(id)?.value
+    const recorded = status?.members ?? {}
     const live = reports.length > 0 ? mergeMembers(ids, reports, recorded) : recorded
-    return value.members.map((member) => viewMember(value, member, live[member.id] ?? 'unknown'))
+    const statusOf = (member: MemberValue): RecordedMemberStatus => {
+      if (member.draining !== true) return live[member.id] ?? 'unknown'
+      // What was recorded before this change does not answer for it.
+      const isOver = recorded[member.id] === 'drained' && status?.observedGeneration === version
+      return isOver ? 'drained' : 'draining'
+    }
+    return value.members.map((member) => viewMember(value, member, statusOf(member)))
   }
 
-  function viewMember(value: LoadBalancerValue, member: MemberValue, status: MemberStatus): Member {
+  function viewMember(value: LoadBalancerValue, member: MemberValue, status: RecordedMemberStatus): Member {
     const endpoint = endpointOf(member, value.trafficType, addressOfMachine)
-    const { id, url, machineId, weight } = member
+    const { id, url, machineId, weight, draining = false } = member
     const [listener] = value.listeners
     const port = endpoint?.port ?? (value.listeners.length === 1 ? (listener?.memberPort ?? listener?.port) : undefined)
-    return { id, address: endpoint?.address ?? null, port: port ?? null, url, machineId, weight, status }
+    const isFollowed = endpoint !== null && isNamed(endpoint)
+    return {
+      id,
+      address: isFollowed ? null : (endpoint?.address ?? null),
+      port: port ?? null,
+      host: isFollowed ? endpoint.address : null,
+      url,
+      machineId,
+      weight,
+      draining,
+      status,
+    }
   }
 
   return {
@@ -84,7 +105,7 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
       const { id, value } = object
       const status = statuses.get(id)?.value
       const vips = (slots.get(id)?.value.slots ?? []).map(({ vip }) => vip)
-      const { name, projectId, networkId, trafficType, algorithm, healthCheck, timeouts } = value
+      const { name, projectId, networkId, trafficType, algorithm, healthCheck } = value
       return {
         ...viewObject(object, { name, projectId, conditions: status?.conditions ?? [] }),
         status: value.deletingSince === undefined ? (status?.status ?? 'provisioning') : 'deleting',
@@ -94,7 +115,7 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
         listeners: value.listeners.map((listener) => ({ ...listener })),
         members: [...viewMembers(object)],
         healthCheck,
-        timeouts: { ...timeouts },
+        ...settleTraffic(value),
         forwardedFor: value.forwardedFor,
         instanceCount: value.instanceCount,
         autoScaling: value.autoScaling,

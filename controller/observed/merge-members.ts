@@ -1,6 +1,7 @@
 /** How a balancer's members fare, merged from what its instances report. Pure. */
 
 import type { InstanceReport, MemberStatus } from '../../agent/contract/host-report.ts'
+import type { RecordedMemberStatus } from '../objects.ts'
 
 /**
  * By member id. A member is `healthy` when every instance that serves finds it so, on every port: one that can't reach it
@@ -10,7 +11,7 @@ import type { InstanceReport, MemberStatus } from '../../agent/contract/host-rep
 export function mergeMembers(
   memberIds: readonly string[],
   reports: readonly Pick<InstanceReport, 'serving' | 'members'>[],
-  before: Readonly<Record<string, MemberStatus>> = {},
+  before: Readonly<Record<string, RecordedMemberStatus>> = {},
 ): Readonly<Record<string, MemberStatus>> {
   const found = new Map(memberIds.map((id) => [id, new Set<MemberStatus>()]))
   for (const { members } of reports.filter(({ serving }) => serving)) {
@@ -26,9 +27,21 @@ export function mergeMembers(
     [...found].map(([id, statuses]) => {
       if (statuses.size === 0) return [id, 'unknown']
       const worst = fromWorst.find((status) => statuses.has(status)) ?? 'unknown'
-      return [id, worst === 'unknown' ? (before[id] ?? worst) : worst]
+      const last = before[id]
+      // One that has been taken in again after it had drained begins anew.
+      return [id, worst === 'unknown' && last !== 'drained' ? (last ?? worst) : worst]
     }),
   )
 }
 
-const fromWorst = ['unhealthy', 'draining', 'unknown', 'healthy'] as const satisfies readonly MemberStatus[]
+const fromWorst = [
+  'unhealthy',
+  'unresolved',
+  'draining',
+  'unknown',
+  'healthy',
+] as const satisfies readonly MemberStatus[]
+
+/** Whether any instance, serving or not, has something left of a member. */
+export const isHeardOf = (memberId: string, reports: readonly Pick<InstanceReport, 'members'>[]) =>
+  reports.some(({ members }) => Object.keys(members).some((key) => key.startsWith(`${memberId}:`)))

@@ -7,6 +7,7 @@ import { releaseAll } from '../access/change-object.ts'
 import { applyMigration } from '../address-space/migration/apply-migration.ts'
 import { type ApplyOutcome, applyTransaction, done, failed, overtaken } from '../control-plane/apply-outcome.ts'
 import { type EventDraft, type Kind, type StoredObject, shardKeyOf, type Write, write } from '../control-plane/store.ts'
+import { applyLife } from '../load-balancing/life/apply-life.ts'
 import { type InstanceMeans, type InstanceRequest, prepareInstances } from '../load-balancing/prepare-instances.ts'
 import {
   hostKind,
@@ -48,6 +49,8 @@ export async function applyOperation(context: ApplyContext, operation: Reconcile
       return finishLoadBalancer(context, operation)
     case 'migrate':
       return applyMigration(context, operation.operation)
+    case 'live':
+      return applyLife(context, operation.operation)
     default:
       return operation satisfies never
   }

@@ -55,6 +55,8 @@ function instance(kind: Kind, vip: string): JudgedInstance {
     current: serving && kind !== 'servesOld',
     trouble: kind === 'broken' ? 'Its host a has been silent.' : undefined,
     unknown: kind === 'unknown',
+    suspicion: undefined,
+    reached: false,
   }
 }
 

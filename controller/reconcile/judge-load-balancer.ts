@@ -1,9 +1,15 @@
 /** A balancer's status, as it follows from its instances. Pure. */
 
-import type { MemberStatus } from '../../agent/contract/host-report.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import type { LoadBalancerSlotsValue, LoadBalancerStatusValue, LoadBalancerValue } from '../objects.ts'
-import { mergeMembers } from '../observed/merge-members.ts'
+import { endpointOf, isNamed } from '../load-balancing/members.ts'
+import type {
+  LoadBalancerSlotsValue,
+  LoadBalancerStatusValue,
+  LoadBalancerValue,
+  MemberValue,
+  RecordedMemberStatus,
+} from '../objects.ts'
+import { isHeardOf, mergeMembers } from '../observed/merge-members.ts'
 import { type ConditionDraft, stampConditions } from './conditions.ts'
 import type { JudgedInstance } from './judge-instance.ts'
 
@@ -24,25 +30,68 @@ export interface LoadBalancerEvidence {
 export function judgeLoadBalancer(evidence: LoadBalancerEvidence): LoadBalancerStatusValue {
   const { loadBalancer, slots, instances, now } = evidence
   const before = evidence.before ?? { status: 'provisioning', conditions: [], observedGeneration: 0 }
-  const judged = slots.map(({ vip, instanceId }) => ({ vip, instance: instances.get(instanceId ?? '') }))
+  const judged = slots.map(({ vip, instanceId, former }) => ({
+    vip,
+    instance: instances.get(instanceId ?? ''),
+    former: instances.get(former?.instanceId ?? ''),
+  }))
   if (loadBalancer.value.deletingSince === undefined && judged.some(({ instance }) => instance?.unknown === true)) {
     return before
   }
   const verdict = decide(evidence, before, judged)
-  const memberIds = loadBalancer.value.members.map(({ id }) => id)
-  const reports = judged.flatMap(({ instance }) => (instance?.report === undefined ? [] : [instance.report]))
-  const members = mergeMembers(memberIds, reports, before.members)
+  const [draining, staying] = partition(loadBalancer.value.members, (member) => member.draining === true)
+  const reports = judged.flatMap(({ instance, former }) => [instance?.report ?? [], former?.report ?? []].flat())
+  const known = before.members ?? {}
+  const members = mergeMembers(
+    staying.map(({ id }) => id),
+    reports,
+    known,
+  )
+  const isCurrent = judged.every(({ instance }) => instance?.current === true)
+  const leaving = draining.map(({ id }) => {
+    const isOver = isHeardOf(id, reports) ? false : isCurrent || known[id] === 'drained'
+    return [id, isOver ? 'drained' : 'draining'] as const
+  })
+  const conditions = [
+    verdict.condition,
+    describeMembers(members),
+    ...describeNames(staying, loadBalancer.value.trafficType, members),
+  ]
   return {
     status: verdict.status,
-    conditions: stampConditions([verdict.condition, describeMembers(members)], before.conditions, now),
+    conditions: stampConditions(conditions, before.conditions, now),
     observedGeneration: verdict.settled ? loadBalancer.version : before.observedGeneration,
-    members,
+    members: { ...members, ...Object.fromEntries(leaving) },
   }
+}
+
+function partition<Item>(items: readonly Item[], belongs: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(belongs), items.filter((item) => !belongs(item))]
+}
+
+/** Only where members are followed by their names: nobody else has this to worry about. */
+function describeNames(
+  members: readonly MemberValue[],
+  trafficType: LoadBalancerValue['trafficType'],
+  statuses: Readonly<Record<string, RecordedMemberStatus>>,
+): ConditionDraft[] {
+  const named = members.flatMap((member) => {
+    const endpoint = endpointOf(member, trafficType, () => undefined)
+    return endpoint !== null && isNamed(endpoint) ? [{ id: member.id, host: endpoint.address }] : []
+  })
+  if (named.length === 0) return []
+  const lost = named.filter(({ id }) => statuses[id] === 'unresolved').map(({ host }) => host)
+  const type = 'members-resolved'
+  if (lost.length === 0) return [{ type, status: 'true', reason: 'all', message: 'Every name has an address.' }]
+  const message = `${lost.join(', ')} ${lost.length === 1 ? 'has' : 'have'} no address, as the project's DNS answers.`
+  return [{ type, status: 'false', reason: 'nameNotFound', message }]
 }
 
 interface Judged {
   readonly vip: string
   readonly instance: JudgedInstance | undefined
+  /** It serves as well until it is decided which of the two stays. */
+  readonly former: JudgedInstance | undefined
 }
 
 interface Verdict {
@@ -58,9 +107,11 @@ function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue,
   if (value.deletingSince !== undefined) {
     return verdict('deleting', 'false', 'deleting', leaving.join(' ') || 'What it holds is being given back.')
   }
-  const serving = judged.filter(({ instance }) => instance?.serving === true)
+  const serving = judged.filter(({ instance, former }) => instance?.serving === true || former?.serving === true)
   const troubles = listTroubles(judged, value.instanceCount, evidence.obstacle)
-  const away = serving.filter(({ vip, instance }) => instance?.report?.heldVips.includes(vip) !== true)
+  const away = serving.filter(
+    ({ vip, instance, former }) => ![instance, former].some((one) => one?.report?.heldVips.includes(vip) === true),
+  )
   const isWhole = judged.length >= value.instanceCount && serving.length === judged.length
   if (isWhole && troubles.length === 0 && away.length === 0) {
     if (judged.every(({ instance }) => instance?.current === true)) {
@@ -99,9 +150,9 @@ function listTroubles(
   ]
 }
 
-function describeMembers(members: Readonly<Record<string, MemberStatus>>): ConditionDraft {
+function describeMembers(members: Readonly<Record<string, RecordedMemberStatus>>): ConditionDraft {
   const statuses = Object.values(members)
-  const count = (status: MemberStatus) => statuses.filter((candidate) => candidate === status).length
+  const count = (status: RecordedMemberStatus) => statuses.filter((candidate) => candidate === status).length
   const healthy = count('healthy')
   const type = 'members-healthy'
   if (healthy === statuses.length) return { type, status: 'true', reason: 'all', message: 'All members are healthy.' }

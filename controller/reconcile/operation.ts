@@ -3,6 +3,7 @@
 import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
 import { describeMigrationOperation, type MigrationOperation } from '../address-space/migration/migration-operation.ts'
 import type { EventDraft, StoredObject, Write } from '../control-plane/store.ts'
+import { describeLifeOperation, type LifeOperation } from '../load-balancing/life/life-operation.ts'
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import type {
   InstanceValue,
@@ -62,6 +63,7 @@ export type ReconcileOperation =
       }[]
     }
   | { readonly kind: 'migrate'; readonly operation: MigrationOperation }
+  | { readonly kind: 'live'; readonly operation: LifeOperation }
 
 /** The traces of the requests that an operation answers, for the log. */
 export function tracesOf(operation: ReconcileOperation): readonly string[] {
@@ -84,6 +86,8 @@ export function tracesOf(operation: ReconcileOperation): readonly string[] {
       return distinct([operation.machine.traceparent])
     case 'migrate':
       return distinct([operation.operation.migration.traceparent])
+    case 'live':
+      return distinct([operation.operation.slots.traceparent])
     default:
       return operation satisfies never
   }
@@ -111,6 +115,8 @@ export const describeOperation = (operation: ReconcileOperation): string => {
       return `finish ${operation.loadBalancer.id}`
     case 'migrate':
       return describeMigrationOperation(operation.operation)
+    case 'live':
+      return describeLifeOperation(operation.operation)
     default:
       return operation satisfies never
   }

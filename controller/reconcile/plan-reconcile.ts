@@ -3,15 +3,21 @@
  * observed → operations. Pure, and stable: planned again after everything is done, there is nothing to do.
  */
 
-import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import type { HostInstructions, WitnessInstructions } from '../../agent/contract/host-instructions.ts'
 import { planMigrations } from '../address-space/migration/plan-migrations.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { listHostCandidates } from '../load-balancing/host-candidates.ts'
+import { planBreaker } from '../load-balancing/life/plan-breaker.ts'
+import { planLife } from '../load-balancing/life/plan-life.ts'
+import { planWitnesses } from '../load-balancing/life/testimonies.ts'
 import { placeInstances } from '../load-balancing/place-instances.ts'
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import type { InstanceValue, LoadBalancerValue } from '../objects.ts'
 import { findInstanceReport, findMachineReport } from '../observed/report-index.ts'
+import type { ControllerSettings } from '../services.ts'
 import { type JudgedHost, judgeHosts, type Observed } from './judge-hosts.ts'
+import type { JudgedInstance } from './judge-instance.ts'
+import { type Generations, indexGenerations, judgeInstances } from './judge-instances.ts'
 import type { ReconcileOperation } from './operation.ts'
 import { planStatuses } from './plan-statuses.ts'
 import type { HostContent } from './render-host-instructions.ts'
@@ -25,6 +31,7 @@ export interface ReconcileInput {
   /** What is on the bus, by host name. */
   readonly published: ReadonlyMap<string, HostInstructions>
   readonly observed: Observed
+  readonly settings: Pick<ControllerSettings, 'uplinkGateway' | 'life'>
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -35,16 +42,27 @@ export interface TurnView extends ReconcileInput {
   readonly hosts: ReadonlyMap<string, JudgedHost>
   /** By host name. */
   readonly statements: ReadonlyMap<string, HostInstructions>
+  readonly generations: Generations
+  /** By instance id. */
+  readonly judged: ReadonlyMap<string, JudgedInstance>
 }
 
 export function planReconcile(input: ReconcileInput): readonly ReconcileOperation[] {
-  const hosts = judgeHosts(input.snapshot, input.observed, input.now)
-  const stamped = stampStatements(input)
+  const { snapshot, observed, now, settings } = input
+  const { life } = settings
+  const hosts = judgeHosts(snapshot, observed, now)
+  const stamped = stampStatements(input, planWitnesses({ snapshot, hosts }, settings.uplinkGateway))
   const statements = new Map([...input.published, ...stamped.map((statement) => [statement.host, statement] as const)])
-  const view: TurnView = { ...input, hosts, statements }
+  const generations = indexGenerations(statements)
+  const judged = judgeInstances({ snapshot, hosts, life, now }, generations)
+  const view: TurnView = { ...input, hosts, statements, generations, judged }
+  const breaker = planBreaker({ snapshot, hosts, judged, life, now })
+  const lives = planLife({ snapshot, hosts, judged, life, now, isHeldBack: breaker.isOpen })
   return [
     ...stamped.map((statement) => ({ kind: 'publishInstructions', statement }) as const),
+    ...breaker.operations,
     ...planInstances(view),
+    ...lives.map((operation) => ({ kind: 'live', operation }) as const),
     ...planFarewells(view),
     ...planMigrations(view).map((operation) => ({ kind: 'migrate', operation }) as const),
     ...planStatuses(view),
@@ -55,15 +73,20 @@ export function planReconcile(input: ReconcileInput): readonly ReconcileOperatio
 const sameAs = new WeakMap<HostContent, HostInstructions>()
 
 /** The statements that differ from what is published, that of a deleted host included: nothing is left for it to do. */
-function stampStatements({ contents, published, observed, now }: ReconcileInput): readonly HostInstructions[] {
+function stampStatements(
+  { contents, published, observed, now }: ReconcileInput,
+  witnesses: ReadonlyMap<string, WitnessInstructions>,
+): readonly HostInstructions[] {
   const issuedAt = new Date(now).toISOString()
   const names = new Set([...contents.keys(), ...published.keys()])
   return [...names].flatMap((host) => {
     const content = contents.get(host) ?? { host, networks: [], machines: [], instances: [] }
     const known = published.get(host) ?? null
     const floor = observed.get(host)?.report.generation ?? 0
-    if (known !== null && sameAs.get(content) === known && known.generation >= floor) return []
-    const statement = stampGenerations(content, known, { floor, issuedAt })
+    const witness = witnesses.get(host)
+    const isAskedTheSame = Bun.deepEquals(witness, known?.witness)
+    if (known !== null && isAskedTheSame && sameAs.get(content) === known && known.generation >= floor) return []
+    const statement = stampGenerations(content, known, { floor, issuedAt, witness })
     if (statement !== null) return [statement]
     if (known !== null) sameAs.set(content, known)
     return []
@@ -107,11 +130,11 @@ function planInstances(view: TurnView): readonly ReconcileOperation[] {
 function listEmptySlots(
   { snapshot }: TurnView,
   { id, value }: StoredObject<LoadBalancerValue>,
-): readonly { readonly slot: number; readonly vip: string | null }[] {
+): readonly Omit<Addition, 'hostId'>[] {
   const slots = snapshot.slots.get(id)?.value.slots ?? []
   const empty = slots
     .filter(({ instanceId }) => !isPlaced(snapshot, instanceId))
-    .map(({ slot, vip }) => ({ slot, vip }))
+    .map(({ slot, vip, former }) => ({ slot, vip, former }))
   const missing = Math.max(0, value.instanceCount - slots.length)
   const used = new Set(slots.map(({ slot }) => slot))
   const fresh = Array.from({ length: value.instanceCount + slots.length }, (_, i) => i + 1).filter(
@@ -128,7 +151,9 @@ function isPlaced({ hosts, instances }: Snapshot, instanceId: string | null): bo
 
 function listOccupied({ snapshot }: TurnView, loadBalancer: StoredObject<LoadBalancerValue>): readonly string[] {
   const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
-  return slots.flatMap(({ instanceId }) => snapshot.instances.get(instanceId ?? '')?.value.hostId ?? [])
+  return slots.flatMap(({ instanceId, former }) =>
+    [instanceId, former?.instanceId].flatMap((id) => snapshot.instances.get(id ?? '')?.value.hostId ?? []),
+  )
 }
 
 /** The highest slots go first. */
@@ -142,7 +167,8 @@ function planSurplus(
   const kept = { slots: sorted.slice(0, value.instanceCount) }
   const instances = sorted
     .slice(value.instanceCount)
-    .flatMap(({ instanceId }) => snapshot.instances.get(instanceId ?? '') ?? [])
+    .flatMap(({ instanceId, former }) => [instanceId, former?.instanceId])
+    .flatMap((id) => snapshot.instances.get(id ?? '') ?? [])
   return { kind: 'retireInstances', slots, kept, instances, deletingSince: new Date(now).toISOString() }
 }
 

@@ -5,6 +5,7 @@
 
 import { isOpen } from '../address-space/migration/plan-migrations.ts'
 import type { ApplyOutcome } from '../control-plane/apply-outcome.ts'
+import { isLifeWaiting } from '../load-balancing/life/plan-life.ts'
 import type { ControllerContext } from '../services.ts'
 import { type ApplyContext, applyOperation, groupStatuses, recordStatuses } from './apply-operation.ts'
 import { judgeHosts } from './judge-hosts.ts'
@@ -51,12 +52,19 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
       snapshot = readSnapshot(store)
     }
     const published = new Map(publisher.published)
-    const input = { snapshot, contents: render(snapshot), published, observed, now: context.now() }
+    const input = {
+      snapshot,
+      contents: render(snapshot),
+      published,
+      observed,
+      settings: context.settings,
+      now: context.now(),
+    }
     const sight = { input, hosts: judgeHosts(snapshot, observed, input.now) }
     if (atRest !== null && seesTheSame(atRest, sight)) return []
     const operations = planReconcile(input)
-    // What a migration waits for may be nothing but time.
-    const isWaiting = [...snapshot.migrations.values()].some(isOpen)
+    // What a migration waits for, or an instance in trouble, may be nothing but time.
+    const isWaiting = [...snapshot.migrations.values()].some(isOpen) || isLifeWaiting(input)
     atRest = operations.length === 0 && !isWaiting ? sight : null
     return operations
   }

@@ -9,11 +9,11 @@ import type {
   MachineInstructions,
   NetworkInstructions,
 } from '../../agent/contract/host-instructions.ts'
-import { addressOf, blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
+import { blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import { endpointOf, memberPortOf } from '../load-balancing/members.ts'
-import { advertIntervalSeconds, listVipDuties } from '../load-balancing/vip-priorities.ts'
+import { endpointOf } from '../load-balancing/members.ts'
+import { advertIntervalSeconds } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
 import type {
   HostValue,
@@ -25,6 +25,8 @@ import type {
   ShardValue,
 } from '../objects.ts'
 import type { ControllerSettings } from '../services.ts'
+import { type Mate, renderMembers, renderTraffic } from './render-traffic.ts'
+import { indexSlotMates, othersInSlot, renderVips, type SlotMates, slotKey } from './render-vips.ts'
 import { isLeaving, type Snapshot } from './snapshot.ts'
 
 type Ungenerated<Instructions> = Omit<Instructions, 'generation'>
@@ -65,6 +67,7 @@ interface Rack {
   readonly hostsOf: ReadonlyMap<string, ReadonlySet<string>>
   readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
   readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
+  readonly slotMates: SlotMates
   readonly uplinkPrefixLength: number
   /** By network, the machines that are out of their balancers, by id and by address. */
   readonly drainedOf: ReadonlyMap<string, ReadonlySet<string>>
@@ -114,6 +117,7 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
     hostsOf,
     machinesOn: groupBy(machines, ({ value }) => value.hostId),
     instancesOn: groupBy(instances, ({ value }) => value.hostId),
+    slotMates: indexSlotMates(snapshot),
     uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
     drainedOf: listDrained(machines),
   }
@@ -238,7 +242,7 @@ function listSources(
     loadBalancer,
     slots,
     largestInstanceCount(rack, loadBalancer.id),
-    ...(slots?.value.slots ?? []).map(({ instanceId }) => rack.snapshot.instances.get(instanceId ?? '')),
+    ...(slots?.value.slots ?? []).flatMap(({ slot }) => rack.slotMates.get(slotKey(loadBalancer.id, slot)) ?? []),
     ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
     listStaying(rack, loadBalancer.value)
       .map(({ id }) => id)
@@ -279,42 +283,27 @@ function renderInstanceAnew(
       rack.settings.advertIntervalSeconds,
       largestInstanceCount(rack, loadBalancer.id),
     ),
-    preemptDelaySeconds: rack.settings.preemptDelaySeconds,
+    // Who takes a slot over has nothing to wait for: it is meant to have the VIP as soon as it serves.
+    preemptDelaySeconds: othersInSlot(rack.slotMates, instance).length > 0 ? 0 : rack.settings.preemptDelaySeconds,
     trafficType: spec.trafficType,
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,
-    timeouts: { ...spec.timeouts },
+    ...renderTraffic(spec, {
+      mates: listMates(rack, instance),
+      nameServers: (rack.shardsOf.get(value.networkId) ?? []).slice(0, 1).map((shard) => gatewayOf(shard.value.cidr)),
+    }),
     healthCheck: { ...spec.healthCheck },
+    ...(value.draining === true && { draining: true }),
     listeners: renderListeners(rack, spec),
   }
 }
 
-function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): InstanceInstructions['vips'] {
-  const ring = rack.snapshot.slots.get(instance.value.loadBalancerId)?.value.slots ?? []
-  const duties = new Map(
-    ring.flatMap(({ instanceId }) =>
-      instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const],
-    ),
-  )
-  return (duties.get(instance.id) ?? []).flatMap(({ slot, priority, home }) => {
-    const vip = ring.find((candidate) => candidate.slot === slot)?.vip
-    if (vip === undefined) return []
-    const peerAddresses = [...duties].flatMap(([peerId, peerDuties]) => {
-      const peer = rack.snapshot.instances.get(peerId)
-      const serves = peerDuties.some((duty) => duty.slot === slot)
-      return peer === undefined || peerId === instance.id || !serves ? [] : [peer.value.uplinkAddress]
-    })
-    return [
-      {
-        slot,
-        address: vip,
-        prefixLength: rack.uplinkPrefixLength,
-        virtualRouterId: slot,
-        priority,
-        home,
-        peerAddresses: peerAddresses.toSorted((a, b) => addressOf(a) - addressOf(b)),
-      },
-    ]
+/** The other instances of its balancer, by the address of their leg. */
+function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): readonly Mate[] {
+  const slots = rack.snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
+  return slots.flatMap(({ instanceId }) => {
+    const mate = instanceId === id ? undefined : rack.snapshot.instances.get(instanceId ?? '')
+    return mate === undefined ? [] : [{ id: mate.id, address: mate.value.networkAddress }]
   })
 }
 
@@ -336,23 +325,22 @@ function renderListeners(rack: Rack, spec: LoadBalancerValue): InstanceInstructi
   const staying = listStaying(rack, spec)
   return spec.listeners.map((listener) => ({
     port: listener.port,
-    members: staying.flatMap((member) => {
-      const endpoint = endpointOf(member, spec.trafficType, addressOfMachine)
-      if (endpoint === null) return []
-      const port = memberPortOf(endpoint, listener)
-      return [{ id: member.id, address: endpoint.address, port, weight: member.weight }]
-    }),
+    ...renderMembers(staying, { trafficType: spec.trafficType, listener, addressOfMachine }),
   }))
 }
 
-/** Without those that are about to restart; where none would remain, they are better than nobody. */
+/**
+ * Without those that were told to drain, and those that are about to restart; where none would remain, the latter are
+ * better than nobody.
+ */
 function listStaying({ drainedOf }: Pick<Rack, 'drainedOf'>, spec: LoadBalancerValue): readonly MemberValue[] {
+  const wanted = spec.members.filter((member) => member.draining !== true)
   const drained = drainedOf.get(spec.networkId)
-  if (drained === undefined) return spec.members
+  if (drained === undefined) return wanted
   const nameOf = (member: MemberValue) =>
     member.machineId ?? endpointOf(member, spec.trafficType, () => undefined)?.address ?? ''
-  const staying = spec.members.filter((member) => !drained.has(nameOf(member)))
-  return staying.length > 0 ? staying : spec.members
+  const staying = wanted.filter((member) => !drained.has(nameOf(member)))
+  return staying.length > 0 ? staying : wanted
 }
 
 const traceOf = ({ traceparent }: StoredObject<unknown>) => (traceparent === undefined ? {} : { traceparent })

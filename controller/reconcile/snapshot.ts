@@ -3,7 +3,9 @@
 import { blockOf, isIpv6, sizeOf } from '../address-space/cidr.ts'
 import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
+import type { BreakerValue } from '../load-balancing/life/life-values.ts'
 import {
+  breakerKind,
   type HostStatusValue,
   type HostValue,
   hostKind,
@@ -56,6 +58,8 @@ export interface Snapshot {
   readonly slots: ById<LoadBalancerSlotsValue>
   readonly instances: ById<InstanceValue>
   readonly instanceStatuses: ById<InstanceStatusValue>
+  /** One at most. */
+  readonly breakers: ById<BreakerValue>
 }
 
 export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
@@ -75,6 +79,7 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     slots: byId(store.snapshot(loadBalancerSlotsKind)),
     instances: byId(store.snapshot(instanceKind)),
     instanceStatuses: byId(store.snapshot(instanceStatusKind)),
+    breakers: byId(store.snapshot(breakerKind)),
   }
 }
 
@@ -106,7 +111,11 @@ export function isLeaving(snapshot: Snapshot, instance: StoredObject<InstanceVal
 }
 
 function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue>): boolean {
-  return slots.get(value.loadBalancerId)?.value.slots.some(({ instanceId }) => instanceId === id) === true
+  return (
+    slots
+      .get(value.loadBalancerId)
+      ?.value.slots.some(({ instanceId, former }) => instanceId === id || former?.instanceId === id) === true
+  )
 }
 
 /** How many addresses of IPv4 a network can still give. */

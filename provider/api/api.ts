@@ -6,6 +6,7 @@
 import * as v from 'valibot'
 import { pageSchema } from '../../controller/contract/common.ts'
 import { problemSchema } from '../../controller/contract/problem.ts'
+import type { JsonObject } from '../plugin/index.ts'
 import { ApiError, type ApiProblem } from './api-error.ts'
 
 export interface ApiRequest {
@@ -51,7 +52,7 @@ export interface ApiMeans {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>
   /** 0 to 1. */
   readonly random: () => number
-  readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  readonly log: (message: string, fields: JsonObject) => void
 }
 
 export interface ApiOptions {

@@ -10,6 +10,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import type { JsonObject } from '../plugin/index.ts'
 
 export interface Creation {
   readonly idempotencyKey: string
@@ -38,7 +39,7 @@ export interface CreationsMeans {
   /** The run of the CLI: what another run has left may be carried on, what this one has begun is somebody else's. */
   readonly run: string
   readonly createKey: () => string
-  readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  readonly log: (message: string, fields: JsonObject) => void
 }
 
 const entrySchema = v.object({

@@ -1,6 +1,7 @@
 /** The instances that the golden files of haproxy and keepalived are rendered from, and that tests vary. */
 
 import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
+import { plainTraffic } from '../plain-traffic.ts'
 
 /** The first of two instances of a balancer for HTTP: home of VIP 1, backup of VIP 2. */
 export const httpInstance: InstanceInstructions = {
@@ -81,4 +82,57 @@ export const tcpInstance: InstanceInstructions = {
   listeners: [
     { port: 5432, members: [{ id: 'mem_00000000000000000000000a1', address: '198.18.16.11', port: 5432, weight: 1 }] },
   ],
+}
+
+/** One for HTTP that says everything of its traffic: cookies, PROXY headers, limits, a member by name, while it drains. */
+export const cookieInstance: InstanceInstructions = {
+  ...httpInstance,
+  algorithm: 'source',
+  draining: true,
+  timeouts: { ...httpInstance.timeouts, drainSeconds: 300 },
+  traffic: {
+    ...plainTraffic,
+    retries: 1,
+    slowStartSeconds: 30,
+    stickySessions: { by: 'cookie', cookieName: 'SLUICE' },
+    sendProxy: 'v2',
+    acceptProxyFrom: ['198.18.0.0/20', '192.0.2.7/32'],
+    limits: { connections: 2000, memberConnections: 100, memberQueue: 50, sourceRate: 20, requestBodyBytes: 1_048_576 },
+    nameServers: ['198.18.16.1'],
+  },
+  healthCheck: {
+    protocol: 'https',
+    method: 'GET',
+    path: '/health',
+    hostHeader: 'web.example',
+    expectedStatus: '200',
+    expectedBody: "it's fine",
+    serverName: 'web.example',
+    intervalSeconds: 5,
+    timeoutSeconds: 5,
+    healthyThreshold: 2,
+    unhealthyThreshold: 2,
+  },
+  listeners: [
+    {
+      port: 80,
+      members: [{ id: 'mem_00000000000000000000000a1', address: '198.18.16.11', port: 8080, weight: 1 }],
+      namedMembers: [{ id: 'mem_00000000000000000000000a3', host: 'web-3.shop.internal', port: 8080, weight: 2 }],
+    },
+  ],
+}
+
+/** One for TCP whose clients stay with their members by their addresses, which it tells its mate. */
+export const sourceInstance: InstanceInstructions = {
+  ...tcpInstance,
+  traffic: {
+    ...plainTraffic,
+    stickySessions: {
+      by: 'source',
+      idleSeconds: 1800,
+      mates: [{ id: 'lbi_0123456789abcdefghjkmnpqs', address: '198.18.16.202' }],
+    },
+    sendProxy: 'v1',
+    limits: { sourceRate: 10 },
+  },
 }

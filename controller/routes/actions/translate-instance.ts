@@ -16,6 +16,7 @@ import type {
   MemberCreate,
 } from '../../contract/load-balancer.ts'
 import { type Outcome, type Problem, succeed } from '../../contract/problem.ts'
+import { plainTraffic } from '../../load-balancing/settle-traffic.ts'
 
 type TrafficType = LoadBalancer['trafficType']
 
@@ -37,7 +38,7 @@ export function translateCreate(
     listeners: [{ port: port.value }],
     members: info.backend.entities.map(translateEntity),
     healthCheck: translateHealthCheck(info.traffic_type, check),
-    timeouts: { connectSeconds: 2, clientSeconds: 30, serverSeconds: 30, drainSeconds: 30 },
+    ...plainTraffic,
     forwardedFor: true,
     instanceCount: 2,
     autoScaling: info.backend['auto-scaling'],
