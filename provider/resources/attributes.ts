@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { idSchema, labelSchema, nameSchema } from '../../controller/contract/common.ts'
+import { parseBlock } from '../functions/blocks.ts'
 import {
   type Attribute,
   type Fields,
@@ -29,6 +30,16 @@ export const aName = (): Validator<string> =>
 
 export const aLabel = (): Validator<string> =>
   admittedBy(labelSchema, 'be lower-case letters, digits and hyphens, at most 63, with no hyphen at either end')
+
+/** Whole, so that nobody writes an address of a block and means the block. */
+export const aBlock = (
+  must: string,
+  bits: { readonly 4: readonly [number, number]; readonly 6: readonly [number, number] },
+) =>
+  validator<string>(must, (text) => {
+    const block = parseBlock(text)
+    return block !== null && block.bits >= bits[block.family][0] && block.bits <= bits[block.family][1]
+  })
 
 export const id = (noun: string) =>
   string({

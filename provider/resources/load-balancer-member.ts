@@ -1,13 +1,13 @@
 /** `sluice_load_balancer_member`: a member that is managed on its own, of a balancer that leaves its members out. */
 
 import * as v from 'valibot'
-import { loadBalancerSchema, memberSchema } from '../../controller/contract/load-balancer.ts'
+import { loadBalancerSchema, memberSchema, memberStatuses } from '../../controller/contract/load-balancer.ts'
 import type { Client } from '../api/client.ts'
 import { createObject, deleteObject, findObject, updateObject } from '../api/client.ts'
 import { type CallContext, defineSchema, exactlyOneOf, list, object, ProviderError, string } from '../plugin/index.ts'
 import { anId, asComputed, hostTimeouts } from './attributes.ts'
 import { defineDataSource, defineResource, refuseImport } from './define.ts'
-import { describeGiven, type GivenMember, memberBody, memberFields } from './members.ts'
+import { describeGiven, type GivenMember, memberBody, memberFields, memberTargets } from './members.ts'
 
 const balancerPath = (id: string) => `/v1/load-balancers/${id}`
 const pathOf = ({ loadBalancerId, id }: { readonly loadBalancerId: string; readonly id: string }) =>
@@ -37,7 +37,7 @@ const schema = defineSchema({
     'A member of a load balancer that is managed on its own: by whoever runs the machine, for one. The load balancer leaves its `members` out then. It is drained when it goes.',
   attributes,
   blocks: { timeouts: hostTimeouts() },
-  rules: [exactlyOneOf('address', 'url', 'machineId')],
+  rules: [exactlyOneOf(...memberTargets)],
 })
 
 type Context = Pick<CallContext, 'signal' | 'log'> & { readonly client: Client }
@@ -81,8 +81,8 @@ export const loadBalancerMemberResource = defineResource({
   },
   read: ({ state }, context) => find(state, [state], context),
   async update({ prior, desired }, context) {
-    const { address, port, weight } = desired
-    const body = { weight, ...(address !== null && { address }), ...(port !== null && { port }) }
+    const { address, port, weight, draining } = desired
+    const body = { weight, draining, ...(address !== null && { address }), ...(port !== null && { port }) }
     await updateObject(pathOf(prior), body, memberSchema, context)
     const key = { loadBalancerId: prior.loadBalancerId, id: prior.id }
     return findAgain(key, desired, context)
@@ -98,7 +98,7 @@ export const loadBalancerMemberResource = defineResource({
   /** A member is changed where it stays what it was given by; a port that is left out again, and another machine or URL, are another member. */
   modifyPlan({ prior, planned }) {
     if (prior === null || planned === null) return undefined
-    const changed = (['url', 'machineId'] as const).filter((name) => planned[name] !== prior[name])
+    const changed = (['host', 'url', 'machineId'] as const).filter((name) => planned[name] !== prior[name])
     const isOtherKind = (planned.address === null) !== (prior.address === null)
     const isPortLeftOut = prior.port !== null && planned.port === null
     const names = [...changed, ...(isOtherKind ? ['address'] : []), ...(isPortLeftOut ? ['port'] : [])]
@@ -109,7 +109,10 @@ export const loadBalancerMemberResource = defineResource({
 const shown = {
   ...asComputed(memberFields),
   id: string({ computed: true, description: 'The id of the member.' }),
-  status: string({ computed: true, description: '`healthy`, `unhealthy`, `draining` or `unknown`.' }),
+  status: string({
+    computed: true,
+    description: 'How it is: `healthy`, `unhealthy`, `unresolved`, `draining`, `drained` or `unknown`.',
+  }),
 }
 
 const memberSource = defineDataSource({
@@ -141,7 +144,7 @@ const membersSource = defineDataSource({
       loadBalancerId: string({ ...loadBalancerId, description: 'The load balancer.' }),
       status: string({
         optional: true,
-        oneOf: ['healthy', 'unhealthy', 'draining', 'unknown'],
+        oneOf: memberStatuses,
         description: 'Only members of this health.',
       }),
       items: list(object(shown), { computed: true, description: 'The members.' }),

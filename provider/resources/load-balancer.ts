@@ -1,7 +1,7 @@
 /** `sluice_load_balancer`: listeners, members and instances that serve a network's machines on the uplink. */
 
 import * as v from 'valibot'
-import { type LoadBalancer, loadBalancerSchema, timeoutsSchema } from '../../controller/contract/load-balancer.ts'
+import { type LoadBalancer, loadBalancerSchema } from '../../controller/contract/load-balancer.ts'
 import { instanceCountMaximum } from '../../controller/contract/scaling.ts'
 import { createObject, deleteObject, readObject, updateObject, waitUntilActive } from '../api/client.ts'
 import {
@@ -14,7 +14,6 @@ import {
   integer,
   isUnknown,
   list,
-  number,
   object,
   type Planned,
   portNumber,
@@ -25,7 +24,7 @@ import {
 import { aName, anId, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
 import { autoScalingAttribute, autoScalingBody } from './auto-scaling.ts'
 import { createNounDataSources } from './data-sources.ts'
-import { defineResource, keepPlanned, refuseImport, withoutNull } from './define.ts'
+import { defineResource, keepPlanned, pick, refuseImport, withoutNull } from './define.ts'
 import {
   describeHealthCheck,
   findHealthCheckFaults,
@@ -33,15 +32,12 @@ import {
   healthCheckBody,
   planHealthCheck,
 } from './health-check.ts'
-import { describeGiven, type GivenMember, memberBody, memberFields } from './members.ts'
+import { describeGiven, type GivenMember, memberBody, memberFields, memberTargets } from './members.ts'
+import { describeStickySessions, planStickySessions, stickySessionsBody, trafficFields } from './traffic.ts'
 
 const path = '/v1/load-balancers'
 const ownSchema = v.object({ ...loadBalancerSchema.entries, projectId: v.string() })
 type OwnBalancer = v.InferOutput<typeof ownSchema>
-
-const timeoutsUsual = v.getDefaults(timeoutsSchema) as Required<v.InferOutput<typeof timeoutsSchema>>
-const seconds = (name: keyof typeof timeoutsUsual, least: number, most: number, description: string) =>
-  number({ default: timeoutsUsual[name], validators: [between(least, most)], description })
 
 const instance = object({
   id: string({ computed: true, description: 'Its id.' }),
@@ -73,11 +69,6 @@ const attributes = {
     requiresReplace: true,
     description: '`http` balances requests, `tcp` connections.',
   }),
-  algorithm: string({
-    default: 'round-robin',
-    oneOf: ['round-robin', 'least-connections'],
-    description: 'Which member is next: one after the other, or the one with the fewest connections.',
-  }),
   listeners: list(
     object({
       port: integer({
@@ -97,7 +88,7 @@ const attributes = {
       description: 'Where it listens, up to 32 ports. They change without a lost request.',
     },
   ),
-  members: list(object(memberFields, { rules: [exactlyOneOf('address', 'url', 'machineId')] }), {
+  members: list(object(memberFields, { rules: [exactlyOneOf(...memberTargets)] }), {
     optional: true,
     computed: true,
     useStateForUnknown: true,
@@ -106,18 +97,7 @@ const attributes = {
       'Where traffic goes, up to 256. They change without a reload. Left out: they are managed by others, as `sluice_load_balancer_member`, and left as they are.',
   }),
   healthCheck: healthCheckAttribute,
-  timeouts: object(
-    {
-      connectSeconds: seconds('connectSeconds', 0.1, 60, 'Until a member has taken a connection.'),
-      clientSeconds: seconds('clientSeconds', 1, 3600, 'How long a client may be silent.'),
-      serverSeconds: seconds('serverSeconds', 1, 3600, 'How long a member may be silent.'),
-      drainSeconds: seconds('drainSeconds', 0, 3600, 'How long connections go on to a member that leaves.'),
-    },
-    {
-      default: timeoutsUsual,
-      description: 'Of the traffic. How long operations may take is in the block `operation_timeouts`.',
-    },
-  ),
+  ...trafficFields,
   forwardedFor: bool({
     optional: true,
     computed: true,
@@ -233,25 +213,38 @@ function planWhatFollows(
     healthCheck: healthCheck as PlannedBalancer['healthCheck'],
     forwardedFor,
     instanceCount,
+    ...(isObject(config.stickySessions) && {
+      stickySessions: planStickySessions(config.stickySessions) as PlannedBalancer['stickySessions'],
+    }),
     ...(isScaled && { vips: unknown, instances: unknown }),
     ...((isScaled || isMoved) && { url: unknown }),
   }
 }
 
+/** What the API takes as it is here. */
+const plainFields = [
+  'name',
+  'algorithm',
+  'timeouts',
+  'retries',
+  'slowStartSeconds',
+  'proxyProtocol',
+  'limits',
+  'forwardedFor',
+  'instanceCount',
+] as const
+
 type Changeable = { readonly [Name in keyof Changes<typeof schema>]?: Changes<typeof schema>[Name] | undefined }
 
 /** What an update may change, as the API wants it; what is not given is left as it is. */
 function changeableBody(given: Changeable): object {
-  const { name, algorithm, listeners, members, healthCheck, timeouts, forwardedFor, instanceCount, autoScaling } = given
+  const { listeners, members, healthCheck, stickySessions, autoScaling } = given
   return {
-    ...(name !== undefined && { name }),
-    ...(algorithm !== undefined && { algorithm }),
+    ...pick(given, ...plainFields),
     ...(listeners !== undefined && { listeners: withoutNull(listeners) }),
     ...(members !== undefined && { members: members.map(memberBody) }),
     ...(healthCheck !== undefined && { healthCheck: healthCheckBody(healthCheck) }),
-    ...(timeouts !== undefined && { timeouts }),
-    ...(forwardedFor !== undefined && { forwardedFor }),
-    ...(instanceCount !== undefined && { instanceCount }),
+    ...(stickySessions !== undefined && { stickySessions: stickySessionsBody(stickySessions) }),
     ...(autoScaling !== undefined && { autoScaling: autoScalingBody(autoScaling) }),
   }
 }
@@ -262,6 +255,7 @@ function describe(view: OwnBalancer, before: readonly GivenMember[] | undefined)
     listeners: view.listeners.map(({ port, memberPort = null }) => ({ port, memberPort })),
     members: view.members.map((member) => describeGiven(member, view.listeners, before)),
     healthCheck: describeHealthCheck(view.healthCheck),
+    stickySessions: describeStickySessions(view.stickySessions),
     autoScaling: view.autoScaling === false ? null : view.autoScaling,
   }
 }
@@ -269,7 +263,10 @@ function describe(view: OwnBalancer, before: readonly GivenMember[] | undefined)
 const health = {
   id: string({ computed: true, description: 'Its id.' }),
   ...memberFields,
-  status: string({ computed: true, description: '`healthy`, `unhealthy`, `draining` or `unknown`.' }),
+  status: string({
+    computed: true,
+    description: 'How it is: `healthy`, `unhealthy`, `unresolved`, `draining`, `drained` or `unknown`.',
+  }),
 }
 
 export const loadBalancerDataSources = createNounDataSources<LoadBalancer>({
@@ -304,6 +301,7 @@ export const loadBalancerDataSources = createNounDataSources<LoadBalancer>({
   describe: (view) => ({
     ...view,
     healthCheck: describeHealthCheck(view.healthCheck),
+    stickySessions: describeStickySessions(view.stickySessions),
     autoScaling: view.autoScaling === false ? null : view.autoScaling,
   }),
 })

@@ -1,30 +1,45 @@
 /** Members as attributes. The API shows where a member's traffic goes; here is what it was given by. Pure. */
 
+import * as v from 'valibot'
 import { ipv4Schema } from '../../controller/contract/common.ts'
 import type { ListenerCreate, Member, MemberCreate } from '../../controller/contract/load-balancer.ts'
-import { between, integer, portNumber, string, validator } from '../plugin/index.ts'
+import { hostNameSchema } from '../../controller/contract/traffic.ts'
+import { between, bool, integer, portNumber, string, validator } from '../plugin/index.ts'
 import { admittedBy, anId } from './attributes.ts'
 
-/** Exactly one of address, url and machine says where it is. */
+/** Exactly one of these says where it is. */
+export const memberTargets = ['address', 'host', 'url', 'machineId'] as const
+
 export const memberFields = {
   address: string({
     optional: true,
     validators: [admittedBy(ipv4Schema, 'be an IPv4 address')],
-    description: 'Its address. Give this, `url` or `machine_id`.',
+    description: 'Its address. Give this, `host`, `url` or `machine_id`.',
+  }),
+  host: string({
+    optional: true,
+    validators: [
+      validator('be a whole DNS name in lower case, as web-1.shop.internal', (text: string) => {
+        const parsed = v.safeParse(hostNameSchema, text)
+        return parsed.success && parsed.output === text
+      }),
+    ],
+    description: 'A DNS name that is looked up again and again. Give this, `address`, `url` or `machine_id`.',
   }),
   url: string({
     optional: true,
     validators: [
-      validator('be a URL of scheme, address and port, as http://198.18.16.11:8080', (text: string) =>
-        /^(http|tcp):\/\/\d+(\.\d+){3}(:\d+)?\/?$/.test(text),
+      validator('be a URL of scheme, address or name, and port, as http://198.18.16.11:8080', (text: string) =>
+        /^(http|tcp):\/\/[A-Za-z0-9.-]+(:\d+)?\/?$/.test(text),
       ),
     ],
-    description: 'Scheme, address and port in one, as http://198.18.16.11:8080. Give this, `address` or `machine_id`.',
+    description:
+      'Scheme, address or name, and port in one, as http://198.18.16.11:8080. Give this, `address`, `host` or `machine_id`.',
   }),
   machineId: string({
     optional: true,
     validators: [anId('mch')],
-    description: 'A machine on the same network, whose address is followed. Give this, `address` or `url`.',
+    description: 'A machine on the same network, whose address is followed. Give this, `address`, `host` or `url`.',
   }),
   port: integer({
     optional: true,
@@ -34,16 +49,23 @@ export const memberFields = {
   weight: integer({
     default: 1,
     validators: [between(0, 256)],
-    description: 'Its share of the traffic beside the weights of the others; 0: none.',
+    description:
+      'Its share of the traffic beside the weights of the others; 0: nobody new, and who is bound to it stays.',
+  }),
+  draining: bool({
+    default: false,
+    description: 'Nobody at all: what it has begun may take `timeouts.drain_seconds`.',
   }),
 } as const
 
 export interface GivenMember {
   readonly address: string | null
+  readonly host: string | null
   readonly url: string | null
   readonly machineId: string | null
   readonly port: number | null
   readonly weight: number
+  readonly draining: boolean
 }
 
 /**
@@ -55,11 +77,13 @@ export function describeGiven(
   listeners: readonly ListenerCreate[],
   before: readonly GivenMember[] = [],
 ): GivenMember {
-  const { url, machineId, weight } = member
-  const address = url === null && machineId === null ? member.address : null
-  const isSame = (one: GivenMember) => one.address === address && one.url === url && one.machineId === machineId
+  const { url, machineId, weight, draining } = member
+  const host = url === null ? member.host : null
+  const address = url === null && machineId === null && host === null ? member.address : null
+  const given = { address, host, url, machineId }
+  const isSame = (one: GivenMember) => memberTargets.every((target) => one[target] === given[target])
   const known = before.find((one) => isSame(one) && one.port === member.port) ?? before.find(isSame)
-  return { address, url, machineId, port: givenPort(member, listeners, known), weight }
+  return { ...given, port: givenPort(member, listeners, known), weight, draining }
 }
 
 function givenPort(member: Member, listeners: readonly ListenerCreate[], known: GivenMember | undefined) {
@@ -71,12 +95,14 @@ function givenPort(member: Member, listeners: readonly ListenerCreate[], known: 
   return isPossiblyLeftOut ? null : member.port
 }
 
-export function memberBody({ address, url, machineId, port, weight }: GivenMember): MemberCreate {
+export function memberBody({ address, host, url, machineId, port, weight, draining }: GivenMember): MemberCreate {
   return {
     ...(address !== null && { address }),
+    ...(host !== null && { host }),
     ...(url !== null && { url }),
     ...(machineId !== null && { machineId }),
     ...(port !== null && { port }),
     weight,
+    ...(draining && { draining }),
   }
 }

@@ -3,24 +3,13 @@
 import * as v from 'valibot'
 import { type Pool, poolSchema } from '../../controller/contract/address-space.ts'
 import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
-import { parseBlock } from '../functions/blocks.ts'
-import { defineSchema, number, string, validator } from '../plugin/index.ts'
-import { aName, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
+import { defineSchema, number, string } from '../plugin/index.ts'
+import { aBlock, aName, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
 import { createNounDataSources } from './data-sources.ts'
 import { defineResource, keepPlanned, refuseImport } from './define.ts'
 
 const path = '/v1/pools'
 const ownSchema = v.object({ ...poolSchema.entries, projectId: v.string() })
-
-/** Whole, so that nobody writes an address of a block and means the block. */
-export const aBlock = (
-  must: string,
-  bits: { readonly 4: readonly [number, number]; readonly 6: readonly [number, number] },
-) =>
-  validator<string>(must, (text) => {
-    const block = parseBlock(text)
-    return block !== null && block.bits >= bits[block.family][0] && block.bits <= bits[block.family][1]
-  })
 
 const attributes = {
   id: id('pool'),

@@ -5,10 +5,9 @@ import { type Shard, shardSchema } from '../../controller/contract/address-space
 import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
 import { bool, defineSchema, number, string } from '../plugin/index.ts'
 import { aShardSize } from './address-policy.ts'
-import { aName, anId, createdAt, hostTimeouts, id, momentaryFields } from './attributes.ts'
+import { aBlock, aName, anId, createdAt, hostTimeouts, id, momentaryFields } from './attributes.ts'
 import { createNounDataSources } from './data-sources.ts'
 import { defineResource, keepPlanned, refuseImport } from './define.ts'
-import { aBlock } from './pool.ts'
 
 const path = '/v1/shards'
 const ownSchema = v.object({ ...shardSchema.entries, projectId: v.string() })
