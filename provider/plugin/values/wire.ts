@@ -19,9 +19,6 @@ const depthMaximum = 64
 /** Any extension is an unknown value, whatever it says about it. */
 const extensions = new ExtensionCodec()
 for (let type = 0; type < 128; type += 1) extensions.register({ type, encode: () => null, decode: () => unknown })
-/** The library wants a name for each key of a map; this one can't be mistaken for what all objects inherit. */
-const inherited = '__proto__'
-const safeKey = 'key\u0000proto'
 
 /** How strict to be: a state of an older version may have what the schema has no more. */
 type Reading = { readonly unknownNames: 'refuse' | 'drop' }
@@ -56,7 +53,7 @@ function readMessagePack(bytes: Uint8Array): unknown {
       useBigInt64: true,
       mapKeyConverter: (key) => {
         if (typeof key !== 'string') throw new Error('a map has a key that is no text')
-        return key === inherited ? safeKey : key
+        return key
       },
     })
   } catch (error) {
@@ -110,10 +107,9 @@ function toRaw(type: ValueType, written: unknown, path: AttributePath, reading: 
     case 'map':
       if (isPlain(written)) {
         return objectOf(
-          Object.entries(written).map(([key, element]) => {
-            const name = key === safeKey ? inherited : key
-            return [name, toRaw(type.of.type, element, [...path, name], reading)] as const
-          }),
+          Object.entries(written).map(
+            ([key, element]) => [key, toRaw(type.of.type, element, [...path, key], reading)] as const,
+          ),
         )
       }
       break
