@@ -20,14 +20,19 @@ const snippetsFolder = 'examples/terraform/snippets'
 const byHand = 'guides'
 
 /** With paths from the repository's root. */
-export function generateFiles<Client>(provider: Provider<Client>): readonly GeneratedFile[] {
-  const model = readProvider(provider)
-  const bindings = formatTypeScript(renderBindings(model))
-  return [
-    ...bindings.map(({ path, text }) => ({ path: `${bindingsFolder}/${path}`, text })),
-    ...renderDocuments(model, readSnippets()).map(({ path, text }) => ({ path: `${documentsFolder}/${path}`, text })),
-  ]
-}
+export const generateFiles = <Client>(provider: Provider<Client>): readonly GeneratedFile[] => [
+  ...generateBindings(provider),
+  ...generateDocuments(provider),
+]
+
+export const generateBindings = <Client>(provider: Provider<Client>): readonly GeneratedFile[] =>
+  within(bindingsFolder, formatTypeScript(renderBindings(readProvider(provider))))
+
+export const generateDocuments = <Client>(provider: Provider<Client>): readonly GeneratedFile[] =>
+  within(documentsFolder, renderDocuments(readProvider(provider), readSnippets()))
+
+const within = (folder: string, files: readonly GeneratedFile[]) =>
+  files.map(({ path, text }) => ({ path: `${folder}/${path}`, text }))
 
 /** Sentences that say what differs from the repository; none: all is as it should be. */
 export function findStale(files: readonly GeneratedFile[]): readonly string[] {

@@ -125,6 +125,7 @@ function showHcl(value: unknown): string {
   if (typeof value === 'bigint') return String(value)
   if (Array.isArray(value)) return `[${value.map(showHcl).join(', ')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const rows = Object.entries(value).map(([key, one]) => `${toSnakeCase(key)} = ${showHcl(one)}`)
+  const given = Object.entries(value).filter(([, one]) => one !== null && one !== undefined)
+  const rows = given.map(([key, one]) => `${toSnakeCase(key)} = ${showHcl(one)}`)
   return rows.length === 0 ? '{}' : `{ ${rows.join(', ')} }`
 }

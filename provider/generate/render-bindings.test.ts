@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'bun:test'
-import { testProvider } from '../plugin/test-provider.ts'
+import { littleProvider } from './little-provider.ts'
 import type { AttributeModel, NounModel, ProviderModel } from './noun-model.ts'
 import { readProvider } from './read-provider.ts'
 import { classNameOf, renderBindings } from './render-bindings.ts'
 
-const files = new Map(renderBindings(readProvider(testProvider)).map(({ path, text }) => [path, text]))
+const files = new Map(renderBindings(readProvider(littleProvider)).map(({ path, text }) => [path, text]))
 const textOf = (path: string) => files.get(path) ?? `no ${path}`
 
 describe('the bindings of a little provider', () => {
   test('are a file for each noun, and one that has them all', () => {
-    expect([...files.keys()].toSorted()).toEqual(['data-note.ts', 'index.ts', 'note.ts', 'provider.ts'])
-    expect(textOf('index.ts')).toContain("export * from './data-note.ts'\nexport * from './note.ts'")
+    const paths = ['data-note.ts', 'index.ts', 'note-outputs.ts', 'note.ts', 'provider.ts']
+    expect([...files.keys()].toSorted()).toEqual(paths)
+    expect(textOf('index.ts')).toContain("export * from './data-note.ts'\nexport * from './note-outputs.ts'")
   })
 
   const rows: readonly (readonly [string, string, string])[] = [
@@ -21,7 +22,11 @@ describe('the bindings of a little provider', () => {
     ['a replacement is told', 'note.ts', 'Another value makes another object.'],
     ['a validator is told', 'note.ts', 'Must be a port, 1 to 65535.'],
     ['an object within has an interface', 'note.ts', 'export interface NoteLinks {'],
-    ['and a class of what is given out', 'note.ts', 'export class NoteLinksOutput extends cdktf.ComplexObject {'],
+    [
+      'and a class of what is given out',
+      'note-outputs.ts',
+      'export class NoteLinksOutput extends cdktf.ComplexObject {',
+    ],
     ['a list of them is indexed', 'note.ts', 'get links(): OutputList<NoteLinksOutput> {'],
     ['a block is none of the attributes', 'note.ts', 'timeouts: block({ create: string }),'],
     ['a data source is told from a resource', 'data-note.ts', 'export class DataTestNote extends DataSource<'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { testProvider } from '../plugin/test-provider.ts'
+import { littleProvider } from './little-provider.ts'
 import { readProvider } from './read-provider.ts'
 import { renderDocuments } from './render-documents.ts'
 
@@ -7,9 +7,10 @@ const snippets = {
   provider: 'provider "test" {}\n',
   'resource/test_note': 'resource "test_note" "example" {}\n',
   'data-source/test_note': 'data "test_note" "example" {}\n',
+  'ephemeral-resource/test_pass': 'ephemeral "test_pass" "example" {}\n',
   'function/shout': 'output "loud" { value = provider::test::shout("a", 1) }\n',
 }
-const model = readProvider(testProvider)
+const model = readProvider(littleProvider)
 const pages = new Map(renderDocuments(model, snippets).map(({ path, text }) => [path, text]))
 const page = (path: string) => pages.get(path) ?? `no ${path}`
 
@@ -17,6 +18,7 @@ describe('the documents of a little provider', () => {
   test("are laid out as Terraform's registry reads them", () => {
     expect([...pages.keys()].toSorted()).toEqual([
       'data-sources/note.md',
+      'ephemeral-resources/pass.md',
       'functions/shout.md',
       'index.md',
       'resources/note.md',
@@ -32,7 +34,7 @@ describe('the documents of a little provider', () => {
     [
       'nested attributes have a section',
       'resources/note.md',
-      '- `port` (required, number) Must be a port, 1 to 65535.',
+      '- `port` (required, number) Of the host. Must be a port, 1 to 65535.',
     ],
     ['and are linked', 'resources/note.md', 'See [below](#test-note-links)'],
     ['blocks as well', 'resources/note.md', '- `timeouts` (block) How long operations may take.'],
