@@ -66,6 +66,8 @@ export interface ControllerSettings {
   readonly uplinkGateway: string
   readonly advertIntervalSeconds: number
   readonly preemptDelaySeconds: number
+  /** For how long the answer to a balancer's name may be used; absent: names are not kept. */
+  readonly nameSeconds?: number
   readonly life: LifeSettings
 }
 

@@ -118,7 +118,8 @@ export async function createTestRack(names: readonly string[] = ['a', 'b', 'c'])
       const contents = renderAllHosts(snapshot, context.settings)
       const known = new Map([...published].map(([host, { statement }]) => [host, statement]))
       const { settings } = context
-      return planReconcile({ snapshot, contents, published: known, observed: inbox, settings, now: context.now() })
+      const input = { snapshot, contents, published: known, observed: inbox, settings, now: context.now() }
+      return planReconcile({ ...input, loads: new Map() })
     },
   }
   await rack.settle()
@@ -166,6 +167,7 @@ export function makeTestReport(
       haproxy: 'running',
       keepalived: 'running',
       serving: true,
+      ...(instance.draining === true && { drained: true }),
       heldVips: [...vipsHeldBy(instance)],
       members: Object.fromEntries(
         instance.listeners.flatMap(({ members }) =>

@@ -4,8 +4,10 @@
  */
 
 import * as v from 'valibot'
+import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
+const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
 export const eventTypes = {
   'project.created': v.object({ ...named, user: v.string() }),
@@ -86,6 +88,17 @@ export const eventTypes = {
   'load-balancer.instance.placed': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.activated': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.suspected': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
+  /** How many instances it is to have was decided anew, by its load or its schedules. */
+  'load-balancer.scaled': v.object({
+    ...named,
+    from: v.number(),
+    to: v.number(),
+    reasons: v.array(scalingReasonSchema),
+  }),
+  /** No name lists its VIP any more, as its slot is to go; it stays after all; it has no clients any more, and goes. */
+  'load-balancer.instance.withdrawn': slotOfBalancer,
+  'load-balancer.instance.kept': slotOfBalancer,
+  'load-balancer.instance.drained': slotOfBalancer,
   /** Every change of an instance's status, with why. */
   'load-balancer.instance.changed': v.object({
     loadBalancerId: v.string(),

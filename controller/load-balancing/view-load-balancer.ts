@@ -20,6 +20,7 @@ import { mergeMembers } from '../observed/merge-members.ts'
 import { findInstanceReport } from '../observed/report-index.ts'
 import type { ControllerContext } from '../services.ts'
 import { endpointOf, isNamed } from './members.ts'
+import { isStaying } from './scaling/advance-slots.ts'
 import { settleTraffic } from './settle-traffic.ts'
 
 type ViewContext = Pick<ControllerContext, 'store' | 'observed'>
@@ -104,7 +105,8 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
     view(object: StoredObject<LoadBalancerValue>): LoadBalancer {
       const { id, value } = object
       const status = statuses.get(id)?.value
-      const vips = (slots.get(id)?.value.slots ?? []).map(({ vip }) => vip)
+      // One on its way out still serves, but nobody should begin with it.
+      const vips = (slots.get(id)?.value.slots ?? []).filter(isStaying).map(({ vip }) => vip)
       const { name, projectId, networkId, trafficType, algorithm, healthCheck } = value
       return {
         ...viewObject(object, { name, projectId, conditions: status?.conditions ?? [] }),
