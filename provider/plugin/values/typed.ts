@@ -5,6 +5,7 @@ import type { AttributePath } from '../diagnostics.ts'
 import { unknown } from '../unknown.ts'
 import { Decimal, decimalOf, decimalText, type ExactNumber, parseDecimal } from './decimal.ts'
 import { isRawList, isRawObject, mapObject, member, objectOf, type Raw, type RawObject, ValueError } from './raw.ts'
+import { nouns } from './wire.ts'
 
 export type View = 'state' | 'desired' | 'config' | 'planned'
 export type TypedObject = Readonly<Record<string, unknown>>
@@ -152,7 +153,7 @@ export function fromTypedValue(
       return type satisfies never
   }
   const what = value === unknown ? 'unknown' : value === null || value === undefined ? 'nothing' : `a ${typeof value}`
-  throw new ValueError(path, `a ${type.kind} belongs here, and not ${what}`)
+  throw new ValueError(path, `${nouns[type.kind]} belongs here, and not ${what}`)
 }
 
 function fromTypedNumber(type: ValueType, value: unknown): ExactNumber | undefined {

@@ -119,7 +119,20 @@ function toRaw(type: ValueType, written: unknown, path: AttributePath, reading: 
     default:
       return type satisfies never
   }
-  throw new ValueError(path, `a ${type.kind} belongs here, and not ${nameOf(written)}`)
+  throw new ValueError(path, `${nouns[type.kind]} belongs here, and not ${nameOf(written)}`)
+}
+
+export const nouns: Readonly<Record<ValueType['kind'], string>> = {
+  string: 'text',
+  bool: 'true or false',
+  number: 'a number',
+  integer: 'a whole number',
+  bigInteger: 'a whole number',
+  decimal: 'a number',
+  list: 'a list',
+  set: 'a set',
+  map: 'a map',
+  object: 'an object',
 }
 
 function toRawObject(
