@@ -35,11 +35,16 @@ export async function listen({ socketPath, service, mutualTls, onShutdown }: Grp
   // Schemas and states may be as large as they are: the CLI's own limit is what counts.
   const server = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 })
   addProvider(server, service)
-  addPluginServices(server, onShutdown)
+  const endStreams = addPluginServices(server, onShutdown)
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${socketPath}`, credentials(mutualTls), (error) => (error ? reject(error) : resolve()))
   })
-  return { close: (graceMilliseconds) => close(server, graceMilliseconds) }
+  return {
+    close: (graceMilliseconds) => {
+      endStreams()
+      return close(server, graceMilliseconds)
+    },
+  }
 }
 
 const credentials = (mutualTls: GrpcOptions['mutualTls']) =>
@@ -86,15 +91,15 @@ const unary = (path: string, request: Message, response: Message): Method => ({
   responseDeserialize: (bytes: Buffer): unknown => decodeMessage(response, bytes),
 })
 
-/** Streams that are opened and stay silent: output goes to the real one, and nothing is brokered. */
-const silent: UntypedHandleCall = (call: {
-  readonly end?: () => void
-  on: (event: string, listener: () => void) => void
-}) => {
-  call.on('cancelled', () => call.end?.())
-}
+type Stream = { readonly end: () => void; readonly on: (event: 'cancelled', listener: () => void) => void }
 
-function addPluginServices(server: Server, onShutdown: () => void): void {
+/** Answers with what ends the streams that are opened and stay silent: output is real output, and nothing is brokered. */
+function addPluginServices(server: Server, onShutdown: () => void): () => void {
+  const streams = new Set<Stream>()
+  const silent: UntypedHandleCall = (call: Stream) => {
+    streams.add(call)
+    call.on('cancelled', () => streams.delete(call))
+  }
   server.addService(
     { Shutdown: unary('/plugin.GRPCController/Shutdown', empty, empty) },
     {
@@ -112,8 +117,12 @@ function addPluginServices(server: Server, onShutdown: () => void): void {
     { Check: unary('/grpc.health.v1.Health/Check', empty, healthResponse) },
     { Check: respond(async () => ({ status: serving })) },
   )
+  return () => {
+    for (const stream of streams) stream.end()
+  }
 }
 
+/** Calls that run may finish until the time is over. */
 function close(server: Server, graceMilliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.forceShutdown(), graceMilliseconds)
