@@ -4,8 +4,6 @@ import { serveProvider } from './index.ts'
 import { testProvider } from './test-provider.ts'
 
 const isDebugged = process.argv.includes('--debug')
-process.exitCode = await serveProvider(testProvider, {
-  address: 'example.test/test/test',
-  version: '1.0.0',
-  isDebugged,
+void serveProvider(testProvider, { address: 'example.test/test/test', version: '1.0.0', isDebugged }).then((status) => {
+  process.exitCode = status
 })
