@@ -129,8 +129,10 @@ export const loadBalancerSchema = v.object({
   ...trafficUpdateEntries,
   instanceCount: v.number(),
   autoScaling: autoScalingViewSchema,
-  /** Null until a VIP is taken. */
+  /** By its name where names are kept, else by its first VIP; null until there is one of these. */
   url: v.nullable(v.string()),
+  /** Null where no names are kept. Its condition `named` says how it stands with it. */
+  dnsName: v.nullable(v.string()),
   vips: v.array(v.string()),
   instances: v.array(instanceSchema),
 })

@@ -33,10 +33,13 @@ import { identifyMembers } from './members.ts'
 import { placeInstances } from './place-instances.ts'
 import { giveBackInstances, type InstanceMeans, type InstanceRequest, prepareInstances } from './prepare-instances.ts'
 import { findCountFaults } from './scaling/check-scaling.ts'
+import type { LoadHistory } from './scaling/load-history.ts'
+import { showScaling } from './scaling/show-scaling.ts'
 import { firstCountOf, settleAutoScaling } from './scaling/wanted-count.ts'
 import { createLoadBalancerViewer } from './view-load-balancer.ts'
 
 export interface LoadBalancerMeans extends InstanceMeans {
+  readonly loadHistory: LoadHistory
   readonly hosts: HostCandidates
 }
 
@@ -131,6 +134,10 @@ export function createLoadBalancersService(context: ControllerContext, means: Lo
         ({ value }) => changeMember(value, memberId, input),
         () => memberId,
       )
+    },
+    async showScaling(id, request) {
+      const found = await find(id, request)
+      return found.ok ? succeed(showScaling({ ...context, ...means }, found.value)) : found
     },
     async removeMember(id, memberId, request) {
       const changed = await change(id, request, (current) => {

@@ -7,7 +7,7 @@ import { isOpen } from '../address-space/migration/plan-migrations.ts'
 import type { ApplyOutcome } from '../control-plane/apply-outcome.ts'
 import { isLifeWaiting } from '../load-balancing/life/plan-life.ts'
 import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
-import { createLoadHistory } from '../load-balancing/scaling/load-history.ts'
+import type { LoadHistory } from '../load-balancing/scaling/load-history.ts'
 import { measureLoads, planScaling } from '../load-balancing/scaling/plan-scaling.ts'
 import type { ControllerContext } from '../services.ts'
 import { type ApplyContext, applyOperation, groupStatuses, recordStatuses } from './apply-operation.ts'
@@ -27,15 +27,14 @@ export interface Reconciler {
   turn(): Promise<TurnReport>
 }
 
-type ReconcilerContext = ApplyContext & Pick<ControllerContext, 'observed' | 'settings' | 'logger'>
+type ReconcilerContext = ApplyContext &
+  Pick<ControllerContext, 'observed' | 'settings' | 'logger'> & { readonly loadHistory: LoadHistory }
 
 /** Statuses are many when everything changes at once; the store takes so many transactions at a time. */
 const parallelMaximum = 24
 
 export function createReconciler(context: ReconcilerContext): Reconciler {
   let rendered: { readonly snapshot: Snapshot; readonly contents: ReadonlyMap<string, HostContent> } | null = null
-
-  const history = createLoadHistory()
 
   /** What the last turn saw when there was nothing to do. */
   let atRest: Sight | null = null
@@ -49,7 +48,7 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
   }
 
   async function plan(): Promise<readonly ReconcileOperation[]> {
-    const { store, publisher, observed } = context
+    const { store, publisher, observed, loadHistory } = context
     let snapshot = readSnapshot(store)
     // Read again after each wait: a host may have come meanwhile.
     while (!publisher.knows(listHostNames(snapshot))) {
@@ -59,7 +58,7 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
     const published = new Map(publisher.published)
     const now = context.now()
     const hosts = judgeHosts(snapshot, observed, now)
-    const loads = measureLoads(snapshot, hosts, { windows: observed.loads, history, now })
+    const loads = measureLoads(snapshot, hosts, { windows: observed.loads, history: loadHistory, now })
     const { settings } = context
     const input = { snapshot, contents: render(snapshot), published, observed, loads, settings, now }
     const sight = { input, hosts }

@@ -181,6 +181,27 @@ describe('a balancer that is scaled', () => {
     expect([slotsOf(id).length, desiredOf(id)]).toEqual([2, undefined])
   })
 
+  test('is explained, with what would be decided now and what was', async () => {
+    const id = await createBalancer()
+    requestsPerSecond = 150
+    await pass(14)
+    const explained = get(await rack.services.loadBalancers.showScaling(id, rack.context.request()))
+    expect(explained).toMatchObject({
+      name: 'shop',
+      bounds: { minimum: 1, maximum: 4 },
+      desiredCount: desiredOf(id)?.desiredCount,
+      reasons: [{ reason: 'target', figures: { metric: 'requestsPerSecond', limit: 100 } }, {}, {}],
+    })
+    expect(explained.decisions).toEqual([...(desiredOf(id)?.decisions ?? [])])
+    expect(explained.load.requestsPerSecond).toBeGreaterThan(100)
+  })
+
+  test('of which nobody asks for scaling is explained as well', async () => {
+    const id = await createBalancer({ autoScaling: false })
+    const explained = get(await rack.services.loadBalancers.showScaling(id, rack.context.request()))
+    expect(explained).toMatchObject({ bounds: null, desiredCount: 1, reasons: [{ reason: 'steady' }], decisions: [] })
+  })
+
   test('leaves nothing behind', async () => {
     const id = await createBalancer()
     requestsPerSecond = 150
