@@ -1,7 +1,13 @@
 /** What must hold of the lives of instances, seen against what is really so in the simulated rack. */
 
 import type { Store } from '../../controller/control-plane/store.ts'
-import { breakerKind, instanceKind, loadBalancerKind, loadBalancerSlotsKind } from '../../controller/objects.ts'
+import {
+  breakerKind,
+  hostKind,
+  instanceKind,
+  loadBalancerKind,
+  loadBalancerSlotsKind,
+} from '../../controller/objects.ts'
 import { isOnUplink, type SimulatedHost } from './simulated-host.ts'
 import { isReachable, listOnUplink, type Simulation } from './simulation.ts'
 
@@ -92,18 +98,18 @@ function canAnybodyRun(store: Store, hosts: readonly SimulatedHost[]): boolean {
 }
 
 /** Who missed whom, and when; and who said of himself that he does not serve. */
-function createEvidence({ hosts, now }: Simulation) {
+function createEvidence({ store, hosts, now }: Simulation) {
   const missedAt = new Map<string, Map<string, number>>()
   const confessedAt = new Map<string, number>()
   return {
     note() {
-      const all = new Set(hosts.flatMap(({ applied }) => applied?.instances.map(({ id }) => id) ?? []))
-      for (const id of all) {
+      const names = new Map(store.snapshot(hostKind).map(({ id, value }) => [id, value.name]))
+      for (const { id, value } of store.snapshot(instanceKind)) {
         if (hosts.some((host) => host.broken.has(id))) confessedAt.set(id, now())
         const words = missedAt.get(id) ?? new Map<string, number>()
         missedAt.set(id, words)
         for (const host of hosts) {
-          const isItsOwn = host.applied?.instances.some((one) => one.id === id) === true
+          const isItsOwn = names.get(value.hostId) === host.name
           if (!isItsOwn && isOnUplink(host) && !isReachable(hosts, id)) words.set(host.name, now())
         }
       }

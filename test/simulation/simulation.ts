@@ -174,7 +174,8 @@ export async function createSimulation(options: {
 
 /** Of those that run the instance's balancer and are on the uplink, whoever is keenest on a VIP has it. */
 function listHeldVips(hosts: readonly SimulatedHost[], instance: InstanceInstructions): readonly string[] {
-  const rivals = hosts.flatMap(listOnUplink)
+  // Who drains has nobody left at once, and gives its VIPs away.
+  const rivals = hosts.flatMap(listOnUplink).filter(({ draining }) => draining !== true)
   if (!rivals.some(({ id }) => id === instance.id)) return []
   return instance.vips.flatMap(({ address, priority }) => {
     const keener = rivals.some(({ id, vips }) =>
