@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
+ * `bun bench/main.ts create|gap|life|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
  * sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place of this
  * room that exits.
  */
@@ -12,6 +12,7 @@ import { create } from './create.ts'
 import { defragment } from './defragment.ts'
 import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
+import { life } from './life.ts'
 import { migrate } from './migrate.ts'
 import { poolSize } from './pool-size.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
@@ -23,6 +24,7 @@ import { throughput } from './throughput.ts'
 const benches: Readonly<Record<string, Bench>> = {
   create,
   gap,
+  life,
   'failed-requests': failedRequests,
   migrate,
   scale,
