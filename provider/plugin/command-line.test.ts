@@ -13,8 +13,8 @@ import { toJsonSyntax } from './testing/to-json-syntax.ts'
 const folder = mkdtempSync(join(tmpdir(), 'plugin-cli-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const schemaCount = 20
-const objectsPerSchema = 5
+const schemaCount = 15
+const objectsPerSchema = 3
 const seed = 20_261_121
 
 const schemas = fc.sample(randomSchema, { seed, numRuns: schemaCount }).map(({ fields, ...schema }) => ({
@@ -50,6 +50,8 @@ for (const program of commandLines) {
 
 /** Empty when it went well; else what was said of errors and changes. */
 const complaint = ({ status, output }: { readonly status: number; readonly output: string }) => {
-  const said = output.slice(Math.max(output.indexOf('Error:'), 0)).replaceAll(/^.*: (Refreshing|Creat|Modif|Destr|Still).*\n/gm, '')
+  const said = output
+    .slice(Math.max(output.indexOf('Error:'), 0))
+    .replaceAll(/^.*: (Refreshing|Creat|Modif|Destr|Still).*\n/gm, '')
   return status === 0 ? '' : `${status}: ${said.slice(0, 5_000)}`
 }

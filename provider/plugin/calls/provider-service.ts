@@ -132,9 +132,9 @@ function resourceService<Client>(
         subjectOf('Reading', typeName, resource, 'read'),
         currentState,
         async (call, state) => {
+          const definition = required(resource, typeName)
           if (state === null) return { newState: encodeObject({}, null) }
           const privateState = openPrivateState(bytes)
-          const definition = required(resource, typeName)
           const found = await readState(definition, state, call, privateState)
           return { newState: encodeObject(definition.schema.fields, found), private: privateState.bytes() }
         },
