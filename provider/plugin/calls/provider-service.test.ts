@@ -339,6 +339,18 @@ describe('trouble on the way', () => {
     }
   })
 
+  test('a plan that is garbled does not lose the object', async () => {
+    const { state } = await apply(whole({ title: 'kept' }))
+    const answer = await served.client.call('ApplyResourceChange', {
+      typeName,
+      priorState: encoded(state),
+      plannedState: { msgpack: Uint8Array.of(0x81, 0xa5, 0x74) },
+      config: encoded(state),
+    })
+    expect(summaries(answer)).toEqual(['A value is not well-formed MessagePack'])
+    expect(decodeObject(fields, answer.newState)).toEqual(state)
+  })
+
   test('a message that is cut off is an error of the call, and the provider goes on', async () => {
     const outcome = await served.client.send('ReadResource', Uint8Array.of(0x0a, 0x7f, 0x61)).catch(String)
     expect(outcome).toContain('Error deserializing request')

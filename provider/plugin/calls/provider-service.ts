@@ -6,10 +6,10 @@
 import type { Fields, Operation } from '../attributes.ts'
 import type { Log } from '../context.ts'
 import type { DataSource, EphemeralResource, Provider, Resource } from '../define.ts'
-import { type Diagnostic, errorDiagnostic, ProviderError } from '../diagnostics.ts'
+import { errorDiagnostic, ProviderError } from '../diagnostics.ts'
 import { validateConfig } from '../plan/validate.ts'
 import type { Schema } from '../schema.ts'
-import { isKnown, type RawObject } from '../values/raw.ts'
+import type { RawObject } from '../values/raw.ts'
 import { toTyped } from '../values/typed.ts'
 import { decodeObject, encodeObject } from '../values/wire.ts'
 import type { Decoded, Encodable } from '../wire/protobuf.ts'
@@ -127,18 +127,15 @@ function resourceService<Client>(
     },
     ReadResource: ({ typeName, currentState, private: bytes }) => {
       const resource = resources.get(typeName)
-      return answerTimed(
-        session,
-        subjectOf('Reading', typeName, resource, 'read'),
-        currentState,
-        async (call, state) => {
-          const definition = required(resource, typeName)
-          if (state === null) return { newState: encodeObject({}, null) }
-          const privateState = openPrivateState(bytes)
-          const found = await readState(definition, state, call, privateState)
-          return { newState: encodeObject(definition.schema.fields, found), private: privateState.bytes() }
-        },
-      )
+      const run = async (call: Call<Client>, state: RawObject | null) => {
+        const definition = required(resource, typeName)
+        if (state === null) return { newState: encodeObject({}, null) }
+        const privateState = openPrivateState(bytes)
+        const found = await readState(definition, state, call, privateState)
+        return { newState: encodeObject(definition.schema.fields, found), private: privateState.bytes() }
+      }
+      const subject = { ...subjectOf('Reading', typeName, resource), operation: 'read' as const }
+      return answerTimed(session, subject, currentState, { run, fallback: {} })
     },
     PlanResourceChange: ({ typeName, priorState, config, proposedNewState, priorPrivate }) => {
       const resource = resources.get(typeName)
@@ -161,24 +158,25 @@ function resourceService<Client>(
     },
     ApplyResourceChange: (request) => {
       const resource = resources.get(request.typeName)
-      const [prior, planned] = [request.priorState, request.plannedState]
-      const operation = isNil(prior) ? 'create' : isNil(planned) ? 'delete' : 'update'
-      const subject = subjectOf(verbs[operation], request.typeName, resource, operation)
-      return answerTimed(session, subject, isNil(planned) ? prior : planned, async (call) => {
+      const { priorState, plannedState } = request
+      const operation = isNil(priorState) ? 'create' : isNil(plannedState) ? 'delete' : 'update'
+      const subject = { ...subjectOf(verbs[operation], request.typeName, resource), operation } as const
+      const run = async (call: Call<Client>) => {
         const definition = required(resource, request.typeName)
         const { fields } = definition.schema
         const privateState = openPrivateState(request.plannedPrivate)
         const input = {
-          prior: decodeObject(fields, prior),
-          planned: decodeObject(fields, planned),
+          prior: decodeObject(fields, priorState),
+          planned: decodeObject(fields, plannedState),
           config: decodeObject(fields, request.config),
         }
         const { state, failure } = await applyChange(definition, input, call, privateState)
-        if (failure !== undefined) {
-          call.diagnostics.push(...toDiagnostics(failure, subject.subject, call.context.signal))
-        }
+        if (failure !== undefined) failCall(call, subject.subject, failure)
         return { newState: encodeObject(fields, state), private: privateState.bytes() }
-      })
+      }
+      // An answer without a state would say that the object is gone.
+      const fallback = { newState: priorState ?? encodeObject({}, null), private: request.plannedPrivate }
+      return answerTimed(session, subject, isNil(plannedState) ? priorState : plannedState, { run, fallback })
     },
     ImportResourceState: ({ typeName, id }) => {
       const resource = resources.get(typeName)
@@ -237,43 +235,57 @@ async function validate<Client>(
   }
 }
 
-type Subject = { readonly subject: string; readonly fields: Fields; readonly operation?: Operation }
+type Subject = { readonly subject: string; readonly fields: Fields }
 
-const subjectOf = (verb: string, typeName: string, definition: Named | undefined, operation?: Operation): Subject => ({
+const subjectOf = (verb: string, typeName: string, definition: Named | undefined): Subject => ({
   subject: `${verb} ${typeName}`,
   fields: definition?.schema.fields ?? {},
-  ...(operation === undefined ? {} : { operation }),
 })
+
+type Answered<R> = R & { readonly diagnostics: ReturnType<typeof toDiagnosticMessages> }
+type Asked<R> = {
+  readonly seconds?: number
+  /** What is answered beside the diagnostics when the call fails. */
+  readonly fallback?: Partial<R>
+}
 
 /** Runs a call: whatever is thrown or reported is in the answer's diagnostics. */
 async function answer<Client, R extends object>(
   session: Session<Client>,
   { subject, fields }: Subject,
   run: (call: Call<Client>) => Promise<R>,
-  seconds?: number,
-): Promise<R & { readonly diagnostics: ReturnType<typeof toDiagnosticMessages> }> {
+  { seconds, fallback }: Asked<R> = {},
+): Promise<Answered<R>> {
   const call = beginCall(session, seconds)
   const started = performance.now()
-  const say = (diagnostics: readonly Diagnostic[]) => toDiagnosticMessages(fields, diagnostics)
   try {
     const response = await run(call)
-    return { ...response, diagnostics: say(call.diagnostics) }
+    return { ...response, diagnostics: toDiagnosticMessages(fields, call.diagnostics) }
   } catch (error) {
-    session.log.error(subject, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-    const failed = [...call.diagnostics, ...toDiagnostics(error, subject, call.context.signal)]
-    return { diagnostics: say(failed) } as R & { readonly diagnostics: ReturnType<typeof toDiagnosticMessages> }
+    failCall(call, subject, error)
+    return { ...fallback, diagnostics: toDiagnosticMessages(fields, call.diagnostics) } as Answered<R>
   } finally {
     call.end()
     session.log.debug(subject, { milliseconds: Math.round(performance.now() - started) })
   }
 }
 
+function failCall<Client>({ diagnostics, context, session }: Call<Client>, subject: string, error: unknown): void {
+  const isExpected = error instanceof ProviderError
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  session.log[isExpected ? 'debug' : 'error'](`${subject} failed`, { error: text })
+  diagnostics.push(...toDiagnostics(error, subject, context.signal))
+}
+
 /** As `answer`, with the timeout that the object's own block or schema says. */
 async function answerTimed<Client, R extends object>(
   session: Session<Client>,
-  subject: Subject,
+  subject: Subject & { readonly operation: Operation },
   value: RequestOf<'ReadResource'>['currentState'],
-  run: (call: Call<Client>, state: RawObject | null) => Promise<R>,
+  {
+    run,
+    fallback,
+  }: { readonly run: (call: Call<Client>, state: RawObject | null) => Promise<R>; readonly fallback: Partial<R> },
 ) {
   let state: RawObject | null = null
   let malformed: unknown
@@ -282,16 +294,10 @@ async function answerTimed<Client, R extends object>(
   } catch (error) {
     malformed = error
   }
-  const isTimed = subject.operation !== undefined && (state === null || isKnown(state.timeouts ?? null))
-  const seconds =
-    isTimed && subject.operation !== undefined ? timeoutSeconds(subject.fields, subject.operation, state) : undefined
-  return answer(
-    session,
-    subject,
-    (call) => {
-      if (malformed !== undefined) throw malformed
-      return run(call, state)
-    },
-    seconds,
-  )
+  const seconds = timeoutSeconds(subject.fields, subject.operation, state)
+  const runWhole = (call: Call<Client>) => {
+    if (malformed !== undefined) throw malformed
+    return run(call, state)
+  }
+  return answer(session, subject, runWhole, { seconds, fallback })
 }
