@@ -8,7 +8,7 @@ const read = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf
 
 test('the README has the example word for word', () => {
   const [, ...code] = read('./example.ts').split('*/\n\n')
-  expect(read('./README.md')).toContain(````ts\n${code.join('*/\n\n')}```\n`)
+  expect(read('./README.md')).toContain(['```ts', `${code.join('*/\n\n')}${'```'}`, ''].join('\n'))
 })
 
 test('a door is made, changed, found again and taken away', async () => {
