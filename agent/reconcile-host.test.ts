@@ -56,6 +56,8 @@ function createWorld(overrides: Partial<LoopParts> = {}) {
     observeDaemons: () => ({ daemons: [], strayDaemons: [] }),
     reportInstances: () => new Map(),
     reportAddresses: () => undefined,
+    reportTestimony: () => undefined,
+    reportLoads: () => [],
     execute,
     onApplied: () => undefined,
     saveInstructions: ({ generation }) => saved.push(generation),

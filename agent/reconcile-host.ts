@@ -10,7 +10,15 @@ import type { HostReport } from './contract/host-report.ts'
 import type { Execute } from './operations/execute.ts'
 import type { OperationFailure, OperationGroup } from './operations/operation.ts'
 import { type AgentIdentity, makeReport, type TurnOutcome } from './report.ts'
-import { mergeGroups, type ReportAddresses, type ReportInstances, type Room, type Turn } from './room.ts'
+import {
+  mergeGroups,
+  type ReportAddresses,
+  type ReportInstances,
+  type ReportLoads,
+  type ReportTestimony,
+  type Room,
+  type Turn,
+} from './room.ts'
 
 export interface LoopParts {
   readonly identity: AgentIdentity
@@ -19,6 +27,8 @@ export interface LoopParts {
   readonly observeDaemons: (desired: HostInstructions) => Pick<Turn, 'daemons' | 'strayDaemons'>
   readonly reportInstances: ReportInstances
   readonly reportAddresses: ReportAddresses
+  readonly reportTestimony: ReportTestimony
+  readonly reportLoads: ReportLoads
   readonly execute: Execute
   /** Told what was done, so that what is remembered of the world is looked at again. */
   readonly onApplied: (groups: readonly OperationGroup[]) => void
@@ -68,6 +78,8 @@ export function createHostLoop(parts: LoopParts): HostLoop {
         outcome,
         conditions: desired ? parts.reportInstances(desired) : new Map(),
         reportAddresses: parts.reportAddresses,
+        reportTestimony: parts.reportTestimony,
+        reportLoads: parts.reportLoads,
       }),
     )
   }

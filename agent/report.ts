@@ -3,7 +3,7 @@
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport, ObjectReport } from './contract/host-report.ts'
 import type { OperationFailure } from './operations/operation.ts'
-import type { InstanceCondition, ReportAddresses } from './room.ts'
+import type { InstanceCondition, ReportAddresses, ReportLoads, ReportTestimony } from './room.ts'
 
 /** What stays the same for the life of one agent process. */
 export interface AgentIdentity {
@@ -30,6 +30,8 @@ export interface ReportParts {
   readonly outcome: TurnOutcome | undefined
   readonly conditions: ReadonlyMap<string, InstanceCondition>
   readonly reportAddresses: ReportAddresses
+  readonly reportTestimony: ReportTestimony
+  readonly reportLoads: ReportLoads
 }
 
 /** The bridge rules are one table for all networks; its failures are everyone's. */
@@ -51,6 +53,7 @@ export function makeReport(parts: ReportParts): HostReport {
     const addresses = reportAddresses(id)
     return addresses === undefined ? {} : { addresses }
   }
+  const testimony = parts.reportTestimony()
   return {
     format: 1,
     ...identity,
@@ -64,6 +67,8 @@ export function makeReport(parts: ReportParts): HostReport {
       ...addressesOf(instance.id),
       ...(conditions.get(instance.id) ?? unknownCondition),
     })),
+    ...(testimony !== undefined && { testimony }),
+    loads: parts.reportLoads(),
   }
 }
 

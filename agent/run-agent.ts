@@ -30,6 +30,7 @@ import { readStat } from './operations/marked-processes.ts'
 import { runCommand } from './operations/run-command.ts'
 import { createHostLoop, type HostLoop } from './reconcile-host.ts'
 import type { AgentIdentity } from './report.ts'
+import { createWitnessRoom } from './witness/witness-room.ts'
 
 export interface AgentOptions {
   readonly settings: AgentSettings
@@ -89,6 +90,14 @@ export function startAgent(options: AgentOptions): Agent {
     },
     now: () => performance.now(),
   })
+  const witness = createWitnessRoom({
+    run: runCommand,
+    uplinkDevice: settings.uplinkDevice,
+    onNews: () => {
+      loop.tick()
+    },
+    now: () => performance.now(),
+  })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
     rooms: [
@@ -97,10 +106,13 @@ export function startAgent(options: AgentOptions): Agent {
       createMachineRoom({ runFolder: settings.runFolder, host: settings.host, agentArgv: options.agentArgv }),
       instances,
       addresses,
+      witness,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
     reportAddresses: addresses.reportAddresses,
+    reportTestimony: witness.reportTestimony,
+    reportLoads: instances.reportLoads,
     execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)

@@ -7,11 +7,13 @@ import type { WorkloadInstructions } from '../agent/contract/host-instructions.t
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
+import type { instanceStatuses } from './contract/load-balancer.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
 import type { AutoScaling, ScalingDecision } from './contract/scaling.ts'
 import type { algorithms, HealthCheck, Limits, ProxyProtocol, StickySessions, Timeouts } from './contract/traffic.ts'
 import { defineKind } from './control-plane/store.ts'
+import type { BreakerValue, FormerInstance } from './load-balancing/life/life-values.ts'
 
 /** The client of what belongs to the rack and to no project. */
 export const systemClient = 'system'
@@ -113,8 +115,16 @@ export const shardOccupancyKind = defineKind<ShardOccupancyValue>({
   prefix: 'shd',
   dataType: addressSpace,
 })
-/** Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. */
-export const addressKind = defineKind<AddressValue>({ name: 'address', prefix: 'adr', dataType: addressSpace })
+/**
+ * Its id is named by shard and address (createNamedId), so that taking one twice is a conflict. The record of its shard
+ * carries it, so that a batch of allocations is one message.
+ */
+export const addressKind = defineKind<AddressValue>({
+  name: 'address',
+  prefix: 'adr',
+  dataType: addressSpace,
+  carriedBy: { kind: shardOccupancyKind.name, carrierIdOf: ({ shardId }) => shardId },
+})
 
 /** Of one entity group with shards and addresses: a shard is marked together with the migration that empties it. */
 export interface MigrationValue {
@@ -240,7 +250,18 @@ export interface LoadBalancerValue extends Deletable {
 }
 /** A balancer's slots: each a VIP and, when all is well, the instance whose home it is. */
 export interface LoadBalancerSlotsValue {
-  readonly slots: readonly { readonly slot: number; readonly vip: string; readonly instanceId: string | null }[]
+  readonly slots: readonly SlotValue[]
+}
+export interface SlotValue {
+  readonly slot: number
+  readonly vip: string
+  readonly instanceId: string | null
+  /** On its way out: since then no name lists its VIP. RFC 3339. */
+  readonly leavingSince?: string
+  /** Nobody can have been told of its VIP of late any more: since then its instance gives up its clients. RFC 3339. */
+  readonly drainingSince?: string
+  /** Who had the slot before, until it is decided which of the two stays. */
+  readonly former?: FormerInstance
 }
 /** What scaling has decided, so that any controller carries on. There is none without auto-scaling. */
 export interface LoadBalancerScalingValue {
@@ -273,9 +294,11 @@ export interface LoadBalancerStatusValue {
   readonly observedGeneration: number
   /** By member id, as its instances found them: kept so that each change makes one event. Absent: unknown. */
   readonly members?: Readonly<Record<string, RecordedMemberStatus>>
+  /** With how many instances all of them served last: one with more to come is not thereby any worse. */
+  readonly wholeCount?: number
 }
 export interface InstanceStatusValue {
-  readonly status: 'placing' | 'provisioning' | 'configuring' | 'active' | 'suspect' | 'deleting'
+  readonly status: (typeof instanceStatuses)[number]
   readonly conditions: readonly Condition[]
   readonly observedGeneration: number
 }
@@ -328,6 +351,8 @@ export interface HostStatusValue {
   readonly status: 'awaiting-join' | 'active' | 'silent'
   readonly since: string
 }
+export const breakerKind = defineKind<BreakerValue>({ name: 'breaker', prefix: 'brk', dataType: 'host' })
+
 export const hostKind = defineKind<HostValue>({ name: 'host', prefix: 'hst', dataType: 'host' })
 export const hostStatusKind = defineKind<HostStatusValue>({ name: 'host-status', prefix: 'hst', dataType: 'host' })
 export const joinTokenKind = defineKind<JoinTokenValue>({ name: 'join-token', prefix: 'jtk', dataType: 'host' })

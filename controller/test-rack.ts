@@ -16,6 +16,7 @@ import type { PublishedInstructions } from './reconcile/instructions-bus.ts'
 import { planReconcile } from './reconcile/plan-reconcile.ts'
 import { renderAllHosts } from './reconcile/render-host-instructions.ts'
 import { readSnapshot } from './reconcile/snapshot.ts'
+import type { ControllerSettings } from './services.ts'
 
 export interface TestRack extends AssembledController {
   readonly context: TestContext
@@ -27,6 +28,11 @@ export interface TestRack extends AssembledController {
   /** Not heard of any more, and hears nothing. */
   cut(host: string): void
   heal(host: string): void
+  /** Reaches nobody on the uplink, and is reached by nobody. */
+  unplug(host: string): void
+  plug(host: string): void
+  /** That much time goes by, in which everybody does what there is to do. */
+  pass(seconds: number): Promise<void>
   /** What a host says from now on, made from what it would say. */
   distort(host: string, change: (report: HostReport) => HostReport): void
   /** Every host does what is published, and says so. */
@@ -39,14 +45,18 @@ export interface TestRack extends AssembledController {
 
 const settleRoundsMaximum = 20
 
-export async function createTestRack(names: readonly string[] = ['a', 'b', 'c']): Promise<TestRack> {
+export async function createTestRack(
+  names: readonly string[] = ['a', 'b', 'c'],
+  settings: Partial<ControllerSettings> = {},
+): Promise<TestRack> {
   const events: { type: string; subject: string; data: unknown }[] = []
   const base = createTestContext()
   const store = createMemoryStore({ now: base.now, random: base.random, onEvent: (event) => events.push(event) })
   const inbox = createObservedHosts({ now: base.now })
-  const context: TestContext = { ...base, store, observed: inbox }
+  const context: TestContext = { ...base, store, observed: inbox, settings: { ...base.settings, ...settings } }
   const published = new Map<string, PublishedInstructions>()
   const cut = new Set<string>()
+  const unplugged = new Set<string>()
   const applied = new Map<string, HostInstructions>()
   const distortions = new Map<string, (report: HostReport) => HostReport>()
   const { projectId, hostIds } = await writeGround(context, names)
@@ -61,6 +71,10 @@ export async function createTestRack(names: readonly string[] = ['a', 'b', 'c'])
     },
   })
 
+  /** Whoever runs it, or did so last, is on the uplink. */
+  const isReached = (id: string) =>
+    names.some((name) => !unplugged.has(name) && applied.get(name)?.instances.some((one) => one.id === id) === true)
+
   const rack: TestRack = {
     ...assembled,
     context,
@@ -71,13 +85,23 @@ export async function createTestRack(names: readonly string[] = ['a', 'b', 'c'])
     hostIds,
     cut: (host) => cut.add(host),
     heal: (host) => cut.delete(host),
+    unplug: (host) => unplugged.add(host),
+    plug: (host) => unplugged.delete(host),
+    async pass(seconds) {
+      for (let second = 0; second < seconds; second++) {
+        context.advance(1000)
+        await rack.settle()
+      }
+    },
     distort: (host, change) => distortions.set(host, change),
     beat() {
       for (const host of names) {
         if (cut.has(host)) continue
         const statement = published.get(host)?.statement
         if (statement !== undefined) applied.set(host, statement)
-        const report = makeTestReport(host, applied.get(host), (instance) => listHomeVips(instance))
+        const isDark = unplugged.has(host)
+        const known = makeTestReport(host, applied.get(host), (instance) => (isDark ? [] : listHomeVips(instance)))
+        const report = { ...known, ...testify(applied.get(host), (suspect) => !isDark && isReached(suspect), !isDark) }
         const said = distortions.get(host)?.(report) ?? report
         const fault = inbox.accept(host, JSON.stringify(said))
         if (fault !== null) throw new Error(fault)
@@ -97,11 +121,24 @@ export async function createTestRack(names: readonly string[] = ['a', 'b', 'c'])
       const snapshot = readSnapshot(store)
       const contents = renderAllHosts(snapshot, context.settings)
       const known = new Map([...published].map(([host, { statement }]) => [host, statement]))
-      return planReconcile({ snapshot, contents, published: known, observed: inbox, now: context.now() })
+      const { settings } = context
+      const input = { snapshot, contents, published: known, observed: inbox, settings, now: context.now() }
+      return planReconcile({ ...input, loads: new Map() })
     },
   }
   await rack.settle()
   return rack
+}
+
+/** What a host says that was asked about others. */
+export function testify(
+  statement: HostInstructions | undefined,
+  isReached: (instanceId: string) => boolean,
+  sees: boolean,
+): Pick<HostReport, 'testimony'> {
+  if (statement?.witness === undefined) return {}
+  const suspects = statement.witness.suspects.map(({ id, since }) => ({ id, since, answers: isReached(id) }))
+  return { testimony: { sees, suspects } }
 }
 
 const listHomeVips = ({ vips }: InstanceInstructions) => vips.flatMap(({ home, address }) => (home ? [address] : []))
@@ -134,6 +171,7 @@ export function makeTestReport(
       haproxy: 'running',
       keepalived: 'running',
       serving: true,
+      ...(instance.draining === true && { drained: true }),
       heldVips: [...vipsHeldBy(instance)],
       members: Object.fromEntries(
         instance.listeners.flatMap(({ members }) =>

@@ -140,6 +140,21 @@ export const instanceSchema = v.object({
   listeners: v.array(listenerSchema),
 })
 
+/** What this host is asked to look for on the uplink, as others there are in doubt. */
+export const witnessSchema = v.object({
+  /** What answers in any case: a witness that reaches none of these is blind, and its word counts for nothing. */
+  controls: v.array(ipv4Schema),
+  suspects: v.array(
+    v.object({
+      id: idSchema,
+      /** Its own on the uplink, never a VIP: that has moved. */
+      address: ipv4Schema,
+      /** Since when it is suspected, RFC 3339: the answer names it, so that no earlier one is taken for it. */
+      since: v.string(),
+    }),
+  ),
+})
+
 export const hostInstructionsSchema = v.object({
   format: v.literal(1),
   host: hostNameSchema,
@@ -149,6 +164,8 @@ export const hostInstructionsSchema = v.object({
   networks: v.array(networkSchema),
   machines: v.array(machineSchema),
   instances: v.array(instanceSchema),
+  /** Left out while nobody is suspected. */
+  witness: v.optional(witnessSchema),
 })
 
 export type HostInstructions = v.InferOutput<typeof hostInstructionsSchema>
@@ -158,4 +175,5 @@ export type InstanceInstructions = v.InferOutput<typeof instanceSchema>
 export type ListenerInstructions = v.InferOutput<typeof listenerSchema>
 export type HealthCheckInstructions = v.InferOutput<typeof healthCheckSchema>
 export type VipInstructions = v.InferOutput<typeof vipSchema>
+export type WitnessInstructions = v.InferOutput<typeof witnessSchema>
 export type WorkloadInstructions = v.InferOutput<typeof workloadSchema>

@@ -53,6 +53,13 @@ export const instanceReportSchema = v.object({
   addresses: v.optional(v.array(addressReportSchema)),
 })
 
+/** What it found on the uplink of those it was asked about: of one round, in which all were asked at the same time. */
+export const testimonySchema = v.object({
+  /** False: it reached none of the controls either. */
+  sees: v.boolean(),
+  suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
+})
+
 /** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
 export const instanceLoadSchema = v.object({
   /** The instance's. */
@@ -87,6 +94,8 @@ export const hostReportSchema = v.object({
   networks: v.array(objectReportSchema),
   machines: v.array(machineReportSchema),
   instances: v.array(instanceReportSchema),
+  /** Left out while it was not asked, or the first round is under way. */
+  testimony: v.optional(testimonySchema),
   /** Of those whose haproxy has answered; one without load is told of as one with much. */
   loads: v.optional(v.array(instanceLoadSchema)),
 })
@@ -95,6 +104,7 @@ export type ObjectReport = v.InferOutput<typeof objectReportSchema>
 export type MachineReport = v.InferOutput<typeof machineReportSchema>
 export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
+export type Testimony = v.InferOutput<typeof testimonySchema>
 export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

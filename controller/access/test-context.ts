@@ -2,6 +2,7 @@
 
 import pino from 'pino'
 import { createMemoryStore, type MemoryStoreOptions } from '../control-plane/memory-store.ts'
+import { lifeDefaults } from '../load-balancing/life/life-settings.ts'
 import type { Caller, ControllerContext, RequestInfo } from '../services.ts'
 import { createSeed } from './object-id.ts'
 
@@ -39,6 +40,8 @@ export function createTestContext(options: MemoryStoreOptions = {}): TestContext
       uplinkGateway: '198.18.32.1',
       advertIntervalSeconds: 0.05,
       preemptDelaySeconds: 1,
+      names: null,
+      life: lifeDefaults,
     },
     wake: () => undefined,
     advance: (milliseconds) => {

@@ -1,7 +1,7 @@
 /** Load balancers, their listeners, members and instances. */
 
 import * as v from 'valibot'
-import { idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
+import { conditionSchema, idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
 import { autoScalingInputSchema, autoScalingViewSchema, instanceCountSchema } from './scaling.ts'
 import { hostNameSchema, trafficCreateEntries, trafficUpdateEntries, weightSchema } from './traffic.ts'
 
@@ -61,7 +61,8 @@ export const loadBalancerCreateSchema = v.strictObject({
   networkId: idSchema('net'),
   trafficType: v.picklist(['http', 'tcp']),
   listeners: listenersSchema,
-  members: membersSchema,
+  /** Left out: none yet, and requests are answered 503 until members are added one by one. */
+  members: v.optional(membersSchema),
   ...trafficCreateEntries,
   /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
   instanceCount: v.optional(instanceCountSchema),
@@ -93,13 +94,26 @@ export const memberSchema = v.object({
   draining: v.boolean(),
   status: v.picklist(memberStatuses),
 })
-export const instanceStatuses = ['placing', 'provisioning', 'configuring', 'active', 'suspect', 'deleting'] as const
+/** In the order of a life; docs/load-balancer-life.md tells what each means. */
+export const instanceStatuses = [
+  'placing',
+  'provisioning',
+  'configuring',
+  'registering',
+  'active',
+  'suspect',
+  'replaced',
+  'draining',
+  'deleting',
+] as const
 export const instanceSchema = v.object({
   id: v.string(),
   slot: v.number(),
   host: v.nullable(v.string()),
   driver: v.string(),
   status: v.picklist(instanceStatuses),
+  /** Why it is so, and since when. */
+  conditions: v.array(conditionSchema),
   uplinkAddress: v.nullable(v.string()),
   networkAddress: v.nullable(v.string()),
   heldVips: v.array(v.string()),
@@ -115,8 +129,10 @@ export const loadBalancerSchema = v.object({
   ...trafficUpdateEntries,
   instanceCount: v.number(),
   autoScaling: autoScalingViewSchema,
-  /** Null until a VIP is taken. */
+  /** By its name where names are kept, else by its first VIP; null until there is one of these. */
   url: v.nullable(v.string()),
+  /** Null where no names are kept. Its condition `named` says how it stands with it. */
+  dnsName: v.nullable(v.string()),
   vips: v.array(v.string()),
   instances: v.array(instanceSchema),
 })

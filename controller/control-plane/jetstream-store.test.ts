@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
+import { testCarriedContract } from './carried-contract.ts'
 import type { CloudEvent } from './cloud-event.ts'
 import { type ReadEventsOptions, readEvents } from './events.ts'
 import { openJetStreamStore } from './jetstream-store.ts'
@@ -46,6 +47,7 @@ describe('the store on JetStream', () => {
     await store.close()
   })
   testStoreContract({ store: () => store, events: () => events })
+  testCarriedContract({ store: () => store })
 })
 
 async function collectEvents(into: CloudEvent[], options: ReadEventsOptions): Promise<void> {

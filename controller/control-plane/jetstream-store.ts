@@ -6,6 +6,7 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
+import { createCargoHold } from './cargo-hold.ts'
 import { watchConnection } from './connection-watch.ts'
 import { streamName } from './message.ts'
 import { type Microshard, openMicroshard } from './microshard.ts'
@@ -98,8 +99,7 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
   const self: Store = {
     async getOrTombstone<Value>(kind: Kind<Value>, id: string, read: { readonly latest?: boolean } = {}) {
       checkObjectName(kind, id)
-      const object =
-        read.latest === true ? await findOwner(kind, id).readLatest(kind.name, id) : table.find(kind.name, id)
+      const object = read.latest === true ? await findOwner(kind, id).readLatest(kind, id) : table.find(kind.name, id)
       return hideUnwritten(object) as StoredObject<Value | null> | null
     },
 
@@ -113,7 +113,7 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
 
     async history<Value>(kind: Kind<Value>, id: string) {
       checkObjectName(kind, id)
-      return (await findOwner(kind, id).readHistory(kind.name, id)) as readonly StoredObject<Value | null>[]
+      return (await findOwner(kind, id).readHistory(kind, id)) as readonly StoredObject<Value | null>[]
     },
 
     async transact(transaction): Promise<TransactionOutcome> {
@@ -162,9 +162,11 @@ function openEntry(
     place,
     acknowledgementMilliseconds: 1000 * (options.acknowledgementSeconds ?? acknowledgementSecondsDefault),
   })
+  const hold = createCargoHold()
   const replica = openMicroshardReplica({
     connection,
     place,
+    hold,
     ...memory,
     onTrouble: (trouble) => logger.warn({ err: trouble, microshard: entry.id }, 'memory lags behind its microshard'),
     onBroken: (cause) => logger.error({ err: cause, microshard: entry.id }, "memory can't follow its microshard"),
@@ -174,6 +176,7 @@ function openEntry(
     stream,
     replica,
     table: memory.table,
+    hold,
     now: options.now ?? Date.now,
     doubtMilliseconds: 1000 * (options.doubtSeconds ?? doubtSecondsDefault),
   })

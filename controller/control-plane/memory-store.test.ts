@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { testCarriedContract } from './carried-contract.ts'
 import type { CloudEvent } from './cloud-event.ts'
 import { createMemoryStore, type MemoryStoreFault } from './memory-store.ts'
 import { OutcomeUnknownError, StoreUnavailableError } from './store.ts'
@@ -8,6 +9,7 @@ describe('the memory store', () => {
   const events: CloudEvent[] = []
   const store = createMemoryStore({ onEvent: (event) => events.push(event) })
   testStoreContract({ store: () => store, events: () => events })
+  testCarriedContract({ store: () => store })
 })
 
 describe('a fault in the memory store', () => {

@@ -1,10 +1,14 @@
 /**
- * How objects and events are kept in a microshard's stream: subjects, and the JSON of an object's message. Pure.
+ * How objects and events are kept in a microshard's stream: subjects, and the text of an object's message. Pure.
  * Each message tells its place in its transaction, so that whoever follows the stream can apply transactions whole.
+ *
+ * A message is a line of JSON with the object. What the object carries follows, a line of JSON for each version of a
+ * carried object, those written by this very transaction last.
  */
 
 import type { KnownObject, PlannedObject } from './plan-transaction.ts'
 import type { ShardKey } from './shard-key.ts'
+import type { Revision } from './store.ts'
 
 export interface MicroshardPlace {
   readonly id: string
@@ -23,7 +27,22 @@ export interface StoredMessage {
   readonly transaction: TransactionPlace
   /** It copies the object without changing it, so that a write whose outcome is in doubt can never land after it. */
   readonly isFence: boolean
+  /** It copies the object without changing it, since what the object carries has changed. */
+  readonly isCopy: boolean
+  readonly cargo: Cargo
+  /** How many of the last lines of the cargo were written by this transaction. */
+  readonly fresh: number
 }
+
+/** What a carrier's message carries. */
+export interface Cargo {
+  /** Counts the messages of the carrier, since a copy does not raise its version; 0: it has never carried anything. */
+  readonly turn: number
+  /** A version of a carried object each, oldest first. */
+  readonly lines: readonly string[]
+}
+
+export const noCargo: Cargo = { turn: 0, lines: [] }
 
 interface MessageBody {
   readonly format: number
@@ -31,6 +50,9 @@ interface MessageBody {
   readonly shardKey: ShardKey
   readonly transaction: TransactionPlace
   readonly isFence?: true
+  readonly isCopy?: true
+  readonly turn?: number
+  readonly fresh?: number
   readonly createdAt: string
   readonly updatedAt: string
   readonly traceparent?: string
@@ -40,6 +62,7 @@ interface MessageBody {
 
 const messageFormat = 1
 const outboxToken = 'outbox'
+const crateToken = 'crate'
 
 export const streamName = (microshardId: string): string => `ms_${microshardId}`
 export const microshardSubjects = (place: MicroshardPlace): string => `ms.${place.id}.${place.epoch}.>`
@@ -53,26 +76,68 @@ export function outboxSubject(place: MicroshardPlace, eventId: string): string {
   return objectSubject(place, outboxToken, eventId)
 }
 
-/** True for a message of an object, false for an event that waits to be relayed. */
-export function isObjectSubject(subject: string): boolean {
-  return subject.split('.')[3] !== outboxToken
+/** Lines that a carrier has carried long enough lie in crates: messages of their own, which nobody ever changes. */
+export function crateSubject(place: MicroshardPlace, carrier: Carrier, crateId: string): string {
+  return `ms.${place.id}.${place.epoch}.${crateToken}.${carrier.kind}.${carrier.id}.${crateId}`
 }
 
-export function encodeObject(object: PlannedObject, transaction: TransactionPlace, isFence = false): string {
+export interface Carrier {
+  readonly kind: string
+  readonly id: string
+}
+
+/** What a message is: of an object, an event that waits to be relayed, or a crate with whose it is. */
+export type SubjectMeaning =
+  | { readonly kind: 'object' }
+  | { readonly kind: 'event' }
+  | { readonly kind: 'crate'; readonly carrier: Carrier }
+
+export function readSubject(subject: string): SubjectMeaning {
+  const [, , , token, kind = '', id = ''] = subject.split('.')
+  if (token === outboxToken) return { kind: 'event' }
+  return token === crateToken ? { kind: 'crate', carrier: { kind, id } } : { kind: 'object' }
+}
+
+/** What a message says beside its object and the place in its transaction. */
+export interface MessageExtras {
+  readonly isFence?: boolean
+  readonly isCopy?: boolean
+  readonly cargo?: Cargo
+  readonly fresh?: number
+}
+
+export function encodeObject(object: PlannedObject, transaction: TransactionPlace, extras: MessageExtras = {}): string {
+  const { isFence = false, isCopy = false, cargo = noCargo, fresh = 0 } = extras
   const body: MessageBody = {
     format: messageFormat,
     version: object.version,
     shardKey: object.shardKey,
     transaction,
     ...(isFence ? { isFence } : {}),
+    ...(isCopy ? { isCopy } : {}),
+    ...(cargo.turn === 0 ? {} : { turn: cargo.turn }),
+    ...(fresh === 0 ? {} : { fresh }),
     createdAt: object.createdAt,
     updatedAt: object.updatedAt,
     ...(object.traceparent === undefined ? {} : { traceparent: object.traceparent }),
     actionIds: object.actionIds,
     value: object.value,
   }
-  return JSON.stringify(body)
+  const head = JSON.stringify(body)
+  return cargo.lines.length === 0 ? head : `${head}\n${encodeCrate(cargo.lines)}`
 }
+
+/** A version of a carried object as a line. */
+export const encodeCarried = (object: PlannedObject): string => JSON.stringify(object)
+
+/** Its place is that of the message that it came in. */
+export function decodeCarried(line: string, revision: Revision): KnownObject {
+  return { ...(JSON.parse(line) as PlannedObject), revision }
+}
+
+export const encodeCrate = (lines: readonly string[]): string => lines.join('\n')
+
+export const decodeCrate = (data: Uint8Array): readonly string[] => Buffer.from(data).toString().split('\n')
 
 /** Reads an object's message back. Throws when a newer program has written it. */
 export function decodeObject(message: {
@@ -81,7 +146,8 @@ export function decodeObject(message: {
   readonly data: Uint8Array
 }): StoredMessage {
   const [, , epoch = '', kind = '', id = ''] = message.subject.split('.')
-  const body = JSON.parse(Buffer.from(message.data).toString()) as MessageBody
+  const [head = '', ...lines] = decodeCrate(message.data)
+  const body = JSON.parse(head) as MessageBody
   if (body.format !== messageFormat) {
     throw new Error(
       `${kind} ${id} is stored in format ${body.format}, and this program reads format ${messageFormat}: ` +
@@ -103,5 +169,8 @@ export function decodeObject(message: {
     },
     transaction: body.transaction,
     isFence: body.isFence === true,
+    isCopy: body.isCopy === true,
+    cargo: body.turn === undefined ? noCargo : { turn: body.turn, lines },
+    fresh: body.fresh ?? 0,
   }
 }

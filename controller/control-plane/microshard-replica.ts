@@ -4,11 +4,12 @@
  */
 
 import type { NatsConnection } from '@nats-io/transport-node'
+import type { CargoHold } from './cargo-hold.ts'
 import { sleep } from './connection-watch.ts'
-import { followStream } from './follow-stream.ts'
-import { decodeObject, isObjectSubject, type MicroshardPlace, microshardSubjects, streamName } from './message.ts'
+import { type FollowedMessage, followStream } from './follow-stream.ts'
+import { createGathering, type Gathered, type GatheredObject, gatherCrate } from './gather-transactions.ts'
+import { type MicroshardPlace, microshardSubjects, readSubject, streamName } from './message.ts'
 import type { ObjectTable } from './object-table.ts'
-import type { KnownObject } from './plan-transaction.ts'
 import type { Change } from './store.ts'
 
 export interface MicroshardReplica {
@@ -25,6 +26,7 @@ export interface ReplicaOptions {
   readonly connection: NatsConnection
   readonly place: MicroshardPlace
   readonly table: ObjectTable
+  readonly hold: CargoHold
   /** Told of each transaction, after the table has taken it in. */
   readonly onTransaction: (changes: readonly Change[]) => void
   readonly onTrouble: (trouble: Error) => void
@@ -36,7 +38,7 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
   const stopping = new AbortController()
   const loaded = Promise.withResolvers<void>()
   const waiters = new Set<{ readonly sequence: number; readonly done: () => void }>()
-  const gathering = gatherTransactions()
+  const gathering = createGathering((transactionId) => options.hold.takeOwn(transactionId))
   let position = 0
   let isCatchingUp = true
   let isBroken = false
@@ -45,20 +47,55 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
   let backlog: Gathered[] = []
 
   function takeIn(transactions: readonly Gathered[], upTo: number): void {
-    for (const { objects } of transactions) for (const object of objects) options.table.put(object)
+    const news = transactions.map(({ objects }) => objects.filter(takeInObject))
     position = Math.max(position, upTo)
     for (const waiter of [...waiters]) if (waiter.sequence <= position) waiter.done()
     // Nobody has subscribed before the first load is done: what it holds is not news.
     if (!isLoaded) return
-    for (const { objects, isFence } of transactions) {
-      if (isFence) continue
-      options.onTransaction(objects.map((object, i) => ({ object, endOfTransaction: i === objects.length - 1 })))
+    for (const told of news) {
+      if (told.length === 0) continue
+      options.onTransaction(told.map(({ object }, i) => ({ object, endOfTransaction: i === told.length - 1 })))
     }
+  }
+
+  /** Says whether it is news. */
+  function takeInObject({ object, carrier, cargo, isNews }: GatheredObject): boolean {
+    const { table, hold } = options
+    const versionBefore = isNews === 'ifNewer' ? (table.find(object.kind, object.id)?.version ?? 0) : 0
+    table.put(object)
+    if (cargo !== null) hold.put(object, object.revision.sequence, cargo)
+    if (carrier !== null && table.find(object.kind, object.id)?.version === object.version) {
+      hold.noteCarried(object, carrier)
+    }
+    return isNews === 'ifNewer' ? versionBefore < object.version : isNews
   }
 
   function receive(transactions: readonly Gathered[], upTo: number): void {
     if (isCatchingUp) backlog.push(...transactions)
     else takeIn(transactions, upTo)
+  }
+
+  function receiveMessage(message: FollowedMessage): void {
+    const meaning = readSubject(message.subject)
+    switch (meaning.kind) {
+      case 'object': {
+        const whole = gathering.add(message, isCatchingUp)
+        // Memory does not hold what it has half of: whoever waits for it waits for the rest as well.
+        receive(whole, gathering.isOpen() ? 0 : message.sequence)
+        return
+      }
+      case 'crate':
+        options.hold.addCrate(meaning.carrier, message.sequence)
+        // What lies in it has been told before, unless that was missed.
+        receive(isCatchingUp ? [gatherCrate(message, meaning.carrier)] : [], message.sequence)
+        return
+      // Events wait in the same stream to be relayed; the last object before them has ended the transaction.
+      case 'event':
+        receive([], message.sequence)
+        return
+      default:
+        meaning satisfies never
+    }
   }
 
   async function follow(): Promise<void> {
@@ -76,12 +113,7 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
           isCatchingUp = true
           break
         case 'message':
-          // Events wait in the same stream to be relayed; the last object before them has ended the transaction.
-          if (isObjectSubject(item.subject)) {
-            const whole = gathering.add(item)
-            // Memory does not hold what it has half of: whoever waits for it waits for the rest as well.
-            receive(whole, gathering.isOpen() ? 0 : item.sequence)
-          } else receive([], item.sequence)
+          receiveMessage(item)
           break
         case 'caughtUp': {
           isCatchingUp = false
@@ -123,48 +155,5 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
       stopping.abort()
       await following
     },
-  }
-}
-
-/** What one transaction wrote; a fence wrote nothing new. */
-interface Gathered {
-  readonly objects: readonly KnownObject[]
-  readonly isFence: boolean
-}
-
-interface Gathering {
-  /** Takes a message, and returns the transactions that have become whole by it. */
-  add(message: { readonly subject: string; readonly sequence: number; readonly data: Uint8Array }): readonly Gathered[]
-  /** Whether the rest of a transaction is still to come. */
-  isOpen(): boolean
-  /** Returns a transaction that will not become whole, since all up to a sequence has been delivered. */
-  end(sequence: number): readonly Gathered[]
-}
-
-/**
- * Puts the messages of transactions together. A message can be missing, since the server keeps a bounded history: then
- * a newer version of its object lies further on, and the rest of its transaction counts as whole.
- */
-function gatherTransactions(): Gathering {
-  let open: { readonly id: string; readonly endSequence: number; readonly objects: KnownObject[] } | null = null
-
-  function flush(): readonly Gathered[] {
-    const objects = open?.objects ?? []
-    open = null
-    return objects.length === 0 ? [] : [{ objects, isFence: false }]
-  }
-
-  return {
-    add(message) {
-      const { object, transaction, isFence } = decodeObject(message)
-      const earlier = open !== null && open.id !== transaction.id ? flush() : []
-      if (isFence) return [...earlier, { objects: [object], isFence }]
-      const messagesLeft = transaction.count - 1 - transaction.index
-      open ??= { id: transaction.id, endSequence: message.sequence + messagesLeft, objects: [] }
-      open.objects.push(object)
-      return messagesLeft === 0 ? [...earlier, ...flush()] : earlier
-    },
-    isOpen: () => open !== null,
-    end: (sequence) => (open !== null && open.endSequence <= sequence ? flush() : []),
   }
 }

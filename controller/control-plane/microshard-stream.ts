@@ -37,6 +37,12 @@ export interface MicroshardStream {
   readLast(subject: string): Promise<StoredMessage | null>
   /** The first message of a subject at or after a sequence, from the leader. Rejects with StoreUnavailableError. */
   readNext(subject: string, sequence: number): Promise<StoredMessage | null>
+  /** The sequence of the last message of all, from the leader; 0: there is none. Rejects with StoreUnavailableError. */
+  readLastSequence(): Promise<number>
+  /** What lies at a sequence, from the leader; null: nothing any more. Rejects with StoreUnavailableError. */
+  readData(sequence: number): Promise<Uint8Array | null>
+  /** Removes the messages of a subject up to a sequence. Rejects with StoreUnavailableError. */
+  purge(subject: string, upTo: number): Promise<void>
 }
 
 const readMilliseconds = 5_000
@@ -80,23 +86,31 @@ export function openMicroshardStream(options: {
     throw new Error('BUG: a batch without a message')
   }
 
-  async function read(question: object): Promise<StoredMessage | null> {
+  /** Asks the leader. Rejects with StoreUnavailableError when it does not answer. */
+  async function ask<Answer>(subject: string, question: object): Promise<Answer> {
     // What the client is given while it is disconnected can get lost without a word.
     if (!watch.isConnected()) throw new StoreUnavailableError('there is no connection to NATS')
-    const subject = `$JS.API.STREAM.MSG.GET.${stream}`
-    let answer: MessageAnswer
     try {
       const request = connection.request(subject, JSON.stringify(question), { timeout: readMilliseconds })
-      answer = (await watch.unlessDisconnected(request)).json<MessageAnswer>()
+      return (await watch.unlessDisconnected(request)).json<Answer>()
     } catch (cause) {
       throw new StoreUnavailableError(`microshard ${place.id} has no leader to read from`, { cause })
     }
+  }
+
+  async function readMessage(question: object): Promise<RawMessage | null> {
+    const answer = await ask<MessageAnswer>(`$JS.API.STREAM.MSG.GET.${stream}`, question)
     if (answer.error?.err_code === noMessageFound) return null
     if (answer.message === undefined) {
       throw new StoreUnavailableError(`microshard ${place.id} can't be read: ${answer.error?.description}`)
     }
-    const { subject: own, seq, data } = answer.message
-    return decodeObject({ subject: own, sequence: seq, data: Buffer.from(data ?? '', 'base64') })
+    const { subject, seq, data } = answer.message
+    return { subject, sequence: seq, data: Buffer.from(data ?? '', 'base64') }
+  }
+
+  async function read(question: object): Promise<StoredMessage | null> {
+    const message = await readMessage(question)
+    return message === null ? null : decodeObject(message)
   }
 
   return {
@@ -114,6 +128,15 @@ export function openMicroshardStream(options: {
     },
     readLast: (subject) => read({ last_by_subj: subject }),
     readNext: (subject, sequence) => read({ next_by_subj: subject, seq: Math.max(1, sequence) }),
+    readLastSequence: async () => (await readMessage({ last_by_subj: microshardSubjects(place) }))?.sequence ?? 0,
+    readData: async (sequence) => (await readMessage({ seq: sequence }))?.data ?? null,
+    async purge(subject, upTo) {
+      const question = { filter: subject, seq: upTo + 1 }
+      const { error } = await ask<{ readonly error?: ServerError }>(`$JS.API.STREAM.PURGE.${stream}`, question)
+      if (error !== undefined) {
+        throw new StoreUnavailableError(`messages of microshard ${place.id} can't be removed: ${error.description}`)
+      }
+    },
   }
 }
 
@@ -154,6 +177,12 @@ interface ServerError {
 interface MessageAnswer {
   readonly error?: ServerError
   readonly message?: { readonly subject: string; readonly seq: number; readonly data?: string }
+}
+
+interface RawMessage {
+  readonly subject: string
+  readonly sequence: number
+  readonly data: Uint8Array
 }
 
 function judgeAnswer(answer: Msg, messages: number): PublishOutcome {

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { createCargoHold } from './cargo-hold.ts'
 import { type Microshard, openMicroshard } from './microshard.ts'
 import type { MicroshardReplica } from './microshard-replica.ts'
 import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
@@ -45,7 +46,18 @@ function open(
     return leader.readLast(subject)
   }
   const stream = { ...leader, readLast }
-  return { microshard: openMicroshard({ place, stream, replica, table, now: () => 0, doubtMilliseconds: 5000 }), table }
+  return {
+    microshard: openMicroshard({
+      place,
+      stream,
+      replica,
+      table,
+      hold: createCargoHold(),
+      now: () => 0,
+      doubtMilliseconds: 5000,
+    }),
+    table,
+  }
 }
 
 const writeCount = (microshard: Microshard, id: string, expected: number | 'absent', count: number) =>
@@ -70,7 +82,7 @@ describe('a microshard whose replica lags', () => {
     await writeCount(writer.microshard, id, 1, 2)
     expect(await writeCount(loser.microshard, id, 1, 3)).toMatchObject({ conflicts: [{ actualVersion: 2 }] })
     expect(loser.table.find('shard', id)).toMatchObject({ version: 2, value: { count: 2 } })
-    expect(await reader.microshard.readLatest('shard', id)).toMatchObject({ version: 2 })
+    expect(await reader.microshard.readLatest(shardKind, id)).toMatchObject({ version: 2 })
     expect(reader.table.find('shard', id)).toMatchObject({ version: 2 })
   })
 

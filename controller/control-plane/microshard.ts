@@ -8,13 +8,34 @@
  */
 
 import { nuid } from '@nats-io/transport-node'
+import type { CargoHold } from './cargo-hold.ts'
 import { sleep } from './connection-watch.ts'
-import { encodeObject, type MicroshardPlace, objectSubject, outboxSubject, type StoredMessage } from './message.ts'
+import { openCrates } from './crates.ts'
+import { createGate } from './gate.ts'
+import { type Doubt, judgeSuccessor } from './judge-successor.ts'
+import {
+  type Cargo,
+  encodeCarried,
+  encodeObject,
+  type MicroshardPlace,
+  noCargo,
+  objectSubject,
+  outboxSubject,
+} from './message.ts'
 import type { MicroshardReplica } from './microshard-replica.ts'
 import type { MicroshardStream, OutgoingMessage, PublishOutcome } from './microshard-stream.ts'
 import type { ObjectTable } from './object-table.ts'
-import { type KnownObject, type PlannedObject, planTransaction, type TransactionPlan } from './plan-transaction.ts'
+import { nameOf, type Parcel, packParcels } from './parcels.ts'
 import {
+  findCarrier,
+  type KnownObject,
+  type PlannedObject,
+  planTransaction,
+  type TransactionPlan,
+} from './plan-transaction.ts'
+import { readCarriedHistory } from './read-history.ts'
+import {
+  type Kind,
   OutcomeUnknownError,
   retryAfterSeconds,
   StoreUnavailableError,
@@ -22,14 +43,15 @@ import {
   type TransactionOutcome,
   type VersionConflict,
   versionsKeptMaximum,
+  type Write,
 } from './store.ts'
 
 export interface Microshard {
   transact(transaction: Transaction): Promise<TransactionOutcome>
   /** The object as its leader has it, a tombstone too. Rejects with StoreUnavailableError. */
-  readLatest(kind: string, id: string): Promise<KnownObject | null>
+  readLatest(kind: Kind<unknown>, id: string): Promise<KnownObject | null>
   /** The kept versions of an object, oldest first, from the leader. Rejects with StoreUnavailableError. */
-  readHistory(kind: string, id: string): Promise<readonly KnownObject[]>
+  readHistory(kind: Kind<unknown>, id: string): Promise<readonly KnownObject[]>
   close(): Promise<void>
 }
 
@@ -38,6 +60,7 @@ export interface MicroshardOptions {
   readonly stream: MicroshardStream
   readonly replica: MicroshardReplica
   readonly table: ObjectTable
+  readonly hold: CargoHold
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** How long a doubt about a write may last before it is told to the caller. */
@@ -55,16 +78,22 @@ const followMilliseconds = 2_000
 const leaderReadsMaximum = 32
 /** Writes can come in while a history is read; this ends it. */
 const historyReadsMaximum = 2 * versionsKeptMaximum
+/** So much is carried from message to message; then it goes into a crate, so that no message gets large. */
+const cargoLinesMaximum = 128
+const cargoCharactersMaximum = 400_000
 
 type WritePlan = Extract<TransactionPlan, { kind: 'write' }>
 type Find = (kind: string, id: string) => KnownObject | null
 /** A write's outcome once no doubt is left. */
-type CertainOutcome = Exclude<PublishOutcome, { kind: 'unknown' }>
+export type CertainOutcome = Exclude<PublishOutcome, { kind: 'unknown' }>
+type Refused = Exclude<CertainOutcome, { kind: 'stored' }>
 
 export function openMicroshard(options: MicroshardOptions): Microshard {
-  const { place, stream, replica, table } = options
+  const { place, stream, replica, table, hold } = options
+  const reach = (sequence: number) => replica.reach(sequence, followMilliseconds)
+  const crates = openCrates({ place, stream, hold, reach })
   const closing = new AbortController()
-  const gate = createGate()
+  const gate = createGate({ insideMaximum: transactionsInFlightMaximum, waitingMaximum: transactionsWaitingMaximum })
 
   async function attempt(transaction: Transaction): Promise<TransactionOutcome> {
     // Memory is believed at first: the write's condition proves it right or wrong. From then on the leader is asked.
@@ -79,7 +108,7 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
       }
       if (plan.kind === 'write') {
         const outcome = await write(plan, find)
-        if (outcome.kind === 'stored') return { outcome: 'committed', objects: takeIn(plan, outcome.lastSequence) }
+        if (outcome.kind === 'stored') return { outcome: 'committed', objects: outcome.objects }
         if (outcome.kind === 'refused') return describeUnavailable(outcome.reason)
         if (outcome.kind === 'busy') await sleep(count * attemptDelayMilliseconds, closing.signal)
         reason = outcome.kind === 'busy' ? outcome.reason : 'its objects kept being written by others'
@@ -92,25 +121,52 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     return describeUnavailable(`not written in ${attemptsMaximum} attempts: ${reason}`)
   }
 
-  async function write(plan: WritePlan, find: Find): Promise<CertainOutcome> {
-    const [object] = plan.objects
-    if (object === undefined) throw new Error('BUG: a plan without an object')
-    // What it is to replace, as of now: once it is on its way, memory may show its own result.
-    const base = find(object.kind, object.id)
+  async function write(plan: WritePlan, find: Find): Promise<Refused | Stored> {
+    // What is to be replaced, as of now: once it is on its way, memory may show its own result.
+    const shipments = await loadParcels(packParcels(plan, find))
+    if (!Array.isArray(shipments)) return shipments
+    const [first] = shipments
+    if (first === undefined) throw new Error('BUG: a plan without a message')
     const transactionId = nuid.next()
-    const count = plan.objects.length
-    const objects = plan.objects.map((object, index): OutgoingMessage => {
-      const expectedSequence = find(object.kind, object.id)?.revision.sequence ?? 0
-      const body = encodeObject(object, { id: transactionId, index, count })
-      return { subject: objectSubject(place, object.kind, object.id), body, expectedSequence }
+    const count = shipments.length
+    const objects = shipments.map(({ object, base, isCopy, cargo, fresh }, index): OutgoingMessage => {
+      const body = encodeObject(object, { id: transactionId, index, count }, { isCopy, cargo, fresh: fresh.length })
+      return { subject: objectSubject(place, object.kind, object.id), body, expectedSequence: sequenceOf(base) }
     })
     const events = plan.events.map((event): OutgoingMessage => {
       return { subject: outboxSubject(place, event.id), body: JSON.stringify(event), expectedSequence: null }
     })
     const messages = [...objects, ...events]
-    const outcome = await stream.publish(messages)
-    if (outcome.kind !== 'unknown') return outcome
-    return settle({ transactionId, object, base, messages: messages.length }, outcome.reason)
+    const published = await stream.publish(messages)
+    const outcome =
+      published.kind === 'unknown'
+        ? await settle({ ...first, transactionId, messages: messages.length }, published.reason)
+        : published
+    if (outcome.kind !== 'stored') return outcome
+    const firstSequence = outcome.lastSequence - messages.length + 1
+    return { kind: 'stored', objects: takeIn(plan, shipments, { firstSequence, transactionId }) }
+  }
+
+  /** Decides what goes with each carrier, and writes crates where that becomes too much. */
+  async function loadParcels(parcels: readonly Parcel[]): Promise<Shipment[] | Refused> {
+    const shipments: Shipment[] = []
+    for (const parcel of parcels) {
+      const baseCargo = hold.find(parcel.object, sequenceOf(parcel.base))
+      // Another message of it is known already: this one's condition could not hold.
+      if (baseCargo === null) return { kind: 'wrongSequence', lastSequence: null }
+      const lines = parcel.fresh.map(encodeCarried)
+      const isTooMuch = lines.length > 0 && baseCargo.lines.length > 0 && !fits(baseCargo.lines, lines)
+      if (isTooMuch) {
+        const outcome = await crates.store(parcel.object, baseCargo.lines)
+        if (outcome.kind === 'unknown') return { kind: 'busy', reason: outcome.reason }
+        if (outcome.kind !== 'stored') return outcome
+      }
+      const isCarrier = baseCargo.turn > 0 || lines.length > 0
+      const carried = isTooMuch ? lines : [...baseCargo.lines, ...lines]
+      const cargo = isCarrier ? { turn: baseCargo.turn + 1, lines: carried } : noCargo
+      shipments.push({ ...parcel, baseCargo, cargo })
+    }
+    return shipments
   }
 
   /** Finds out whether a transaction is stored, and sees to it that it never will be if it is not. */
@@ -136,50 +192,90 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
 
   /** Null: the doubt is left. */
   async function settleOnce(doubt: Doubt, reason: string): Promise<CertainOutcome | null> {
-    const { object, base } = doubt
+    const { object, base, baseCargo } = doubt
     const subject = objectSubject(place, object.kind, object.id)
-    const expectedSequence = base?.revision.sequence ?? 0
+    const expectedSequence = sequenceOf(base)
     const successor = await stream.readNext(subject, expectedSequence + 1)
     if (successor !== null) return judgeSuccessor(doubt, successor)
     const fence: PlannedObject = base ?? { ...object, version: 0, value: null, actionIds: [] }
-    const body = encodeObject(fence, { id: nuid.next(), index: 0, count: 1 }, true)
+    const cargo = baseCargo.turn === 0 ? noCargo : { turn: baseCargo.turn + 1, lines: baseCargo.lines }
+    const body = encodeObject(fence, { id: nuid.next(), index: 0, count: 1 }, { isFence: true, cargo })
     const outcome = await stream.publish([{ subject, body, expectedSequence }])
     // A fence that was refused for its condition found a successor: the next turn reads it.
     return outcome.kind === 'stored' ? { kind: 'refused', reason } : null
   }
 
-  function takeIn(plan: WritePlan, lastSequence: number): KnownObject[] {
-    const firstSequence = lastSequence - plan.events.length - plan.objects.length + 1
-    return plan.objects.map((planned, i) => {
-      const object: KnownObject = { ...planned, revision: { epoch: place.epoch, sequence: firstSequence + i } }
+  function takeIn(
+    plan: WritePlan,
+    shipments: readonly Shipment[],
+    { firstSequence, transactionId }: { readonly firstSequence: number; readonly transactionId: string },
+  ): KnownObject[] {
+    const sequences = new Map<string, number>()
+    for (const [i, { object, isCopy, cargo }] of shipments.entries()) {
+      const revision = { epoch: place.epoch, sequence: firstSequence + i }
+      sequences.set(nameOf(object), revision.sequence)
+      hold.put(object, revision.sequence, cargo)
+      if (isCopy) table.put({ ...object, revision })
+    }
+    const objects = plan.objects.map((planned, i) => {
+      const carrier = plan.carriers[i] ?? null
+      const sequence = sequences.get(nameOf(carrier ?? planned))
+      if (sequence === undefined) throw new Error(`BUG: ${nameOf(planned)} was written by no message`)
+      const object: KnownObject = { ...planned, revision: { epoch: place.epoch, sequence } }
       table.put(object)
+      if (carrier !== null && table.find(object.kind, object.id) === object) hold.noteCarried(object, carrier)
       return object
     })
+    // With more than one message it may be shared among them: then it is read out of them again.
+    if (shipments.length === 1) {
+      const carried = objects.filter((_, i) => plan.carriers[i])
+      if (carried.length > 0) hold.putOwn(transactionId, carried)
+    }
+    return objects
   }
 
+  /** What has messages of its own is read from them; what is carried is in memory, once that has followed its carriers. */
   async function readLeaderView(transaction: Transaction): Promise<LeaderView> {
+    const carriedKinds = new Set<string>()
+    const names = new Map<string, { readonly kind: string; readonly id: string }>()
+    for (const write of transaction.writes) {
+      const current = write.kind.carriedBy === undefined ? null : table.find(write.kind.name, write.id)
+      const isKnown = write.value !== null || (current?.value ?? null) !== null
+      if (write.kind.carriedBy !== undefined) carriedKinds.add(write.kind.name)
+      const name = isKnown ? (findCarrier(write, current) ?? nameOfWrite(write)) : nameOfWrite(write)
+      if (isKnown || write.kind.carriedBy === undefined) names.set(nameOf(name), name)
+    }
     const found = new Map<string, KnownObject>()
-    const names = transaction.writes.map((write) => ({ kind: write.kind.name, id: write.id }))
-    for (let i = 0; i < names.length; i += leaderReadsMaximum) {
-      const part = names.slice(i, i + leaderReadsMaximum)
+    const wanted = [...names.values()]
+    for (let i = 0; i < wanted.length; i += leaderReadsMaximum) {
+      const part = wanted.slice(i, i + leaderReadsMaximum)
       const messages = await Promise.all(part.map(({ kind, id }) => stream.readLast(objectSubject(place, kind, id))))
       for (const message of messages) {
-        if (message !== null) found.set(`${message.object.kind} ${message.object.id}`, message.object)
+        if (message === null) continue
+        found.set(nameOf(message.object), message.object)
+        hold.put(message.object, message.object.revision.sequence, message.cargo)
       }
     }
-    return { find: (kind, id) => found.get(`${kind} ${id}`) ?? null, objects: [...found.values()] }
+    const objects = [...found.values()]
+    if (carriedKinds.size > 0 && !(await reach(lastSequenceOf(objects)))) throw memoryLags()
+    return {
+      find: (kind, id) => (carriedKinds.has(kind) ? table.find(kind, id) : (found.get(nameOf({ kind, id })) ?? null)),
+      objects,
+    }
   }
 
-  async function hasReached(sequence: number | null): Promise<boolean> {
-    return sequence !== null && (await replica.reach(sequence, followMilliseconds))
-  }
+  const hasReached = async (sequence: number | null) => sequence !== null && (await reach(sequence))
 
   /** Waits until memory shows what the leader has shown; a replica that lags for too long gets it from here. */
   async function follow(objects: readonly KnownObject[]): Promise<void> {
-    const sequence = Math.max(0, ...objects.map((object) => object.revision.sequence))
-    if (await replica.reach(sequence, followMilliseconds)) return
-    for (const object of objects) table.put(object)
+    if (await reach(lastSequenceOf(objects))) return
+    for (const object of objects) {
+      // A carrier never comes without what it carries.
+      if (hold.find(object, object.revision.sequence)?.turn === 0) table.put(object)
+    }
   }
+
+  const memoryLags = () => new StoreUnavailableError(`memory lags behind microshard ${place.id}`)
 
   return {
     async transact(transaction) {
@@ -198,28 +294,38 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     },
 
     async readLatest(kind, id) {
-      const message = await stream.readLast(objectSubject(place, kind, id))
+      if (kind.carriedBy !== undefined) {
+        if (!(await reach(await stream.readLastSequence()))) throw memoryLags()
+        return table.find(kind.name, id)
+      }
+      const message = await stream.readLast(objectSubject(place, kind.name, id))
       if (message === null) return null
       await follow([message.object])
-      return table.find(kind, id)
+      const known = table.find(kind.name, id)
+      if ((known?.version ?? 0) < message.object.version) throw memoryLags()
+      return known
     },
 
     async readHistory(kind, id) {
       const versions: KnownObject[] = []
-      const subject = objectSubject(place, kind, id)
+      const subject = objectSubject(place, kind.name, id)
       let sequence = 1
       for (let i = 0; i < historyReadsMaximum; i++) {
         const message = await stream.readNext(subject, sequence)
         if (message === null) break
-        if (!message.isFence) versions.push(message.object)
+        if (!message.isFence && !message.isCopy) versions.push(message.object)
         sequence = message.object.revision.sequence + 1
+      }
+      if (kind.carriedBy !== undefined) {
+        versions.push(...(await readCarriedHistory({ place, stream, table, hold, crates, reach }, kind, id)))
       }
       return versions.slice(-versionsKeptMaximum)
     },
 
-    close: () => {
+    async close() {
       closing.abort()
-      return replica.close()
+      await crates.close()
+      await replica.close()
     },
   }
 }
@@ -229,25 +335,26 @@ interface LeaderView {
   readonly objects: readonly KnownObject[]
 }
 
-interface Doubt {
-  readonly transactionId: string
-  /** The first object that the transaction writes, and what it was to replace. */
-  readonly object: PlannedObject
-  readonly base: KnownObject | null
-  readonly messages: number
+/** A parcel with all that it carries, and what the message before it carried. */
+interface Shipment extends Parcel {
+  readonly baseCargo: Cargo
+  readonly cargo: Cargo
 }
 
-/** Judges a doubtful write by the first message that came after the one that it expected. */
-function judgeSuccessor(doubt: Doubt, successor: StoredMessage): CertainOutcome {
-  const { sequence } = successor.object.revision
-  if (successor.transaction.id === doubt.transactionId) {
-    return { kind: 'stored', lastSequence: sequence + doubt.messages - 1 }
-  }
-  // Another's write or fence has taken the place: the doubtful one can't be stored any more.
-  if (successor.object.version <= doubt.object.version) return { kind: 'wrongSequence', lastSequence: sequence }
-  throw new OutcomeUnknownError(
-    `a write of ${doubt.object.kind} ${doubt.object.id} was not acknowledged, and its version ${doubt.object.version} ` +
-      'is not kept any more',
+interface Stored {
+  readonly kind: 'stored'
+  readonly objects: readonly KnownObject[]
+}
+
+const sequenceOf = (base: KnownObject | null) => base?.revision.sequence ?? 0
+const lastSequenceOf = (objects: readonly KnownObject[]) =>
+  Math.max(0, ...objects.map(({ revision }) => revision.sequence))
+const nameOfWrite = ({ kind, id }: Write) => ({ kind: kind.name, id })
+
+function fits(...parts: readonly (readonly string[])[]): boolean {
+  const lines = parts.flat()
+  return (
+    lines.length <= cargoLinesMaximum && lines.reduce((sum, line) => sum + line.length, 0) <= cargoCharactersMaximum
   )
 }
 
@@ -258,27 +365,4 @@ function isCertain({ expectedVersion, actualVersion }: VersionConflict): boolean
 
 function describeUnavailable(reason: string): TransactionOutcome {
   return { outcome: 'unavailable', retryAfterSeconds, reason }
-}
-
-/** Lets a bounded number of transactions in at a time, in the order of their coming. */
-function createGate(): { enter(): Promise<boolean>; leave(): void } {
-  const waiting: (() => void)[] = []
-  let inside = 0
-  return {
-    async enter() {
-      if (inside < transactionsInFlightMaximum) {
-        inside++
-        return true
-      }
-      if (waiting.length >= transactionsWaitingMaximum) return false
-      await new Promise<void>((resolve) => waiting.push(resolve))
-      return true
-    },
-    leave() {
-      // Who leaves gives the place to the next, so that nobody slips in between.
-      const next = waiting.shift()
-      if (next === undefined) inside--
-      else next()
-    },
-  }
 }

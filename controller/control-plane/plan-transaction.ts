@@ -3,6 +3,7 @@
  */
 
 import { type CloudEvent, createCloudEvent, eventTypePattern } from './cloud-event.ts'
+import type { Carrier } from './message.ts'
 import { idPattern, type ShardKey } from './shard-key.ts'
 import {
   actionsKeptMaximum,
@@ -27,7 +28,13 @@ export type KnownObject = StoredObject<unknown | null>
 
 export type TransactionPlan =
   | { readonly kind: 'conflict'; readonly conflicts: readonly VersionConflict[] }
-  | { readonly kind: 'write'; readonly objects: readonly PlannedObject[]; readonly events: readonly CloudEvent[] }
+  | {
+      readonly kind: 'write'
+      readonly objects: readonly PlannedObject[]
+      /** Who carries each of the objects; null: it has a message of its own. */
+      readonly carriers: readonly (Carrier | null)[]
+      readonly events: readonly CloudEvent[]
+    }
 
 /** True when an object is as a write expects it: at that version, or absent (never written, or a tombstone). */
 export function isAsExpected(current: KnownObject | null, expect: Write['expect']): boolean {
@@ -51,19 +58,37 @@ export function planTransaction(
 ): TransactionPlan {
   const conflicts: VersionConflict[] = []
   const objects: PlannedObject[] = []
+  const carriers: (Carrier | null)[] = []
   const updatedAt = new Date(options.now).toISOString()
   const [first] = transaction.writes
   // One for all of them, which is checked before.
   const shardKey = first === undefined ? '' : shardKeyOf(first.kind, first.id)
   for (const write of transaction.writes) {
     const current = find(write.kind.name, write.id)
-    if (isAsExpected(current, write.expect))
+    if (isAsExpected(current, write.expect)) {
       objects.push(planObject(transaction, write, current, { shardKey, updatedAt }))
-    else conflicts.push(describeConflict(write, current))
+      carriers.push(findCarrier(write, current))
+    } else conflicts.push(describeConflict(write, current))
   }
   if (conflicts.length > 0) return { kind: 'conflict', conflicts }
   const events = (transaction.events ?? []).map((draft) => planEvent(draft, transaction, options))
-  return { kind: 'write', objects, events }
+  return { kind: 'write', objects, carriers, events }
+}
+
+/** Who carries an object that is written; null: nobody. Throws a BUG where its values name none, or two. */
+export function findCarrier({ kind, id, value }: Write, current: KnownObject | null): Carrier | null {
+  const { carriedBy } = kind
+  if (carriedBy === undefined) return null
+  const known = current?.value ?? null
+  if (value === null && known === null) throw new Error(`BUG: ${kind.name} ${id} is deleted and is not there`)
+  const carrierId = carriedBy.carrierIdOf(known ?? value)
+  if (value !== null && carriedBy.carrierIdOf(value) !== carrierId) {
+    throw new Error(`BUG: ${kind.name} ${id}, which is carried by ${carrierId}, names another carrier`)
+  }
+  if (!idPattern.test(carrierId) || shardKeyOf(kind, carrierId) !== shardKeyOf(kind, id)) {
+    throw new Error(`BUG: ${kind.name} ${id} can't be carried by '${carrierId}', which is not of its entity group`)
+  }
+  return { kind: carriedBy.kind, id: carrierId }
 }
 
 /** Checks what only a programmer can get wrong, and tells the shard key that all writes share. Throws a BUG. */
@@ -104,7 +129,7 @@ export function checkObjectName(kind: Kind<unknown>, id: string): void {
 }
 
 /** Kinds of message that a microshard keeps beside its objects. */
-const reservedKinds: readonly string[] = ['outbox', 'seal']
+const reservedKinds: readonly string[] = ['outbox', 'crate', 'seal']
 
 function checkEvent(event: EventDraft): void {
   if (!eventTypePattern.test(event.type)) {

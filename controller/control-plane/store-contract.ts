@@ -29,10 +29,22 @@ export interface Address {
 
 export const shardKind = defineKind<Shard>({ name: 'shard', prefix: 'shd', dataType: 'shard' })
 export const addressKind = defineKind<Address>({ name: 'address', prefix: 'adr', dataType: 'shard' })
+/** What a shard carries. */
+export interface Lease {
+  readonly shardId: string
+  readonly number: number
+}
+export const leaseKind = defineKind<Lease>({
+  name: 'lease',
+  prefix: 'lse',
+  dataType: 'shard',
+  carriedBy: { kind: 'shard', carrierIdOf: ({ shardId }) => shardId },
+})
 const hostKind = defineKind<{ readonly name: string }>({ name: 'host', prefix: 'hst', dataType: 'host' })
 
 export const newClient = (): string => createClientId('prj', Date.now())
 export const newShardId = (clientId: string): string => createId('shd', clientId, Date.now())
+export const newLeaseId = (clientId: string): string => createId('lse', clientId, Date.now())
 export const newAddressId = (clientId: string): string => createId('adr', clientId, Date.now())
 
 const waitSecondsMaximum = 20

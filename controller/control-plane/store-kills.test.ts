@@ -8,9 +8,20 @@ import { ensureEventStream, eventStream, eventSubjects } from './event-stream.ts
 import { followStream } from './follow-stream.ts'
 import { openJetStreamStore } from './jetstream-store.ts'
 import { startOutboxRelay } from './outbox-relay.ts'
-import type { Change, Store, TransactionOutcome } from './store.ts'
-import { write } from './store.ts'
-import { addressKind, newAddressId, newClient, newShardId, shardKind, waitUntil } from './store-contract.ts'
+import { type Change, type Kind, type Store, type TransactionOutcome, versionsKeptMaximum, write } from './store.ts'
+import {
+  type Address,
+  addressKind,
+  type Lease,
+  leaseKind,
+  newAddressId,
+  newClient,
+  newLeaseId,
+  newShardId,
+  type Shard,
+  shardKind,
+  waitUntil,
+} from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 
 // Generous, since bun ends every child process, also the server, once a test is late.
@@ -49,21 +60,27 @@ async function open(): Promise<Store> {
 interface Writer {
   readonly clientId: string
   readonly shardId: string
-  readonly addressId: string
+  /** The other object: one of its own, or one that the shard carries. */
+  readonly other: { readonly kind: Kind<Shard | Address | Lease>; readonly id: string }
+  /** Without an event the shard and what it carries are one message. */
+  readonly tellsEvents: boolean
   /** The version that both its objects have reached. */
   version: number
 }
 
-/** Writes two objects and an event in one transaction, at the version that the outcomes so far tell. */
+/** Writes two objects, and an event where they are told, in one transaction, at the version that the outcomes so far tell. */
 function writeBoth(store: Store, writer: Writer): Promise<TransactionOutcome> {
   const expected = writer.version === 0 ? 'absent' : writer.version
   const count = writer.version + 1
+  const { shardId, other } = writer
+  const value = other.kind.carriedBy === undefined ? { owner: String(count) } : { shardId, number: count }
+  const event = { type: 'shard.changed', projectId: writer.clientId, subject: shardId, data: count }
   return store.transact({
     writes: [
-      write({ kind: shardKind, id: writer.shardId, expect: expected, value: { cidr: '', count } }),
-      write({ kind: addressKind, id: writer.addressId, expect: expected, value: { owner: String(count) } }),
+      write({ kind: shardKind, id: shardId, expect: expected, value: { cidr: '', count } }),
+      write({ kind: other.kind, id: other.id, expect: expected, value }),
     ],
-    events: [{ type: 'shard.changed', projectId: writer.clientId, subject: writer.shardId, data: count }],
+    events: writer.tellsEvents ? [event] : [],
   })
 }
 
@@ -78,10 +95,15 @@ async function writeUntil(store: Store, writer: Writer, isOver: () => boolean): 
   }
 }
 
-function createWriters(): Writer[] {
-  return Array.from({ length: clients }, () => {
+function createWriters(haveAllEvents: boolean): Writer[] {
+  return Array.from({ length: clients }, (_, i) => {
     const clientId = newClient()
-    return { clientId, shardId: newShardId(clientId), addressId: newAddressId(clientId), version: 0 }
+    const isCarried = i % 2 === 1
+    const other = isCarried
+      ? { kind: leaseKind, id: newLeaseId(clientId) }
+      : { kind: addressKind, id: newAddressId(clientId) }
+    const tellsEvents = haveAllEvents || i % 4 !== 1
+    return { clientId, shardId: newShardId(clientId), other, tellsEvents, version: 0 }
   })
 }
 
@@ -101,7 +123,7 @@ describe('while nats-server is killed again and again', () => {
       const [store, watcher] = [await open(), await open()]
       const heard: (readonly Change[])[] = []
       watcher.subscribe((changes) => heard.push(changes))
-      const writers = createWriters()
+      const writers = createWriters(false)
       let isOver = false
       const writing = Promise.all(writers.map((writer) => writeUntil(store, writer, () => isOver)))
       const pause = createPauses(1)
@@ -118,10 +140,15 @@ describe('while nats-server is killed again and again', () => {
 
       const total = writers.reduce((sum, { version }) => sum + version, 0)
       await waitUntil(() => heard.length >= total, 'the watcher has heard of all')
-      for (const { shardId, addressId, version } of writers) {
+      for (const { shardId, other, version } of writers) {
         for (const reader of [store, watcher, await open()]) {
           expect(await reader.get(shardKind, shardId)).toMatchObject({ version, value: { count: version } })
-          expect(await reader.get(addressKind, addressId)).toMatchObject({ version, value: { owner: String(version) } })
+          const value = other.kind.carriedBy === undefined ? { owner: String(version) } : { shardId, number: version }
+          expect(await reader.get(other.kind, other.id)).toMatchObject({ version, value })
+          const history = await reader.history(other.kind, other.id)
+          expect(history.map((object) => object.version)).toEqual(
+            Array.from({ length: Math.min(version, versionsKeptMaximum) }, (_, k) => version - k).toReversed(),
+          )
         }
         const told = heard.filter((changes) => changes.some(({ object }) => object.id === shardId))
         const versions = told.map((changes) =>
@@ -130,7 +157,7 @@ describe('while nats-server is killed again and again', () => {
         expect(versions).toEqual(
           Array.from({ length: version }, (_, i) => [
             [shardId, i + 1, false],
-            [addressId, i + 1, true],
+            [other.id, i + 1, true],
           ]),
         )
       }
@@ -144,7 +171,7 @@ describe('while nats-server is killed again and again', () => {
       const store = await open()
       const connection = await dial()
       await ensureEventStream(connection, 1)
-      const writers = createWriters()
+      const writers = createWriters(true)
       let isOver = false
       const writing = Promise.all(writers.map((writer) => writeUntil(store, writer, () => isOver)))
       const pause = createPauses(2)

@@ -8,7 +8,7 @@ import { openJetStreamStore } from './jetstream-store.ts'
 import { createMemoryStore } from './memory-store.ts'
 import type { KnownObject } from './plan-transaction.ts'
 import type { Store, StoredObject, Transaction, Write } from './store.ts'
-import { addressKind, newAddressId, newClient, newShardId, shardKind } from './store-contract.ts'
+import { addressKind, leaseKind, newAddressId, newClient, newLeaseId, newShardId, shardKind } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 
 // Generous, since bun ends every child process, also the server, once a test is late.
@@ -37,7 +37,7 @@ afterAll(async () => {
 
 /** A write by places: which object, and how far from its true version the writer's belief is. */
 interface WriteStep {
-  readonly isAddress: boolean
+  readonly kind: 'shard' | 'address' | 'lease'
   readonly object: number
   readonly belief: 'true' | 'older' | 'newer' | 'absent'
   readonly value: number | null
@@ -57,7 +57,7 @@ type Step =
 const clientPlace = fc.nat({ max: clients - 1 })
 const objectPlace = fc.nat({ max: objectsOfAKind - 1 })
 const writeStep: fc.Arbitrary<WriteStep> = fc.record({
-  isAddress: fc.boolean(),
+  kind: fc.constantFrom('shard' as const, 'address' as const, 'lease' as const),
   object: objectPlace,
   belief: fc.oneof(
     { weight: 6, arbitrary: fc.constant('true' as const) },
@@ -74,7 +74,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       writes: fc.uniqueArray(writeStep, {
         minLength: 1,
         maxLength: 4,
-        selector: ({ isAddress, object }) => `${isAddress} ${object}`,
+        selector: ({ kind, object }) => `${kind} ${object}`,
       }),
       events: fc.nat({ max: 2 }),
       actionId: fc.option(fc.nat({ max: 5 }), { nil: undefined }),
@@ -104,6 +104,8 @@ interface World {
   readonly clientId: string
   readonly shards: readonly string[]
   readonly addresses: readonly string[]
+  /** Each is carried by the shard of the same place, but for the last, which the first shard carries too. */
+  readonly leases: readonly string[]
 }
 
 const createWorlds = (): readonly World[] =>
@@ -111,7 +113,7 @@ const createWorlds = (): readonly World[] =>
     const clientId = newClient()
     const ids = (make: (clientId: string) => string) =>
       Array.from({ length: objectsOfAKind }, () => make(clientId)).sort()
-    return { clientId, shards: ids(newShardId), addresses: ids(newAddressId) }
+    return { clientId, shards: ids(newShardId), addresses: ids(newAddressId), leases: ids(newLeaseId) }
   })
 
 /** Everything but the place, which is the engine's own. */
@@ -127,9 +129,15 @@ async function describeTransaction(
   step: Extract<Step, { kind: 'transact' }>,
 ): Promise<Transaction> {
   const writes = await Promise.all(
-    step.writes.map(async ({ isAddress, object, belief, value }): Promise<Write> => {
-      const kind = isAddress ? addressKind : shardKind
-      const id = (isAddress ? world.addresses : world.shards)[object] ?? ''
+    step.writes.map(async ({ kind: kindName, object, belief, value }): Promise<Write> => {
+      const [kind, ids] = (
+        {
+          shard: [shardKind, world.shards],
+          address: [addressKind, world.addresses],
+          lease: [leaseKind, world.leases],
+        } as const
+      )[kindName]
+      const id = ids[object] ?? ''
       const version = (await store.get<unknown>(kind, id))?.version
       const beliefs = {
         true: version ?? 'absent',
@@ -137,7 +145,10 @@ async function describeTransaction(
         newer: (version ?? 0) + 1,
         absent: 'absent',
       } as const
-      return { kind, id, expect: beliefs[belief], value: value === null ? null : { number: value } }
+      const shardId = world.shards[object % (objectsOfAKind - 1)]
+      // Nobody deletes what is carried and is not there.
+      const isDeleted = value === null && (kindName !== 'lease' || version !== undefined)
+      return { kind, id, expect: beliefs[belief], value: isDeleted ? null : { number: value ?? 0, shardId } }
     }),
   )
   const events = Array.from({ length: step.events }, (_, data) => {
@@ -161,11 +172,15 @@ async function perform(store: Store, worlds: readonly World[], step: Step): Prom
     }
     case 'read': {
       const [shardId = '', addressId = ''] = [world.shards[step.object], world.addresses[step.object]]
+      const leaseId = world.leases[step.object] ?? ''
       return [
         withoutRevision(await store.get(shardKind, shardId, { latest: step.latest })),
         withoutRevision(await store.getOrTombstone(addressKind, addressId, { latest: step.latest })),
         store.snapshot(addressKind, world.clientId).map(withoutRevision),
         (await store.history(shardKind, shardId)).map(withoutRevision),
+        withoutRevision(await store.getOrTombstone(leaseKind, leaseId, { latest: step.latest })),
+        store.snapshot(leaseKind, world.clientId).map(withoutRevision),
+        (await store.history(leaseKind, leaseId)).map(withoutRevision),
       ]
     }
     default:

@@ -16,8 +16,22 @@ export interface Kind<Value> {
   /** What its ids begin with. */
   readonly prefix: string
   readonly dataType: string
+  /** Left out: each of its objects is stored in messages of its own. */
+  readonly carriedBy?: Carriage<Value>
   /** Carries the type of the value; never set. */
   readonly value?: Value
+}
+
+/**
+ * Objects of a kind that is carried are stored in the messages of another object of their entity group, their carrier,
+ * so that many that change together with it cost one message. It is a matter of storage alone: they are written, read
+ * and watched as all others are.
+ */
+export interface Carriage<Value> {
+  /** The carrier's kind, which is not carried itself. */
+  readonly kind: string
+  /** The id of its carrier, which is the same for all values of an object. */
+  carrierIdOf(value: Value): string
 }
 
 export const defineKind = <Value>(kind: Omit<Kind<Value>, 'value'>): Kind<Value> => kind

@@ -19,6 +19,7 @@ import {
   loadBalancerSlotsKind,
 } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
+import type { FormerInstance } from './life/life-values.ts'
 import type { UplinkAddresses } from './uplink-addresses.ts'
 
 export interface Addition {
@@ -26,6 +27,8 @@ export interface Addition {
   /** Null: the slot is new and needs one. */
   readonly vip: string | null
   readonly hostId: string
+  /** Who has the slot until then, or had it. */
+  readonly former?: FormerInstance | undefined
 }
 
 export interface InstanceRequest {
@@ -133,7 +136,12 @@ async function takeLegs(means: InstanceMeans, request: InstanceRequest, id: stri
 function describe(request: InstanceRequest, placed: readonly PlacedInstance[]): PreparedInstances {
   const { loadBalancerId, loadBalancer } = request
   const before = (request.slots?.value.slots ?? []).filter(({ slot }) => !placed.some((p) => p.addition.slot === slot))
-  const added = placed.map(({ id, vip, addition }) => ({ slot: addition.slot, vip, instanceId: id }))
+  const added = placed.map(({ id, vip, addition }) => ({
+    slot: addition.slot,
+    vip,
+    instanceId: id,
+    ...(addition.former !== undefined && { former: addition.former }),
+  }))
   const slots = { slots: [...before, ...added].toSorted((a, b) => a.slot - b.slot) }
   const writes = placed.flatMap(({ id, addition, legs }): Write[] => {
     const value: InstanceValue = {
@@ -145,7 +153,7 @@ function describe(request: InstanceRequest, placed: readonly PlacedInstance[]): 
       driver: 'netns',
       ...legs,
     }
-    const status: InstanceStatusValue = { status: 'provisioning', conditions: [], observedGeneration: 0 }
+    const status: InstanceStatusValue = { status: 'placing', conditions: [], observedGeneration: 0 }
     return [
       write({ kind: instanceKind, id, expect: 'absent', value }),
       write({ kind: instanceStatusKind, id, expect: 'absent', value: status }),

@@ -11,6 +11,16 @@ export const homePriority = 250
 const firstBackupPriority = 200
 const priorityStep = 10
 const fullMeshSlotsMaximum = 4
+/** Below the slot's own and above all neighbours: who hands over keeps the VIP until it is taken. */
+export const formerPriority = 240
+/** Of keepalived. */
+const priorityMaximum = 254
+
+/**
+ * Of the slot's own instance. Others that had the slot may come back from a long silence with what they were told then,
+ * and believe it to be theirs: each of them makes it one higher.
+ */
+export const homePriorityAbove = (others: number) => Math.min(priorityMaximum, homePriority + others)
 
 export interface SlotOnRing {
   readonly slot: number

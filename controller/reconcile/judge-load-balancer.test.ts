@@ -55,6 +55,8 @@ function instance(kind: Kind, vip: string): JudgedInstance {
     current: serving && kind !== 'servesOld',
     trouble: kind === 'broken' ? 'Its host a has been silent.' : undefined,
     unknown: kind === 'unknown',
+    suspicion: undefined,
+    reached: false,
   }
 }
 
@@ -69,6 +71,7 @@ function judge(
     loadBalancer: stored(parts, version),
     before,
     slots,
+    wantedCount: parts.instanceCount ?? value.instanceCount,
     instances: new Map(kinds.map((kind, i) => [`instance ${i}`, instance(kind, `198.18.32.${i + 10}`)])),
     obstacle: 'no host is active',
     leaving: [],
@@ -113,6 +116,7 @@ test('a condition keeps its time for as long as it says the same', () => {
     loadBalancer: stored({ instanceCount: 1 }),
     before: first,
     slots: [{ slot: 1, vip: '198.18.32.10', instanceId: 'instance 0' }],
+    wantedCount: 1,
     instances: new Map([['instance 0', instance('serves', '198.18.32.10')]]),
     obstacle: undefined,
     leaving: [],

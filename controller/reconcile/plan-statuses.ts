@@ -1,8 +1,8 @@
 /** What is to be recorded of what hosts report: each object's status, with the events of its change. Pure. */
 
-import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
 import { type EventDraft, type Kind, type StoredObject, write } from '../control-plane/store.ts'
 import { endpointOf } from '../load-balancing/members.ts'
+import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
 import {
   hostStatusKind,
   type InstanceStatusValue,
@@ -15,19 +15,19 @@ import {
   type MachineValue,
   machineStatusKind,
 } from '../objects.ts'
-import type { Hearing, JudgedHost } from './judge-hosts.ts'
-import { type JudgedInstance, judgeInstance } from './judge-instance.ts'
+import type { JudgedHost } from './judge-hosts.ts'
+import type { JudgedInstance } from './judge-instance.ts'
+import { type Generations, gone } from './judge-instances.ts'
 import { judgeLoadBalancer } from './judge-load-balancer.ts'
 import { describeLeaving, judgeMachine } from './judge-machine.ts'
 import type { ReconcileOperation } from './operation.ts'
 import type { TurnView } from './plan-reconcile.ts'
-import { countFreeAddresses, isLeaving, type Snapshot } from './snapshot.ts'
+import { countFreeAddresses, type Snapshot, wantedCount } from './snapshot.ts'
 
 type RecordStatus = Extract<ReconcileOperation, { kind: 'recordStatus' }>
 
 export function planStatuses(view: TurnView): readonly RecordStatus[] {
-  const generations = indexGenerations(view.statements)
-  const instances = judgeInstances(view, generations)
+  const { generations, judged: instances } = view
   return [
     ...[...view.hosts.values()].flatMap((host) => recordHost(view, host)),
     ...[...view.snapshot.machines.values()].flatMap((machine) => recordMachine(view, machine, generations)),
@@ -35,20 +35,6 @@ export function planStatuses(view: TurnView): readonly RecordStatus[] {
     ...recordLoadBalancers(view, instances),
   ]
 }
-
-/** By object id, the generation that its host must answer. Ids are unique in the rack. */
-type Generations = ReadonlyMap<string, number>
-
-function indexGenerations(statements: ReadonlyMap<string, HostInstructions>): Generations {
-  const generations = new Map<string, number>()
-  for (const { machines, instances } of statements.values()) {
-    for (const { id, generation } of machines) generations.set(id, generation)
-    for (const { id, generation } of instances) generations.set(id, generation)
-  }
-  return generations
-}
-
-const gone: Hearing = { kind: 'gone' }
 
 function recordHost(view: TurnView, host: JudgedHost): RecordStatus[] {
   const before = view.snapshot.hostStatuses.get(host.id)
@@ -89,25 +75,6 @@ function recordMachine(view: TurnView, machine: StoredObject<MachineValue>, gene
   return [record(machineStatusKind, machine, before, status, events)]
 }
 
-function judgeInstances(view: TurnView, generations: Generations): ReadonlyMap<string, JudgedInstance> {
-  const { snapshot, now } = view
-  return new Map(
-    [...snapshot.instances.values()].map((instance) => {
-      const host = view.hosts.get(instance.value.hostId)
-      const judged = judgeInstance({
-        instance,
-        before: snapshot.instanceStatuses.get(instance.id)?.value ?? null,
-        isLeaving: isLeaving(snapshot, instance),
-        host: host?.name ?? instance.value.hostId,
-        hearing: host?.hearing ?? gone,
-        generation: generations.get(instance.id),
-        now,
-      })
-      return [instance.id, judged] as const
-    }),
-  )
-}
-
 function recordInstance(
   view: TurnView,
   instance: StoredObject<InstanceValue>,
@@ -120,6 +87,9 @@ function recordInstance(
   const events: EventDraft[] = []
   const tell = (type: string, data: unknown) => events.push({ type, projectId, subject: instance.id, data })
   if (status.status !== before?.value.status) {
+    const from = before?.value.status ?? 'placing'
+    const change = { from, to: status.status, reason: reasonOf(status) }
+    tell('load-balancer.instance.changed', { loadBalancerId, slot, hostId, ...change })
     if (status.status === 'active') tell('load-balancer.instance.activated', { loadBalancerId, slot, hostId })
     if (status.status === 'suspect') {
       tell('load-balancer.instance.suspected', { loadBalancerId, slot, reason: reasonOf(status) })
@@ -133,16 +103,15 @@ function recordLoadBalancers(view: TurnView, instances: ReadonlyMap<string, Judg
   const leaving = describeAllLeaving(view)
   return [...snapshot.loadBalancers.values()].flatMap((loadBalancer) => {
     const before = snapshot.loadBalancerStatuses.get(loadBalancer.id)
-    const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
+    const slots = (snapshot.slots.get(loadBalancer.id)?.value.slots ?? []).filter(isStaying)
+    const wanted = wantedCount(snapshot, loadBalancer, now)
     const status = judgeLoadBalancer({
       loadBalancer,
       before: before?.value ?? null,
       slots,
+      wantedCount: wanted,
       instances,
-      obstacle:
-        slots.length < loadBalancer.value.instanceCount
-          ? describeObstacle(view, loadBalancer.value.networkId)
-          : undefined,
+      obstacle: slots.length < wanted ? describeObstacle(view, loadBalancer.value.networkId) : undefined,
       leaving: leaving.get(loadBalancer.id) ?? [],
       now,
     })

@@ -46,6 +46,7 @@ function saysTheSame(a: JudgedHost['hearing'], b: JudgedHost['hearing']): boolea
   return (
     a.report.generation === b.report.generation &&
     a.report.machines === b.report.machines &&
-    a.report.instances === b.report.instances
+    a.report.instances === b.report.instances &&
+    Bun.deepEquals(a.report.testimony, b.report.testimony)
   )
 }

@@ -9,11 +9,11 @@ import type {
   MachineInstructions,
   NetworkInstructions,
 } from '../../agent/contract/host-instructions.ts'
-import { addressOf, blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
+import { blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { endpointOf } from '../load-balancing/members.ts'
-import { advertIntervalSeconds, listVipDuties } from '../load-balancing/vip-priorities.ts'
+import { advertIntervalSeconds } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
 import type {
   HostValue,
@@ -26,6 +26,7 @@ import type {
 } from '../objects.ts'
 import type { ControllerSettings } from '../services.ts'
 import { type Mate, renderMembers, renderTraffic } from './render-traffic.ts'
+import { indexSlotMates, othersInSlot, renderVips, type SlotMates, slotKey } from './render-vips.ts'
 import { isLeaving, type Snapshot } from './snapshot.ts'
 
 type Ungenerated<Instructions> = Omit<Instructions, 'generation'>
@@ -66,6 +67,7 @@ interface Rack {
   readonly hostsOf: ReadonlyMap<string, ReadonlySet<string>>
   readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
   readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
+  readonly slotMates: SlotMates
   readonly uplinkPrefixLength: number
   /** By network, the machines that are out of their balancers, by id and by address. */
   readonly drainedOf: ReadonlyMap<string, ReadonlySet<string>>
@@ -115,6 +117,7 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
     hostsOf,
     machinesOn: groupBy(machines, ({ value }) => value.hostId),
     instancesOn: groupBy(instances, ({ value }) => value.hostId),
+    slotMates: indexSlotMates(snapshot),
     uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
     drainedOf: listDrained(machines),
   }
@@ -239,7 +242,7 @@ function listSources(
     loadBalancer,
     slots,
     largestInstanceCount(rack, loadBalancer.id),
-    ...(slots?.value.slots ?? []).map(({ instanceId }) => rack.snapshot.instances.get(instanceId ?? '')),
+    ...(slots?.value.slots ?? []).flatMap(({ slot }) => rack.slotMates.get(slotKey(loadBalancer.id, slot)) ?? []),
     ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
     listStaying(rack, loadBalancer.value)
       .map(({ id }) => id)
@@ -280,7 +283,8 @@ function renderInstanceAnew(
       rack.settings.advertIntervalSeconds,
       largestInstanceCount(rack, loadBalancer.id),
     ),
-    preemptDelaySeconds: rack.settings.preemptDelaySeconds,
+    // Who takes a slot over has nothing to wait for: it is meant to have the VIP as soon as it serves.
+    preemptDelaySeconds: othersInSlot(rack.slotMates, instance).length > 0 ? 0 : rack.settings.preemptDelaySeconds,
     trafficType: spec.trafficType,
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,
@@ -289,7 +293,7 @@ function renderInstanceAnew(
       nameServers: (rack.shardsOf.get(value.networkId) ?? []).slice(0, 1).map((shard) => gatewayOf(shard.value.cidr)),
     }),
     healthCheck: { ...spec.healthCheck },
-    ...(value.draining === true && { draining: true }),
+    ...((value.draining === true || isDraining(rack, instance)) && { draining: true }),
     listeners: renderListeners(rack, spec),
   }
 }
@@ -303,33 +307,9 @@ function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): read
   })
 }
 
-function renderVips(rack: Rack, instance: StoredObject<InstanceValue>): InstanceInstructions['vips'] {
-  const ring = rack.snapshot.slots.get(instance.value.loadBalancerId)?.value.slots ?? []
-  const duties = new Map(
-    ring.flatMap(({ instanceId }) =>
-      instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const],
-    ),
-  )
-  return (duties.get(instance.id) ?? []).flatMap(({ slot, priority, home }) => {
-    const vip = ring.find((candidate) => candidate.slot === slot)?.vip
-    if (vip === undefined) return []
-    const peerAddresses = [...duties].flatMap(([peerId, peerDuties]) => {
-      const peer = rack.snapshot.instances.get(peerId)
-      const serves = peerDuties.some((duty) => duty.slot === slot)
-      return peer === undefined || peerId === instance.id || !serves ? [] : [peer.value.uplinkAddress]
-    })
-    return [
-      {
-        slot,
-        address: vip,
-        prefixLength: rack.uplinkPrefixLength,
-        virtualRouterId: slot,
-        priority,
-        home,
-        peerAddresses: peerAddresses.toSorted((a, b) => addressOf(a) - addressOf(b)),
-      },
-    ]
-  })
+function isDraining({ snapshot }: Pick<Rack, 'snapshot'>, { id, value }: StoredObject<InstanceValue>): boolean {
+  const slots = snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
+  return slots.some(({ instanceId, drainingSince }) => instanceId === id && drainingSince !== undefined)
 }
 
 /** The count of the fullest host of a balancer: all its instances must keep one interval. */

@@ -3,7 +3,7 @@
  * old from new whatever came and went between, and a report tells which change it answers. Pure.
  */
 
-import type { HostInstructions } from '../../agent/contract/host-instructions.ts'
+import type { HostInstructions, WitnessInstructions } from '../../agent/contract/host-instructions.ts'
 import type { HostContent } from './render-host-instructions.ts'
 
 /** Null: the host's statement says just this already. */
@@ -15,13 +15,18 @@ export function stampGenerations(
     readonly floor: number
     /** RFC 3339. */
     readonly issuedAt: string
+    /** Whom it is to look for, if anybody. */
+    readonly witness?: WitnessInstructions | undefined
   },
 ): HostInstructions | null {
   const generation = Math.max(published?.generation ?? 0, options.floor) + 1
   const networks = stamp(content.networks, published?.networks ?? [], generation)
   const machines = stamp(content.machines, published?.machines ?? [], generation)
   const instances = stamp(content.instances, published?.instances ?? [], generation)
-  const isSame = published !== null && [networks, machines, instances].every(({ unchanged }) => unchanged)
+  const { witness } = options
+  const isAskedTheSame = Bun.deepEquals(witness, published?.witness)
+  const isSame =
+    published !== null && isAskedTheSame && [networks, machines, instances].every(({ unchanged }) => unchanged)
   // A host that has seen a newer statement than ours would refuse ours: say the same again, as a newer one.
   if (isSame && published.generation >= options.floor) return null
   return {
@@ -32,6 +37,7 @@ export function stampGenerations(
     networks: networks.objects,
     machines: machines.objects,
     instances: instances.objects,
+    ...(witness !== undefined && { witness }),
   }
 }
 

@@ -81,7 +81,9 @@ async function planAnew(simulation: Simulation) {
   const [controller] = simulation.controllers()
   if (controller === undefined) throw new Error('there is no controller')
   const contents = renderAllHosts(snapshot, simulation.settings)
-  return planReconcile({ snapshot, contents, published, observed: controller.inbox, now: simulation.now() })
+  const { settings } = simulation
+  const input = { snapshot, contents, published, observed: controller.inbox, settings, now: simulation.now() }
+  return planReconcile({ ...input, loads: new Map() })
 }
 
 /** What happens to an object once is told once. */

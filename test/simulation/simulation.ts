@@ -10,6 +10,7 @@ import { type AssembledController, assembleController } from '../../controller/a
 import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
 import { createClientId, createId } from '../../controller/control-plane/shard-key.ts'
 import { type Kind, type Store, write } from '../../controller/control-plane/store.ts'
+import { lifeDefaults } from '../../controller/load-balancing/life/life-settings.ts'
 import { hostKind, type ProjectValue, projectKind, systemClient } from '../../controller/objects.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
@@ -75,6 +76,8 @@ export async function createSimulation(options: {
     uplinkGateway: '198.18.32.1',
     advertIntervalSeconds: 0.05,
     preemptDelaySeconds: 1,
+    names: { zone: 'sluice.test', ttlSeconds: 2, owner: 'sluice' },
+    life: lifeDefaults,
   }
   let controllers: Controller[] = []
   let requests = 0
