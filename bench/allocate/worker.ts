@@ -47,7 +47,10 @@ async function obey(command: Command): Promise<Answer> {
     case 'openController': {
       const connection = await connect({ servers: command.url })
       const store = await openJetStreamStore({ connection, logger: pino({ level: 'warn' }, pino.destination(2)) })
-      controller = { store, allocator: createAddressAllocator({ store, now: Date.now }) }
+      controller = {
+        store,
+        allocator: createAddressAllocator({ store, now: Date.now, sleep: (milliseconds) => Bun.sleep(milliseconds) }),
+      }
       return { kind: 'ready' }
     }
     case 'openRaw':
