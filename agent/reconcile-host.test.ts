@@ -57,6 +57,7 @@ function createWorld(overrides: Partial<LoopParts> = {}) {
     reportInstances: () => new Map(),
     reportAddresses: () => undefined,
     reportTestimony: () => undefined,
+    reportLoads: () => [],
     execute,
     onApplied: () => undefined,
     saveInstructions: ({ generation }) => saved.push(generation),

@@ -14,6 +14,7 @@ import {
   mergeGroups,
   type ReportAddresses,
   type ReportInstances,
+  type ReportLoads,
   type ReportTestimony,
   type Room,
   type Turn,
@@ -27,6 +28,7 @@ export interface LoopParts {
   readonly reportInstances: ReportInstances
   readonly reportAddresses: ReportAddresses
   readonly reportTestimony: ReportTestimony
+  readonly reportLoads: ReportLoads
   readonly execute: Execute
   /** Told what was done, so that what is remembered of the world is looked at again. */
   readonly onApplied: (groups: readonly OperationGroup[]) => void
@@ -77,6 +79,7 @@ export function createHostLoop(parts: LoopParts): HostLoop {
         conditions: desired ? parts.reportInstances(desired) : new Map(),
         reportAddresses: parts.reportAddresses,
         reportTestimony: parts.reportTestimony,
+        reportLoads: parts.reportLoads,
       }),
     )
   }

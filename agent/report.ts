@@ -3,7 +3,7 @@
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport, ObjectReport } from './contract/host-report.ts'
 import type { OperationFailure } from './operations/operation.ts'
-import type { InstanceCondition, ReportAddresses, ReportTestimony } from './room.ts'
+import type { InstanceCondition, ReportAddresses, ReportLoads, ReportTestimony } from './room.ts'
 
 /** What stays the same for the life of one agent process. */
 export interface AgentIdentity {
@@ -31,6 +31,7 @@ export interface ReportParts {
   readonly conditions: ReadonlyMap<string, InstanceCondition>
   readonly reportAddresses: ReportAddresses
   readonly reportTestimony: ReportTestimony
+  readonly reportLoads: ReportLoads
 }
 
 /** The bridge rules are one table for all networks; its failures are everyone's. */
@@ -67,6 +68,7 @@ export function makeReport(parts: ReportParts): HostReport {
       ...(conditions.get(instance.id) ?? unknownCondition),
     })),
     ...(testimony !== undefined && { testimony }),
+    loads: parts.reportLoads(),
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import type { HostInstructions } from './contract/host-instructions.ts'
-import type { AddressReport, InstanceReport, Testimony } from './contract/host-report.ts'
+import type { AddressReport, InstanceLoadReport, InstanceReport, Testimony } from './contract/host-report.ts'
 import type { ObservedDaemon, OperationGroup } from './operations/operation.ts'
 
 /** What all rooms may know of a turn. */
@@ -40,6 +40,9 @@ export type InstanceCondition = Pick<InstanceReport, 'haproxy' | 'keepalived' | 
 
 /** Tells how the instances fare, by id; called for each report, so it answers from what is known. */
 export type ReportInstances = (desired: HostInstructions) => ReadonlyMap<string, InstanceCondition>
+
+/** Tells how much instances have had to do, as far as they have been asked. */
+export type ReportLoads = () => InstanceLoadReport[]
 
 /** Tells what is known of a holder's addresses; undefined of one that has a single address, or that nobody has looked at. */
 export type ReportAddresses = (holderId: string) => AddressReport[] | undefined

@@ -112,6 +112,7 @@ export function startAgent(options: AgentOptions): Agent {
     reportInstances: instances.reportInstances,
     reportAddresses: addresses.reportAddresses,
     reportTestimony: witness.reportTestimony,
+    reportLoads: instances.reportLoads,
     execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)

@@ -15,6 +15,7 @@ import { memberCommand } from './nouns/member.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
+import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
 import { tokenNoun } from './nouns/token.ts'
@@ -39,7 +40,7 @@ export function createProgram(connect: () => Api): Command {
     addressCommand(connect),
     nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
     nounCommand(machineNoun, connect),
-    nounCommand(loadBalancerNoun, connect),
+    nounCommand(loadBalancerNoun, connect, [explainCommand(connect)]),
     memberCommand(connect),
     nounCommand(hostNoun, connect),
     eventCommand(connect),

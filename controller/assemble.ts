@@ -16,6 +16,7 @@ import { sweepMigrations } from './address-space/sweep-migrations.ts'
 import { createHostCandidates } from './load-balancing/host-candidates.ts'
 import { createUplinkJudges } from './load-balancing/judge-reservations.ts'
 import { createLoadBalancersService } from './load-balancing/load-balancers.ts'
+import { createLoadHistory } from './load-balancing/scaling/load-history.ts'
 import { createUplinkAddresses } from './load-balancing/uplink-addresses.ts'
 import { createMachinesService } from './machines/machines.ts'
 import type { InstructionsBus } from './reconcile/instructions-bus.ts'
@@ -41,6 +42,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
   const hosts = createHostCandidates(context.store)
   const publisher = createPublisher(bus)
   const { published } = publisher
+  const loadHistory = createLoadHistory()
   return {
     services: {
       pools: createPoolsService(context),
@@ -49,9 +51,9 @@ export function assembleController(context: ControllerContext, bus: Instructions
       migrations: createMigrationsService(context),
       networks: createNetworksService(context),
       machines: createMachinesService(context, { allocator, hosts }),
-      loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts }),
+      loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts, loadHistory }),
     },
-    reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher }),
+    reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher, loadHistory }),
     async sweep() {
       const steps = [
         () => sweepReservations(context, createUplinkJudges(context.store, { published, observed: context.observed })),

@@ -256,6 +256,10 @@ export interface SlotValue {
   readonly slot: number
   readonly vip: string
   readonly instanceId: string | null
+  /** On its way out: since then no name lists its VIP. RFC 3339. */
+  readonly leavingSince?: string
+  /** Nobody can have been told of its VIP of late any more: since then its instance gives up its clients. RFC 3339. */
+  readonly drainingSince?: string
   /** Who had the slot before, until it is decided which of the two stays. */
   readonly former?: FormerInstance
 }
@@ -290,6 +294,8 @@ export interface LoadBalancerStatusValue {
   readonly observedGeneration: number
   /** By member id, as its instances found them: kept so that each change makes one event. Absent: unknown. */
   readonly members?: Readonly<Record<string, RecordedMemberStatus>>
+  /** With how many instances all of them served last: one with more to come is not thereby any worse. */
+  readonly wholeCount?: number
 }
 export interface InstanceStatusValue {
   readonly status: (typeof instanceStatuses)[number]

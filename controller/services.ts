@@ -45,8 +45,10 @@ import type {
 } from './contract/migration.ts'
 import type { Outcome } from './contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
+import type { Scaling } from './contract/scaling.ts'
 import type { Store } from './control-plane/store.ts'
 import type { LifeSettings } from './load-balancing/life/life-settings.ts'
+import type { NameSettings } from './names/name-object.ts'
 import type { ObservedHosts } from './observed/observed-hosts.ts'
 
 export interface ControllerContext {
@@ -68,6 +70,8 @@ export interface ControllerSettings {
   readonly uplinkGateway: string
   readonly advertIntervalSeconds: number
   readonly preemptDelaySeconds: number
+  /** Null: balancers have no names, and are reached by their VIPs. */
+  readonly names: NameSettings | null
   readonly life: LifeSettings
 }
 
@@ -152,6 +156,8 @@ export interface Services {
     addMember(id: string, input: MemberCreate, request: RequestInfo): Promise<Outcome<Member>>
     updateMember(id: string, memberId: string, input: MemberUpdate, request: RequestInfo): Promise<Outcome<Member>>
     removeMember(id: string, memberId: string, request: RequestInfo): Promise<Outcome<boolean>>
+    /** Why it has as many instances as it has. */
+    showScaling(id: string, request: RequestInfo): Promise<Outcome<Scaling>>
   }
   readonly hosts: Service<Host, HostCreate, HostUpdate, HostCreated> & {
     /** Called by the agent that joins, without a bearer token: the proof is its own. */

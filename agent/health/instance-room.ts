@@ -8,6 +8,7 @@ import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import { createEventFollower } from '../haproxy/follow-events.ts'
 import { haproxyFiles } from '../haproxy/haproxy-files.ts'
 import { createHaproxyObserver } from '../haproxy/observe-haproxy.ts'
+import { createLoadSampler, type LoadSubject } from '../haproxy/sample-load.ts'
 import { holdersByAddress } from '../haproxy/wanted-servers.ts'
 import { keepalivedFiles } from '../keepalived/keepalived-files.ts'
 import { createKeepalivedObserver } from '../keepalived/observe-keepalived.ts'
@@ -15,8 +16,9 @@ import { planFence, renderKeepalivedTexts, withdrawVips } from '../keepalived/pl
 import type { Execute } from '../operations/execute.ts'
 import type { AskHaproxy } from '../operations/haproxy-socket.ts'
 import type { DaemonName, Operation, OperationGroup } from '../operations/operation.ts'
-import type { InstanceCondition, ReportInstances, Room, Turn } from '../room.ts'
+import type { InstanceCondition, ReportInstances, ReportLoads, Room, Turn } from '../room.ts'
 import { type DesiredInstance, fault, type ObservedInstance, planInstances } from './plan-instance.ts'
+import { readCpuSeconds, readUptimeSeconds } from './process-facts.ts'
 import { createPulseWatch, type Trouble } from './pulse-watch.ts'
 import { describeInstance } from './report-instances.ts'
 
@@ -33,6 +35,7 @@ export interface InstanceRoomOptions {
 
 export interface InstanceRoom extends Room {
   readonly reportInstances: ReportInstances
+  readonly reportLoads: ReportLoads
   /** Told what was done, so that it is looked at again. */
   onApplied(groups: readonly OperationGroup[]): void
   /** Some daemon has ended: if it is an instance's, the reaction comes before the next turn. */
@@ -70,6 +73,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   }
   const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
   const keepaliveds = createKeepalivedObserver()
+  const sampler = createLoadSampler({ ask, now: () => performance.now(), readCpuSeconds, readUptimeSeconds })
   const hanging = new Set<string>()
   const mark = (instanceId: string) => {
     haproxies.mark(instanceId)
@@ -129,6 +133,12 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
         isHanging: hanging.has(instance.id),
       })),
     )
+    sampler.take(
+      listAnswering(
+        subjects.map(({ memory }) => memory),
+        seenHaproxies,
+      ),
+    )
     const networks = new Map(desired.networks.map((network) => [network.id, network]))
     return subjects.flatMap(({ memory, haproxy, keepalived }) => {
       const { instance } = memory
@@ -168,6 +178,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
       return groups
     },
     reportInstances: ({ instances }) => describeAll(instances, known),
+    reportLoads: sampler.list,
     onApplied(groups) {
       for (const { objectId, operations } of groups) {
         if (!known.has(objectId)) continue
@@ -253,6 +264,14 @@ function remember(
   known.set(instance.id, memory)
   return memory
 }
+
+const listAnswering = (
+  memories: readonly Known[],
+  seen: ReadonlyMap<string, ObservedInstance['haproxy']>,
+): readonly LoadSubject[] =>
+  memories.flatMap(({ instance: { id }, desired }) =>
+    seen.get(id)?.status === 'answering' ? [{ instanceId: id, statsSocket: desired.haproxy.files.statsSocket }] : [],
+  )
 
 const endsADaemon = (operation: Operation) => operation.kind === 'stopDaemon' || operation.kind === 'startDaemon'
 

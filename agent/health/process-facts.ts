@@ -51,6 +51,16 @@ export const ageSeconds = (startTimeTicks: number, uptimeSeconds = readUptimeSec
 /** The kernel counts a process's start in hundredths of a second on every platform that we run on. */
 const ticksPerSecond = 100
 
+/** How long a process has had a processor, of its own and the kernel's work for it; undefined: it is gone. */
+export function readCpuSeconds(pid: number): number | undefined {
+  const text = readText(`/proc/${pid}/stat`)
+  if (text === undefined) return undefined
+  // proc(5): the 14th and 15th field. The name in brackets may hold anything, so they are counted from its end.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const ticks = Number(fields[11]) + Number(fields[12])
+  return Number.isFinite(ticks) ? ticks / ticksPerSecond : undefined
+}
+
 /** Which of these addresses are on a device of the process's network namespace, without entering it. */
 export function readHeldAddresses(pid: number, addresses: readonly string[]): string[] {
   const table = readText(`/proc/${pid}/net/fib_trie`)

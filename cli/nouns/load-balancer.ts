@@ -71,9 +71,35 @@ const shared: readonly BodyField[] = [
   { flags: '--instances <number>', description: '1 to 8, each with a VIP', field: 'instanceCount', parse: number },
   {
     flags: '--auto-scaling <true|false>',
-    description: 'scale it by its load',
+    description: 'scale it by its load, true: as is sound for most',
     field: 'autoScaling',
     parse: trueOrFalse,
+  },
+  { flags: '--minimum <number>', description: 'of instances', field: 'autoScaling.minimum', parse: number },
+  { flags: '--maximum <number>', description: 'of instances', field: 'autoScaling.maximum', parse: number },
+  {
+    flags: '--target-requests <number>',
+    description: 'a second, of each instance',
+    field: 'autoScaling.targets.requestsPerSecond',
+    parse: number,
+  },
+  {
+    flags: '--target-connections <number>',
+    description: 'open at a time, of each instance',
+    field: 'autoScaling.targets.connections',
+    parse: number,
+  },
+  {
+    flags: '--target-cpu <percent>',
+    description: 'of the processors that an instance may use',
+    field: 'autoScaling.targets.cpuPercent',
+    parse: number,
+  },
+  {
+    flags: '--target-latency <milliseconds>',
+    description: 'until members answer',
+    field: 'autoScaling.targets.latencyMilliseconds',
+    parse: number,
   },
 ]
 

@@ -4,8 +4,10 @@
  */
 
 import * as v from 'valibot'
+import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
+const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
 export const eventTypes = {
   'project.created': v.object({ ...named, user: v.string() }),
@@ -83,9 +85,26 @@ export const eventTypes = {
   'load-balancer.degraded': v.object({ ...named, reason: v.string() }),
   'load-balancer.failed': v.object({ ...named, reason: v.string() }),
   'load-balancer.deleted': v.object(named),
+  /** The name server lists these addresses under its name now, and no others. */
+  'load-balancer.name.published': v.object({ ...named, dnsName: v.string(), addresses: v.array(v.string()) }),
+  /** It is not found by that name any more. */
+  'load-balancer.name.withdrawn': v.object({ ...named, dnsName: v.string() }),
+  /** Its name could not be published or changed, and is as soon as that can be; `reason` is that of its condition. */
+  'load-balancer.name.delayed': v.object({ ...named, dnsName: v.string(), reason: v.string(), message: v.string() }),
   'load-balancer.instance.placed': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.activated': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.suspected': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
+  /** How many instances it is to have was decided anew, by its load or its schedules. */
+  'load-balancer.scaled': v.object({
+    ...named,
+    from: v.number(),
+    to: v.number(),
+    reasons: v.array(scalingReasonSchema),
+  }),
+  /** No name lists its VIP any more, as its slot is to go; it stays after all; it has no clients any more, and goes. */
+  'load-balancer.instance.withdrawn': slotOfBalancer,
+  'load-balancer.instance.kept': slotOfBalancer,
+  'load-balancer.instance.drained': slotOfBalancer,
   /** Every change of an instance's status, with why. */
   'load-balancer.instance.changed': v.object({
     loadBalancerId: v.string(),

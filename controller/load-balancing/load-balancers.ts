@@ -33,10 +33,13 @@ import { identifyMembers } from './members.ts'
 import { placeInstances } from './place-instances.ts'
 import { giveBackInstances, type InstanceMeans, type InstanceRequest, prepareInstances } from './prepare-instances.ts'
 import { findCountFaults } from './scaling/check-scaling.ts'
+import type { LoadHistory } from './scaling/load-history.ts'
+import { showScaling } from './scaling/show-scaling.ts'
 import { firstCountOf, settleAutoScaling } from './scaling/wanted-count.ts'
 import { createLoadBalancerViewer } from './view-load-balancer.ts'
 
 export interface LoadBalancerMeans extends InstanceMeans {
+  readonly loadHistory: LoadHistory
   readonly hosts: HostCandidates
 }
 
@@ -132,18 +135,16 @@ export function createLoadBalancersService(context: ControllerContext, means: Lo
         () => memberId,
       )
     },
+    async showScaling(id, request) {
+      const found = await find(id, request)
+      return found.ok ? succeed(showScaling({ ...context, ...means }, found.value)) : found
+    },
     async removeMember(id, memberId, request) {
       const changed = await change(id, request, (current) => {
         const { members } = current.value
         const kept = members.filter((member) => member.id !== memberId)
         if (kept.length === members.length) return refused(refuseNotFound('member', memberId).problem)
-        if (kept.length > 0) return decideChange(context, current, { members: kept })
-        return refused({
-          code: 'conflict',
-          title: 'It is the last member',
-          detail: `The load balancer '${current.value.name}' has no other member.`,
-          remedy: 'Add another member first, or delete the load balancer.',
-        })
+        return decideChange(context, current, { members: kept })
       })
       return changed.ok ? succeed(true) : changed
     },
@@ -199,7 +200,7 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     trafficType,
     algorithm,
     listeners,
-    members: identifyMembers(id, input.members, []),
+    members: identifyMembers(id, input.members ?? [], []),
     healthCheck: input.healthCheck ?? defaultHealthCheck(trafficType),
     timeouts,
     retries,

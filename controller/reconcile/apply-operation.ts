@@ -14,7 +14,9 @@ import {
   type InstanceValue,
   instanceKind,
   instanceStatusKind,
+  type LoadBalancerSlotsValue,
   loadBalancerKind,
+  loadBalancerScalingKind,
   loadBalancerSlotsKind,
   loadBalancerStatusKind,
   machineKind,
@@ -39,6 +41,17 @@ export async function applyOperation(context: ApplyContext, operation: Reconcile
       return recordStatuses(context, [operation])
     case 'addInstances':
       return addInstances(context, operation)
+    case 'scale':
+      return scale(context, operation)
+    case 'forgetScaling':
+      return applyTransaction(context, {
+        writes: [tombstone(loadBalancerScalingKind, operation.scaling.id, operation.scaling.version)],
+      })
+    case 'markSlots':
+      return applyTransaction(context, {
+        writes: [writeSlots(operation.slots, operation.marked)],
+        events: operation.events,
+      })
     case 'retireInstances':
       return retireInstances(context, operation)
     case 'finishInstance':
@@ -107,16 +120,29 @@ async function addInstances(context: ApplyContext, operation: OperationOf<'addIn
   return applyTransaction(context, { writes, events, ...traceOf(loadBalancer) })
 }
 
+async function scale(
+  context: ApplyContext,
+  { loadBalancer: { id }, scaling, value, events }: OperationOf<'scale'>,
+): Promise<ApplyOutcome> {
+  const expect = scaling?.version ?? 'absent'
+  return applyTransaction(context, {
+    writes: [write({ kind: loadBalancerScalingKind, id, expect, value })],
+    events,
+  })
+}
+
 async function retireInstances(
   context: ApplyContext,
-  { slots, kept, instances, deletingSince }: OperationOf<'retireInstances'>,
+  { slots, kept, events, instances, deletingSince }: OperationOf<'retireInstances'>,
 ): Promise<ApplyOutcome> {
   const leaving = instances.map(({ id, version, value }) =>
     write({ kind: instanceKind, id, expect: version, value: { ...value, deletingSince } }),
   )
-  const slotsWrite = write({ kind: loadBalancerSlotsKind, id: slots.id, expect: slots.version, value: kept })
-  return applyTransaction(context, { writes: [slotsWrite, ...leaving] })
+  return applyTransaction(context, { writes: [writeSlots(slots, kept), ...leaving], events })
 }
+
+const writeSlots = ({ id, version }: StoredObject<LoadBalancerSlotsValue>, value: LoadBalancerSlotsValue): Write =>
+  write({ kind: loadBalancerSlotsKind, id, expect: version, value })
 
 async function finishInstance(
   context: ApplyContext,
@@ -152,7 +178,7 @@ async function finishMachine(
 
 async function finishLoadBalancer(
   context: ApplyContext,
-  { loadBalancer, status, slots, instances }: OperationOf<'finishLoadBalancer'>,
+  { loadBalancer, status, slots, scaling, instances }: OperationOf<'finishLoadBalancer'>,
 ): Promise<ApplyOutcome> {
   const { id, version, value } = loadBalancer
   const hostIds = instances.map(({ instance }) => instance.value.hostId)
@@ -162,6 +188,7 @@ async function finishLoadBalancer(
       tombstone(loadBalancerKind, id, version),
       ...tombstoneIf(loadBalancerStatusKind, id, status?.version ?? null),
       ...tombstoneIf(loadBalancerSlotsKind, id, slots?.version ?? null),
+      ...tombstoneIf(loadBalancerScalingKind, id, scaling?.version ?? null),
       ...instances.flatMap(({ instance, statusVersion }) => tombstonesOf(instance, statusVersion)),
     ],
     events: [

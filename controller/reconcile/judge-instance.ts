@@ -28,6 +28,8 @@ export interface InstanceEvidence {
   readonly homeVip: string | undefined
   /** Why it lost its slot; undefined: it has it. */
   readonly former: FormerInstance | undefined
+  /** Its slot is on its way out. */
+  readonly isWithdrawn: boolean
   readonly testimonies: Testimonies
   readonly witnessesNeeded: number
   readonly suspectAfterSeconds: number
@@ -92,14 +94,14 @@ export function judgeInstance(evidence: InstanceEvidence): JudgedInstance {
 
 const unbegun: InstanceStatusValue = { status: 'placing', conditions: [], observedGeneration: 0 }
 
-/** Who is former has lost its slot: there is nothing left to suspect it for. */
+/** Who has lost its slot, or is to lose it, has nothing left to be suspected for. */
 function suspect(
-  { instance, isLeaving, former, hearing, host, homeVip, ...evidence }: InstanceEvidence,
+  { instance, isLeaving, former, isWithdrawn, hearing, host, homeVip, ...evidence }: InstanceEvidence,
   before: InstanceStatusValue,
   verdict: Verdict,
   report: InstanceReport | undefined,
 ): Suspicion | undefined {
-  if (isLeaving || former !== undefined || hearing.kind === 'gone') return undefined
+  if (isLeaving || isWithdrawn || former !== undefined || hearing.kind === 'gone') return undefined
   const judge = (cause: SuspicionCause, message: string, beganAt?: string) =>
     judgeSuspicion({
       ...evidence,
@@ -127,7 +129,7 @@ function describeReplaced({ former, instance }: InstanceEvidence): readonly Cond
 }
 
 function chooseStatus(
-  { isLeaving, former, homeVip }: InstanceEvidence,
+  { isLeaving, former, isWithdrawn, homeVip }: InstanceEvidence,
   before: InstanceStatusValue,
   verdict: Verdict,
   report: InstanceReport | undefined,
@@ -135,6 +137,7 @@ function chooseStatus(
 ): InstanceStatusValue['status'] {
   if (isLeaving) return 'deleting'
   if (former !== undefined) return former.why === 'suspected' ? 'replaced' : 'draining'
+  if (isWithdrawn) return 'draining'
   if (suspicion?.isCondemned === true) return 'suspect'
   // It serves before its VIP is on it; who has had it already keeps its name while a neighbour serves the VIP.
   const isNew = before.status !== 'active' && before.status !== 'suspect'

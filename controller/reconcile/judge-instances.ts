@@ -55,6 +55,7 @@ export function judgeInstances(turn: JudgingTurn, generations: Generations): Rea
         generation: generations.get(instance.id),
         homeVip: place?.homeVip,
         former: place?.former,
+        isWithdrawn: place?.isWithdrawn === true,
         testimonies: readTestimonies(turn, instance.id, question),
         witnessesNeeded: needed.get(instance.value.hostId) ?? Number.POSITIVE_INFINITY,
         suspectAfterSeconds: life.suspectAfterSeconds,
@@ -68,14 +69,16 @@ export function judgeInstances(turn: JudgingTurn, generations: Generations): Rea
 interface Place {
   readonly homeVip: string | undefined
   readonly former: FormerInstance | undefined
+  readonly isWithdrawn: boolean
 }
 
 function indexPlaces({ slots }: Snapshot): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>()
   for (const { value } of slots.values()) {
-    for (const { vip, instanceId, former } of value.slots) {
-      if (former !== undefined) places.set(former.instanceId, { homeVip: undefined, former })
-      if (instanceId !== null) places.set(instanceId, { homeVip: vip, former: undefined })
+    for (const { vip, instanceId, former, leavingSince } of value.slots) {
+      const isWithdrawn = leavingSince !== undefined
+      if (former !== undefined) places.set(former.instanceId, { homeVip: undefined, former, isWithdrawn })
+      if (instanceId !== null) places.set(instanceId, { homeVip: vip, former: undefined, isWithdrawn })
     }
   }
   return places

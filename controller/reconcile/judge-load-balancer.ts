@@ -16,7 +16,9 @@ import type { JudgedInstance } from './judge-instance.ts'
 export interface LoadBalancerEvidence {
   readonly loadBalancer: StoredObject<LoadBalancerValue>
   readonly before: LoadBalancerStatusValue | null
+  /** Those that are to stay. */
   readonly slots: LoadBalancerSlotsValue['slots']
+  readonly wantedCount: number
   /** By instance id. */
   readonly instances: ReadonlyMap<string, JudgedInstance>
   /** Why an instance that is missing can't be placed; undefined: it is about to be. */
@@ -62,8 +64,11 @@ export function judgeLoadBalancer(evidence: LoadBalancerEvidence): LoadBalancerS
     conditions: stampConditions(conditions, before.conditions, now),
     observedGeneration: verdict.settled ? loadBalancer.version : before.observedGeneration,
     members: { ...members, ...Object.fromEntries(leaving) },
+    ...keepWholeCount(verdict.settled ? slots.length : before.wholeCount),
   }
 }
+
+const keepWholeCount = (wholeCount: number | undefined) => (wholeCount === undefined ? {} : { wholeCount })
 
 function partition<Item>(items: readonly Item[], belongs: (item: Item) => boolean): [Item[], Item[]] {
   return [items.filter(belongs), items.filter((item) => !belongs(item))]
@@ -102,17 +107,17 @@ interface Verdict {
 }
 
 function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue, judged: readonly Judged[]): Verdict {
-  const { loadBalancer, leaving } = evidence
+  const { loadBalancer, wantedCount, leaving } = evidence
   const { value, version } = loadBalancer
   if (value.deletingSince !== undefined) {
     return verdict('deleting', 'false', 'deleting', leaving.join(' ') || 'What it holds is being given back.')
   }
   const serving = judged.filter(({ instance, former }) => instance?.serving === true || former?.serving === true)
-  const troubles = listTroubles(judged, value.instanceCount, evidence.obstacle)
+  const troubles = listTroubles(judged, wantedCount, evidence.obstacle)
   const away = serving.filter(
     ({ vip, instance, former }) => ![instance, former].some((one) => one?.report?.heldVips.includes(vip) === true),
   )
-  const isWhole = judged.length >= value.instanceCount && serving.length === judged.length
+  const isWhole = judged.length >= wantedCount && serving.length === judged.length
   if (isWhole && troubles.length === 0 && away.length === 0) {
     if (judged.every(({ instance }) => instance?.current === true)) {
       return { ...verdict('active', 'true', 'serving', 'Every instance serves.'), settled: true }
@@ -126,6 +131,11 @@ function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue,
   if (troubles.length === 0 && !hasSettled) {
     return verdict('provisioning', 'false', 'applying', 'Its hosts are making what is wanted.')
   }
+  // What served with fewer serves as well as before while more are on their way.
+  const isGrowing = before.status === 'active' && before.wholeCount !== undefined && before.wholeCount < wantedCount
+  if (isGrowing && troubles.length === 0 && serving.length >= before.wholeCount) {
+    return verdict('active', 'true', 'scaling', `${serving.length} of ${wantedCount} instances serve; more are coming.`)
+  }
   const reason = [
     ...troubles,
     ...away.map(({ vip }) => `${vip} is not served by its own instance.`),
@@ -136,16 +146,12 @@ function decide(evidence: LoadBalancerEvidence, before: LoadBalancerStatusValue,
     : verdict('failed', 'false', 'noInstance', reason)
 }
 
-function listTroubles(
-  judged: readonly Judged[],
-  instanceCount: number,
-  obstacle: string | undefined,
-): readonly string[] {
-  const missing = instanceCount - judged.filter(({ instance }) => instance !== undefined).length
+function listTroubles(judged: readonly Judged[], wantedCount: number, obstacle: string | undefined): readonly string[] {
+  const missing = wantedCount - judged.filter(({ instance }) => instance !== undefined).length
   return [
     ...judged.flatMap(({ instance }) => (instance?.trouble === undefined ? [] : [instance.trouble])),
     ...(missing > 0 && obstacle !== undefined
-      ? [`${missing} of ${instanceCount} instances are missing: ${obstacle}.`]
+      ? [`${missing} of ${wantedCount} instances are missing: ${obstacle}.`]
       : []),
   ]
 }

@@ -7,6 +7,7 @@ import { describeLifeOperation, type LifeOperation } from '../load-balancing/lif
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import type {
   InstanceValue,
+  LoadBalancerScalingValue,
   LoadBalancerSlotsValue,
   LoadBalancerStatusValue,
   LoadBalancerValue,
@@ -31,11 +32,33 @@ export type ReconcileOperation =
       readonly slots: StoredObject<LoadBalancerSlotsValue> | null
       readonly additions: readonly Addition[]
     }
-  /** Takes the balancer's last slots away; their instances are to go. */
+  /** A decision on how many instances a balancer is to have. */
+  | {
+      readonly kind: 'scale'
+      readonly loadBalancer: StoredObject<LoadBalancerValue>
+      readonly scaling: StoredObject<LoadBalancerScalingValue> | null
+      readonly value: LoadBalancerScalingValue
+      readonly events: readonly EventDraft[]
+    }
+  /** It is not scaled any more: what was decided means nothing. */
+  | {
+      readonly kind: 'forgetScaling'
+      readonly loadBalancer: StoredObject<LoadBalancerValue>
+      readonly scaling: StoredObject<LoadBalancerScalingValue>
+    }
+  /** How far slots are on their way out, or that they stay after all. */
+  | {
+      readonly kind: 'markSlots'
+      readonly slots: StoredObject<LoadBalancerSlotsValue>
+      readonly marked: LoadBalancerSlotsValue
+      readonly events: readonly EventDraft[]
+    }
+  /** Takes slots away that are drained; their instances are to go. */
   | {
       readonly kind: 'retireInstances'
       readonly slots: StoredObject<LoadBalancerSlotsValue>
       readonly kept: LoadBalancerSlotsValue
+      readonly events: readonly EventDraft[]
       readonly instances: readonly StoredObject<InstanceValue>[]
       /** RFC 3339. */
       readonly deletingSince: string
@@ -57,6 +80,7 @@ export type ReconcileOperation =
       readonly loadBalancer: StoredObject<LoadBalancerValue>
       readonly status: StoredObject<LoadBalancerStatusValue> | null
       readonly slots: StoredObject<LoadBalancerSlotsValue> | null
+      readonly scaling: StoredObject<LoadBalancerScalingValue> | null
       readonly instances: readonly {
         readonly instance: StoredObject<InstanceValue>
         readonly statusVersion: number | null
@@ -76,8 +100,12 @@ export function tracesOf(operation: ReconcileOperation): readonly string[] {
     case 'recordStatus':
       return distinct([operation.traceparent])
     case 'addInstances':
+    case 'scale':
+    case 'forgetScaling':
     case 'finishLoadBalancer':
       return distinct([operation.loadBalancer.traceparent])
+    case 'markSlots':
+      return []
     case 'retireInstances':
       return distinct(operation.instances.map(({ traceparent }) => traceparent))
     case 'finishInstance':
@@ -105,6 +133,12 @@ export const describeOperation = (operation: ReconcileOperation): string => {
       return `record ${operation.write.kind.name} ${operation.write.id}`
     case 'addInstances':
       return `add ${operation.additions.length} instances to ${operation.loadBalancer.id}`
+    case 'scale':
+      return `scale ${operation.loadBalancer.id} to ${operation.value.desiredCount}`
+    case 'forgetScaling':
+      return `forget how ${operation.loadBalancer.id} was scaled`
+    case 'markSlots':
+      return `mark slots of ${operation.slots.id}`
     case 'retireInstances':
       return `retire ${operation.instances.length} instances of ${operation.slots.id}`
     case 'finishInstance':

@@ -67,8 +67,12 @@ describe('a plan', () => {
     ])
     await rack.settle()
     get(await rack.services.loadBalancers.update(id, { instanceCount: 1 }, rack.context.request()))
-    const [retires] = rack.planAnew().filter(({ kind }) => kind === 'retireInstances')
-    expect(retires?.kind === 'retireInstances' && retires.instances.map(({ value }) => value.slot)).toEqual([2, 3, 4])
+    const [marks] = rack.planAnew().filter(({ kind }) => kind === 'markSlots')
+    const leaving = marks?.kind === 'markSlots' ? marks.marked.slots.filter(({ leavingSince }) => leavingSince) : []
+    expect(leaving.map(({ slot }) => slot)).toEqual([2, 3, 4])
+    await rack.settle()
+    const { instances, vips } = get(await rack.services.loadBalancers.show(id, rack.context.request()))
+    expect([instances.map(({ slot }) => slot), vips.length]).toEqual([[1], 1])
   })
 
   test('says so where no instance can be placed, for want of addresses', async () => {

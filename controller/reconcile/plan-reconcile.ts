@@ -6,22 +6,21 @@
 import type { HostInstructions, WitnessInstructions } from '../../agent/contract/host-instructions.ts'
 import { planMigrations } from '../address-space/migration/plan-migrations.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import { listHostCandidates } from '../load-balancing/host-candidates.ts'
 import { planBreaker } from '../load-balancing/life/plan-breaker.ts'
 import { planLife } from '../load-balancing/life/plan-life.ts'
 import { planWitnesses } from '../load-balancing/life/testimonies.ts'
-import { placeInstances } from '../load-balancing/place-instances.ts'
-import type { Addition } from '../load-balancing/prepare-instances.ts'
-import type { InstanceValue, LoadBalancerValue } from '../objects.ts'
+import { planScaling, type ScalingLoad } from '../load-balancing/scaling/plan-scaling.ts'
+import type { InstanceValue } from '../objects.ts'
 import { findInstanceReport, findMachineReport } from '../observed/report-index.ts'
 import type { ControllerSettings } from '../services.ts'
 import { type JudgedHost, judgeHosts, type Observed } from './judge-hosts.ts'
 import type { JudgedInstance } from './judge-instance.ts'
 import { type Generations, indexGenerations, judgeInstances } from './judge-instances.ts'
 import type { ReconcileOperation } from './operation.ts'
+import { planInstances } from './plan-instances.ts'
 import { planStatuses } from './plan-statuses.ts'
 import type { HostContent } from './render-host-instructions.ts'
-import { countFreeAddresses, isLeaving, type Snapshot } from './snapshot.ts'
+import { isLeaving, type Snapshot } from './snapshot.ts'
 import { stampGenerations } from './stamp-generations.ts'
 
 export interface ReconcileInput {
@@ -31,7 +30,9 @@ export interface ReconcileInput {
   /** What is on the bus, by host name. */
   readonly published: ReadonlyMap<string, HostInstructions>
   readonly observed: Observed
-  readonly settings: Pick<ControllerSettings, 'uplinkGateway' | 'life'>
+  /** Of balancers that are scaled. */
+  readonly loads: ReadonlyMap<string, ScalingLoad>
+  readonly settings: Pick<ControllerSettings, 'uplinkGateway' | 'life' | 'names'>
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -61,6 +62,7 @@ export function planReconcile(input: ReconcileInput): readonly ReconcileOperatio
   return [
     ...stamped.map((statement) => ({ kind: 'publishInstructions', statement }) as const),
     ...breaker.operations,
+    ...planScaling(view),
     ...planInstances(view),
     ...lives.map((operation) => ({ kind: 'live', operation }) as const),
     ...planFarewells(view),
@@ -93,85 +95,6 @@ function stampStatements(
   })
 }
 
-/** Each balancer has as many instances as it wants, as far as there are hosts. */
-function planInstances(view: TurnView): readonly ReconcileOperation[] {
-  const { snapshot } = view
-  const candidates = listHostCandidates({
-    hosts: snapshot.hosts.values(),
-    hostStatuses: snapshot.hostStatuses.values(),
-    instances: snapshot.instances.values(),
-    machines: snapshot.machines.values(),
-  })
-  const placed = new Map<string, number>()
-  return [...snapshot.loadBalancers.values()].flatMap((loadBalancer): ReconcileOperation[] => {
-    if (loadBalancer.value.deletingSince !== undefined) return []
-    const slots = snapshot.slots.get(loadBalancer.id) ?? null
-    const surplus = planSurplus(view, loadBalancer)
-    if (surplus !== null) return [surplus]
-    const empty = listEmptySlots(view, loadBalancer)
-    if (empty.length === 0) return []
-    // What can't have an address is not begun with; its balancer's status says so.
-    const wanted = empty.slice(0, Math.max(0, countFreeAddresses(snapshot, loadBalancer.value.networkId)))
-    const hosts = placeInstances({
-      count: wanted.length,
-      hosts: candidates.map((host) => ({ ...host, instances: host.instances + (placed.get(host.id) ?? 0) })),
-      occupied: listOccupied(view, loadBalancer),
-    })
-    const additions = wanted.flatMap((slot, i): Addition[] => {
-      const host = hosts[i]
-      if (host === undefined) return []
-      placed.set(host.id, (placed.get(host.id) ?? 0) + 1)
-      return [{ ...slot, hostId: host.id }]
-    })
-    return additions.length === 0 ? [] : [{ kind: 'addInstances', loadBalancer, slots, additions }]
-  })
-}
-
-function listEmptySlots(
-  { snapshot }: TurnView,
-  { id, value }: StoredObject<LoadBalancerValue>,
-): readonly Omit<Addition, 'hostId'>[] {
-  const slots = snapshot.slots.get(id)?.value.slots ?? []
-  const empty = slots
-    .filter(({ instanceId }) => !isPlaced(snapshot, instanceId))
-    .map(({ slot, vip, former }) => ({ slot, vip, former }))
-  const missing = Math.max(0, value.instanceCount - slots.length)
-  const used = new Set(slots.map(({ slot }) => slot))
-  const fresh = Array.from({ length: value.instanceCount + slots.length }, (_, i) => i + 1).filter(
-    (slot) => !used.has(slot),
-  )
-  return [...empty, ...fresh.slice(0, missing).map((slot) => ({ slot, vip: null }))]
-}
-
-/** One whose host has been deleted has no place any more: its slot is given another. */
-function isPlaced({ hosts, instances }: Snapshot, instanceId: string | null): boolean {
-  const instance = instances.get(instanceId ?? '')
-  return instance !== undefined && hosts.has(instance.value.hostId)
-}
-
-function listOccupied({ snapshot }: TurnView, loadBalancer: StoredObject<LoadBalancerValue>): readonly string[] {
-  const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
-  return slots.flatMap(({ instanceId, former }) =>
-    [instanceId, former?.instanceId].flatMap((id) => snapshot.instances.get(id ?? '')?.value.hostId ?? []),
-  )
-}
-
-/** The highest slots go first. */
-function planSurplus(
-  { snapshot, now }: TurnView,
-  { id, value }: StoredObject<LoadBalancerValue>,
-): ReconcileOperation | null {
-  const slots = snapshot.slots.get(id)
-  if (slots === undefined || slots.value.slots.length <= value.instanceCount) return null
-  const sorted = slots.value.slots.toSorted((a, b) => a.slot - b.slot)
-  const kept = { slots: sorted.slice(0, value.instanceCount) }
-  const instances = sorted
-    .slice(value.instanceCount)
-    .flatMap(({ instanceId, former }) => [instanceId, former?.instanceId])
-    .flatMap((id) => snapshot.instances.get(id ?? '') ?? [])
-  return { kind: 'retireInstances', slots, kept, instances, deletingSince: new Date(now).toISOString() }
-}
-
 /** What is being deleted and every host has given up. */
 function planFarewells(view: TurnView): readonly ReconcileOperation[] {
   const { snapshot } = view
@@ -197,6 +120,7 @@ function planFarewells(view: TurnView): readonly ReconcileOperation[] {
       loadBalancer,
       status: snapshot.loadBalancerStatuses.get(loadBalancer.id) ?? null,
       slots: snapshot.slots.get(loadBalancer.id) ?? null,
+      scaling: snapshot.scalings.get(loadBalancer.id) ?? null,
       instances: own.map((instance) => ({ instance, statusVersion: statusVersionOf(instance.id) })),
     })
   }

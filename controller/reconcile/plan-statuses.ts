@@ -2,6 +2,7 @@
 
 import { type EventDraft, type Kind, type StoredObject, write } from '../control-plane/store.ts'
 import { endpointOf } from '../load-balancing/members.ts'
+import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
 import {
   hostStatusKind,
   type InstanceStatusValue,
@@ -21,7 +22,7 @@ import { judgeLoadBalancer } from './judge-load-balancer.ts'
 import { describeLeaving, judgeMachine } from './judge-machine.ts'
 import type { ReconcileOperation } from './operation.ts'
 import type { TurnView } from './plan-reconcile.ts'
-import { countFreeAddresses, type Snapshot } from './snapshot.ts'
+import { countFreeAddresses, type Snapshot, wantedCount } from './snapshot.ts'
 
 type RecordStatus = Extract<ReconcileOperation, { kind: 'recordStatus' }>
 
@@ -102,16 +103,15 @@ function recordLoadBalancers(view: TurnView, instances: ReadonlyMap<string, Judg
   const leaving = describeAllLeaving(view)
   return [...snapshot.loadBalancers.values()].flatMap((loadBalancer) => {
     const before = snapshot.loadBalancerStatuses.get(loadBalancer.id)
-    const slots = snapshot.slots.get(loadBalancer.id)?.value.slots ?? []
+    const slots = (snapshot.slots.get(loadBalancer.id)?.value.slots ?? []).filter(isStaying)
+    const wanted = wantedCount(snapshot, loadBalancer, now)
     const status = judgeLoadBalancer({
       loadBalancer,
       before: before?.value ?? null,
       slots,
+      wantedCount: wanted,
       instances,
-      obstacle:
-        slots.length < loadBalancer.value.instanceCount
-          ? describeObstacle(view, loadBalancer.value.networkId)
-          : undefined,
+      obstacle: slots.length < wanted ? describeObstacle(view, loadBalancer.value.networkId) : undefined,
       leaving: leaving.get(loadBalancer.id) ?? [],
       now,
     })

@@ -6,11 +6,14 @@
 import { isOpen } from '../address-space/migration/plan-migrations.ts'
 import type { ApplyOutcome } from '../control-plane/apply-outcome.ts'
 import { isLifeWaiting } from '../load-balancing/life/plan-life.ts'
+import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
+import type { LoadHistory } from '../load-balancing/scaling/load-history.ts'
+import { measureLoads, planScaling } from '../load-balancing/scaling/plan-scaling.ts'
 import type { ControllerContext } from '../services.ts'
 import { type ApplyContext, applyOperation, groupStatuses, recordStatuses } from './apply-operation.ts'
 import { judgeHosts } from './judge-hosts.ts'
 import { describeOperation, type ReconcileOperation, tracesOf } from './operation.ts'
-import { planReconcile } from './plan-reconcile.ts'
+import { planReconcile, type ReconcileInput } from './plan-reconcile.ts'
 import { type Sight, seesTheSame } from './quiet.ts'
 import { type HostContent, renderAllHosts } from './render-host-instructions.ts'
 import { readSnapshot, rendersTheSame, type Snapshot } from './snapshot.ts'
@@ -24,7 +27,8 @@ export interface Reconciler {
   turn(): Promise<TurnReport>
 }
 
-type ReconcilerContext = ApplyContext & Pick<ControllerContext, 'observed' | 'settings' | 'logger'>
+type ReconcilerContext = ApplyContext &
+  Pick<ControllerContext, 'observed' | 'settings' | 'logger'> & { readonly loadHistory: LoadHistory }
 
 /** Statuses are many when everything changes at once; the store takes so many transactions at a time. */
 const parallelMaximum = 24
@@ -44,7 +48,7 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
   }
 
   async function plan(): Promise<readonly ReconcileOperation[]> {
-    const { store, publisher, observed } = context
+    const { store, publisher, observed, loadHistory } = context
     let snapshot = readSnapshot(store)
     // Read again after each wait: a host may have come meanwhile.
     while (!publisher.knows(listHostNames(snapshot))) {
@@ -52,19 +56,16 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
       snapshot = readSnapshot(store)
     }
     const published = new Map(publisher.published)
-    const input = {
-      snapshot,
-      contents: render(snapshot),
-      published,
-      observed,
-      settings: context.settings,
-      now: context.now(),
-    }
-    const sight = { input, hosts: judgeHosts(snapshot, observed, input.now) }
-    if (atRest !== null && seesTheSame(atRest, sight)) return []
+    const now = context.now()
+    const hosts = judgeHosts(snapshot, observed, now)
+    const loads = measureLoads(snapshot, hosts, { windows: observed.loads, history: loadHistory, now })
+    const { settings } = context
+    const input = { snapshot, contents: render(snapshot), published, observed, loads, settings, now }
+    const sight = { input, hosts }
+    // Load and schedules change where nothing else does.
+    if (atRest !== null && seesTheSame(atRest, sight)) return planScaling(input)
     const operations = planReconcile(input)
-    // What a migration waits for, or an instance in trouble, may be nothing but time.
-    const isWaiting = [...snapshot.migrations.values()].some(isOpen) || isLifeWaiting(input)
+    const isWaiting = isTimeAwaited(input)
     atRest = operations.length === 0 && !isWaiting ? sight : null
     return operations
   }
@@ -104,6 +105,16 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
       }
     },
   }
+}
+
+/** What a migration, an instance in trouble, or a slot on its way out waits for may be nothing but time. */
+function isTimeAwaited(input: ReconcileInput): boolean {
+  const { migrations, slots } = input.snapshot
+  return (
+    [...migrations.values()].some(isOpen) ||
+    [...slots.values()].some(({ value }) => !value.slots.every(isStaying)) ||
+    isLifeWaiting(input)
+  )
 }
 
 const listHostNames = ({ hosts }: Snapshot) => [...hosts.values()].map(({ value }) => value.name)

@@ -293,7 +293,7 @@ function renderInstanceAnew(
       nameServers: (rack.shardsOf.get(value.networkId) ?? []).slice(0, 1).map((shard) => gatewayOf(shard.value.cidr)),
     }),
     healthCheck: { ...spec.healthCheck },
-    ...(value.draining === true && { draining: true }),
+    ...((value.draining === true || isDraining(rack, instance)) && { draining: true }),
     listeners: renderListeners(rack, spec),
   }
 }
@@ -305,6 +305,11 @@ function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): read
     const mate = instanceId === id ? undefined : rack.snapshot.instances.get(instanceId ?? '')
     return mate === undefined ? [] : [{ id: mate.id, address: mate.value.networkAddress }]
   })
+}
+
+function isDraining({ snapshot }: Pick<Rack, 'snapshot'>, { id, value }: StoredObject<InstanceValue>): boolean {
+  const slots = snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
+  return slots.some(({ instanceId, drainingSince }) => instanceId === id && drainingSince !== undefined)
 }
 
 /** The count of the fullest host of a balancer: all its instances must keep one interval. */

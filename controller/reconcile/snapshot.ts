@@ -4,6 +4,8 @@ import { blockOf, isIpv6, sizeOf } from '../address-space/cidr.ts'
 import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
 import type { BreakerValue } from '../load-balancing/life/life-values.ts'
+import { wantedCountOf } from '../load-balancing/scaling/wanted-count.ts'
+import { type LoadBalancerNameValue, loadBalancerNameKind } from '../names/name-object.ts'
 import {
   breakerKind,
   type HostStatusValue,
@@ -14,10 +16,12 @@ import {
   type InstanceValue,
   instanceKind,
   instanceStatusKind,
+  type LoadBalancerScalingValue,
   type LoadBalancerSlotsValue,
   type LoadBalancerStatusValue,
   type LoadBalancerValue,
   loadBalancerKind,
+  loadBalancerScalingKind,
   loadBalancerSlotsKind,
   loadBalancerStatusKind,
   type MachineStatusValue,
@@ -56,6 +60,8 @@ export interface Snapshot {
   readonly loadBalancers: ById<LoadBalancerValue>
   readonly loadBalancerStatuses: ById<LoadBalancerStatusValue>
   readonly slots: ById<LoadBalancerSlotsValue>
+  readonly scalings: ById<LoadBalancerScalingValue>
+  readonly names: ById<LoadBalancerNameValue>
   readonly instances: ById<InstanceValue>
   readonly instanceStatuses: ById<InstanceStatusValue>
   /** One at most. */
@@ -77,6 +83,8 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     loadBalancers: byId(store.snapshot(loadBalancerKind)),
     loadBalancerStatuses: byId(store.snapshot(loadBalancerStatusKind)),
     slots: byId(store.snapshot(loadBalancerSlotsKind)),
+    scalings: byId(store.snapshot(loadBalancerScalingKind)),
+    names: byId(store.snapshot(loadBalancerNameKind)),
     instances: byId(store.snapshot(instanceKind)),
     instanceStatuses: byId(store.snapshot(instanceStatusKind)),
     breakers: byId(store.snapshot(breakerKind)),
@@ -116,6 +124,15 @@ function isInSlot({ slots }: Snapshot, { id, value }: StoredObject<InstanceValue
       .get(value.loadBalancerId)
       ?.value.slots.some(({ instanceId, former }) => instanceId === id || former?.instanceId === id) === true
   )
+}
+
+/** How many instances a balancer is to have now. */
+export function wantedCount(
+  { scalings }: Snapshot,
+  { id, value }: StoredObject<LoadBalancerValue>,
+  now: number,
+): number {
+  return wantedCountOf(value, scalings.get(id)?.value ?? null, now)
 }
 
 /** How many addresses of IPv4 a network can still give. */

@@ -6,6 +6,7 @@ import { shardSchema } from '../contract/address-space.ts'
 import { idSchema, labelSchema, pageSchema } from '../contract/common.ts'
 import { memberCreateSchema, memberSchema, memberUpdateSchema } from '../contract/load-balancer.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
+import { scalingSchema } from '../contract/scaling.ts'
 import { loadBalancerKind, loadBalancerStatusKind } from '../objects.ts'
 import type { Services } from '../services.ts'
 import { commonProblems, waitEntries } from './noun-routes.ts'
@@ -19,6 +20,7 @@ export function createNestedRoutes(services: Services): readonly Route[] {
   return [
     createAttachmentRoute(services, '/v1'),
     createAttachmentRoute(services, ''),
+    createScalingRoute(services),
     ...createMemberReadRoutes(services),
     ...createMemberChangeRoutes(services),
     createJoinRoute(services),
@@ -56,6 +58,27 @@ const memberPath = `${membersPath}/{memberId}`
 const balancerParameter = { id: idSchema('lb') }
 /** A member's id is made by its balancer and told from others there: any word that is none of them is not found. */
 const memberParameters = { ...balancerParameter, memberId: v.pipe(v.string(), v.maxLength(64)) }
+
+function createScalingRoute({ loadBalancers }: Services): Route {
+  return defineRoute(
+    {
+      method: 'GET',
+      path: '/v1/load-balancers/{id}/scaling',
+      operationId: 'showScaling',
+      tag: 'load balancer',
+      access: 'bearer',
+      summary: 'Tell why a load balancer has as many instances as it has',
+      description: 'What would be decided now with its reasons and figures, and what was decided last.',
+      parameters: balancerParameter,
+      answers: [{ status: 200, description: 'What scaling decides, and why', schema: scalingSchema }],
+      problems: [...commonProblems, 'not-found'],
+    },
+    async ({ parameters: { id = '' }, request }) => {
+      const scaling = await loadBalancers.showScaling(id, request)
+      return scaling.ok ? succeed({ status: 200, body: scaling.value }) : scaling
+    },
+  )
+}
 
 function createMemberReadRoutes({ loadBalancers }: Services): readonly Route[] {
   return [

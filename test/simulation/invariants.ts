@@ -3,12 +3,14 @@
 import { addressOf, blockOf, sizeOf } from '../../controller/address-space/cidr.ts'
 import { countTaken, decodeBitmap, isTaken } from '../../controller/address-space/taken-bitmap.ts'
 import type { Kind, Store } from '../../controller/control-plane/store.ts'
+import { wantedCountOf } from '../../controller/load-balancing/scaling/wanted-count.ts'
 import {
   addressKind,
   hostKind,
   instanceKind,
   instanceStatusKind,
   loadBalancerKind,
+  loadBalancerScalingKind,
   loadBalancerSlotsKind,
   loadBalancerStatusKind,
   machineKind,
@@ -104,13 +106,15 @@ function findUnsettled(store: Store): string[] {
   const slots = new Map(store.snapshot(loadBalancerSlotsKind).map(({ id, value }) => [id, value.slots]))
   const instances = new Map(store.snapshot(instanceKind).map((instance) => [instance.id, instance.value]))
   const machineStatuses = new Map(store.snapshot(machineStatusKind).map(({ id, value }) => [id, value]))
+  const scalings = new Map(store.snapshot(loadBalancerScalingKind).map(({ id, value }) => [id, value]))
   return [
     ...store.snapshot(loadBalancerKind).flatMap(({ id, value, version }) => {
       const status = statuses.get(id)
+      const wanted = wantedCountOf(value, scalings.get(id) ?? null, 0)
       const own = slots.get(id) ?? []
       const wrong: string[] = []
       // One that lacks instances may do so only where there is no address left for them.
-      if (value.deletingSince === undefined && own.length < value.instanceCount) {
+      if (value.deletingSince === undefined && own.length < wanted) {
         const isFull = countFreeAddresses(readSnapshot(store), value.networkId) <= 0
         return isFull && status?.status === 'degraded'
           ? []
@@ -119,7 +123,7 @@ function findUnsettled(store: Store): string[] {
       if (value.deletingSince !== undefined) wrong.push(`${id} is still being deleted`)
       if (status?.status !== 'active') wrong.push(`${id} is ${status?.status}: ${JSON.stringify(status?.conditions)}`)
       if (status?.observedGeneration !== version) wrong.push(`${id} is not settled at ${version}`)
-      if (own.length !== value.instanceCount) wrong.push(`${id} has ${own.length} of ${value.instanceCount} slots`)
+      if (own.length !== wanted) wrong.push(`${id} has ${own.length} of ${wanted} slots`)
       for (const { slot, instanceId } of own) {
         if (instances.get(instanceId ?? '')?.slot !== slot) wrong.push(`${id} has nothing in slot ${slot}`)
       }

@@ -155,7 +155,7 @@ function describeService(
   { id }: InstanceInstructions,
   applied: HostInstructions | null,
   vipsHeldBy: (instance: InstanceInstructions) => readonly string[],
-): Pick<InstanceReport, 'haproxy' | 'keepalived' | 'serving' | 'heldVips' | 'members'> {
+): Pick<InstanceReport, 'haproxy' | 'keepalived' | 'serving' | 'drained' | 'heldVips' | 'members'> {
   const running = applied?.instances.find((instance) => instance.id === id)
   if (running === undefined) {
     return { haproxy: 'stopped', keepalived: 'stopped', serving: false, heldVips: [], members: {} }
@@ -165,6 +165,7 @@ function describeService(
     haproxy: 'running',
     keepalived: 'running',
     serving: true,
+    ...(running.draining === true && { drained: true }),
     heldVips: [...vipsHeldBy(running)],
     members: Object.fromEntries(keys.map((key) => [key, 'healthy'] as const)),
   }

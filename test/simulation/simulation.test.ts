@@ -82,7 +82,8 @@ async function planAnew(simulation: Simulation) {
   if (controller === undefined) throw new Error('there is no controller')
   const contents = renderAllHosts(snapshot, simulation.settings)
   const { settings } = simulation
-  return planReconcile({ snapshot, contents, published, observed: controller.inbox, settings, now: simulation.now() })
+  const input = { snapshot, contents, published, observed: controller.inbox, settings, now: simulation.now() }
+  return planReconcile({ ...input, loads: new Map() })
 }
 
 /** What happens to an object once is told once. */

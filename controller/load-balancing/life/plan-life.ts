@@ -15,6 +15,7 @@ import type { JudgedInstance } from '../../reconcile/judge-instance.ts'
 import { countFreeAddresses, type Snapshot } from '../../reconcile/snapshot.ts'
 import { listHostCandidates } from '../host-candidates.ts'
 import { type HostCandidate, placeInstances } from '../place-instances.ts'
+import { isStaying } from '../scaling/advance-slots.ts'
 import type { LifeOperation, StoredInstance, StoredSlots } from './life-operation.ts'
 import type { LifeSettings } from './life-settings.ts'
 import type { FormerInstance } from './life-values.ts'
@@ -42,6 +43,8 @@ export function planLife(turn: LifeTurn): readonly LifeOperation[] {
     if (loadBalancer.value.deletingSince !== undefined || slots === undefined) return []
     // The slots are one object: one step at a time.
     for (const slot of slots.value.slots) {
+      // What is on its way out is not worth another.
+      if (!isStaying(slot)) continue
       const step = planSlot({ turn, loadBalancer, slots, slot, choose })
       if (step !== null) return [step]
     }

@@ -53,12 +53,14 @@ export function decideScaling(facts: ScalingFacts): Decided {
   const within = clampCount(wish, bounds)
   const kept = clampCount(count, bounds)
   const brake = within === kept ? null : findBrake(facts, within > kept ? 'out' : 'in')
+  const desiredCount = brake === null ? within : kept
   const reasons = [
-    ...wishes.map(({ reason }) => reason),
+    // What keeps from taking away is beside the point where something is added.
+    ...wishes.map(({ reason }) => reason).filter(({ reason }) => reason !== 'dataMissing' || desiredCount <= count),
     ...describeBounds(bounds, { wish, count }),
     ...(brake === null ? [] : [brake]),
   ]
-  return { desiredCount: brake === null ? within : kept, bounds, reasons }
+  return { desiredCount, bounds, reasons }
 }
 
 /** Until when a direction is held back; null: it is not. Milliseconds since the epoch. */
