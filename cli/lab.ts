@@ -5,6 +5,7 @@ import {
   adminTokenFile,
   bootController,
   bootHostAgain,
+  bootNameServer,
   bothSegments,
   bringLabUp,
   changeLab,
@@ -15,6 +16,7 @@ import {
   killController,
   killHost,
   killHostAgent,
+  killNameServer,
   type LabStatus,
   labNameDefault,
   labSettings,
@@ -67,6 +69,7 @@ function remarks(lab: LabStatus, hostsAsked: number): string[] {
   return [
     ...off.map((host) => `${host.name} is off; \`sluice lab boot ${host.name}\` powers it on`),
     ...(lab.controller?.status === 'off' ? ['the controller is off; `sluice lab boot controller` starts it'] : []),
+    ...(lab.names?.status === 'off' ? ['the name server is off; `sluice lab boot names` starts it'] : []),
     ...(lab.hosts.length === hostsAsked
       ? []
       : [`it has ${lab.hosts.length} hosts, not ${hostsAsked}; for another number, \`sluice lab down\` first`]),
@@ -108,6 +111,7 @@ function describeLab(lab: LabStatus): string {
   return [
     `lab "${lab.name}": ${lab.status}${remedy}`,
     lab.controller === null ? 'no controller (bare)' : `controller: ${lab.controller.status}, ${lab.controller.url}`,
+    ...(lab.names === null ? [] : [`names: ${lab.names.status}, ${lab.names.zone} at ${lab.names.address}`]),
     `client: ${lab.client.status}, ${lab.client.address}, by the router to the uplink ${lab.uplink.cidr}`,
     '',
     table(['host', 'power', 'underlay', 'links', 'PID 1'], rows),
@@ -126,8 +130,8 @@ function environment(): Command {
 
 function exec(): Command {
   return new Command('exec')
-    .description('run a command (a shell when none is given) on a host, the client or the router')
-    .argument('<where>', 'host-1, host-2, …, client or router')
+    .description('run a command (a shell when none is given) on a host, the client, the router or the name server')
+    .argument('<where>', 'host-1, host-2, …, client, router or names')
     .argument('[command...]', 'after --, so that its options are its own')
     .passThroughOptions()
     .action(async (where: string, given: readonly string[], options: NameOption) => {
@@ -188,12 +192,13 @@ type PowerOptions = NameOption & { readonly agent: boolean }
 
 function kill(): Command {
   return new Command('kill')
-    .description("pull a host's plug; or kill the controller with its store, or a host's agent")
-    .argument('<what>', 'host-1, host-2, …, or controller')
+    .description("pull a host's plug; or kill the controller with its store, the name server, or a host's agent")
+    .argument('<what>', 'host-1, host-2, …, controller or names')
     .option('--agent', "only the host's agent, and what would start it again", false)
     .action(async (what: string, options: PowerOptions) => {
       await changeLab(labSettings(options), async (lab) => {
         if (what === 'controller') await killController(lab)
+        else if (what === 'names') await killNameServer(lab)
         else if (options.agent) await killHostAgent(lab, what, { forGood: true })
         else await killHost(lab, what)
       })
@@ -204,12 +209,13 @@ function kill(): Command {
 
 function boot(): Command {
   return new Command('boot')
-    .description("power a host on; or start the controller, or a host's agent")
-    .argument('<what>', 'host-1, host-2, …, or controller')
+    .description("power a host on; or start the controller, the name server, or a host's agent")
+    .argument('<what>', 'host-1, host-2, …, controller or names')
     .option('--agent', "only the host's agent", false)
     .action(async (what: string, options: PowerOptions) => {
       const wasOff = await changeLab(labSettings(options), async (lab) => {
         if (what === 'controller') return await bootController(lab)
+        if (what === 'names') return await bootNameServer(lab)
         if (!options.agent) return await bootHostAgain(lab, what)
         await killHostAgent(lab, what, { forGood: true })
         await startHostAgent(lab, what)

@@ -48,6 +48,7 @@ import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCr
 import type { Scaling } from './contract/scaling.ts'
 import type { Store } from './control-plane/store.ts'
 import type { LifeSettings } from './load-balancing/life/life-settings.ts'
+import type { NameSettings } from './names/name-object.ts'
 import type { ObservedHosts } from './observed/observed-hosts.ts'
 
 export interface ControllerContext {
@@ -67,8 +68,8 @@ export interface ControllerSettings {
   readonly uplinkGateway: string
   readonly advertIntervalSeconds: number
   readonly preemptDelaySeconds: number
-  /** For how long the answer to a balancer's name may be used; absent: names are not kept. */
-  readonly nameSeconds?: number
+  /** Null: balancers have no names, and are reached by their VIPs. */
+  readonly names: NameSettings | null
   readonly life: LifeSettings
 }
 

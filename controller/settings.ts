@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net'
 import * as v from 'valibot'
 import { containsAddress, parseAddress, parseBlock } from './address-space/cidr.ts'
 import { lifeDefaults } from './load-balancing/life/life-settings.ts'
+import { type NameProcessSettings, nameEnvironment, readNameSettings } from './names/read-settings.ts'
 import type { ControllerSettings } from './services.ts'
 
 export interface ProcessSettings {
@@ -19,6 +20,8 @@ export interface ProcessSettings {
   readonly adminTokenFile: string
   readonly logLevel: string
   readonly controller: ControllerSettings
+  /** Null: no names are kept. */
+  readonly nameServer: Omit<NameProcessSettings, 'names'> | null
 }
 
 const listSchema = (fallback: string) =>
@@ -56,6 +59,7 @@ const environmentSchema = v.object({
   SLUICE_ADVERT_INTERVAL_SECONDS: secondsSchema('0.05', 0.01, 10),
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
+  ...nameEnvironment,
   /** For how long an instance must have been in trouble before it is replaced. */
   SLUICE_SUSPECT_AFTER_SECONDS: secondsSchema(String(lifeDefaults.suspectAfterSeconds), 1, 3600),
   /** How long a replaced instance may take to come back before it is deleted. */
@@ -86,6 +90,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       `the environment is wrong: SLUICE_UPLINK_GATEWAY ${settings.SLUICE_UPLINK_GATEWAY} is not within SLUICE_UPLINK_CIDR ${settings.SLUICE_UPLINK_CIDR}`,
     )
   }
+  const named = readNameSettings(settings)
   return {
     listen: settings.SLUICE_LISTEN,
     publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
@@ -99,6 +104,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       uplinkGateway: settings.SLUICE_UPLINK_GATEWAY,
       advertIntervalSeconds: settings.SLUICE_ADVERT_INTERVAL_SECONDS,
       preemptDelaySeconds: settings.SLUICE_PREEMPT_DELAY_SECONDS,
+      names: named?.names ?? null,
       life: {
         suspectAfterSeconds: settings.SLUICE_SUSPECT_AFTER_SECONDS,
         graceSeconds: settings.SLUICE_GRACE_SECONDS,
@@ -106,5 +112,6 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         breakerWindowSeconds: settings.SLUICE_BREAKER_WINDOW_SECONDS,
       },
     },
+    nameServer: named,
   }
 }

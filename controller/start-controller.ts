@@ -23,6 +23,10 @@ import { openJetStreamStore } from './control-plane/jetstream-store.ts'
 import { listEvents } from './control-plane/list-events.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
 import { createHostsService } from './hosts/hosts.ts'
+import { createNamesKeeper } from './names/keep-names.ts'
+import { createNameServer } from './names/name-server.ts'
+import { startNamesLoop } from './names/names-loop.ts'
+import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
@@ -33,6 +37,9 @@ import type { EventReader } from './routes/event-routes.ts'
 import { serve } from './serve.ts'
 import type { ControllerContext, Services } from './services.ts'
 import type { ProcessSettings } from './settings.ts'
+
+/** For each message of an answer: a server in the same rack answers within a few milliseconds. */
+const nameServerTimeoutMilliseconds = 2000
 
 export interface StartedController {
   /** Where it listens. */
@@ -89,11 +96,31 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await resumeTokenRemovals(context, issuer)
     await resumeProjectRemovals(context, services.tokens.remove)
   }
+  await keepNames(context, settings, closers)
   const loop = startReconcileLoop({ reconciler: assembled.reconciler, store, observed, logger, sweep })
   closers.push(() => loop.close())
   wake = loop.wake
   await admitFirstAdmin(context, settings.adminTokenFile)
   return serveApi({ settings, context, services, events: createEventReader(bus) }, closers)
+}
+
+/** A server that does not answer keeps nothing from starting: its names are queued. */
+async function keepNames(
+  context: ControllerContext,
+  { controller: { names }, nameServer }: ProcessSettings,
+  closers: (() => unknown)[],
+): Promise<void> {
+  if (names === null || nameServer === null) return
+  const { address, port, keyFile } = nameServer
+  const key = await readKeyFile(keyFile)
+  const { store, observed, now, random, logger } = context
+  const timeoutMilliseconds = nameServerTimeoutMilliseconds
+  const server = createNameServer({ zone: names.zone, address, port, key, timeoutMilliseconds }, { now, random })
+  const keeper = createNamesKeeper({ store, observed, now, random, logger }, server, names)
+  const loop = startNamesLoop({ keeper, store, observed })
+  closers.push(() => loop.close())
+  // Before the loop: a turn that waits for the server ends at once.
+  closers.push(() => server.close())
 }
 
 function createServices(

@@ -16,6 +16,7 @@ import type { PublishedInstructions } from './reconcile/instructions-bus.ts'
 import { planReconcile } from './reconcile/plan-reconcile.ts'
 import { renderAllHosts } from './reconcile/render-host-instructions.ts'
 import { readSnapshot } from './reconcile/snapshot.ts'
+import type { ControllerSettings } from './services.ts'
 
 export interface TestRack extends AssembledController {
   readonly context: TestContext
@@ -44,12 +45,15 @@ export interface TestRack extends AssembledController {
 
 const settleRoundsMaximum = 20
 
-export async function createTestRack(names: readonly string[] = ['a', 'b', 'c']): Promise<TestRack> {
+export async function createTestRack(
+  names: readonly string[] = ['a', 'b', 'c'],
+  settings: Partial<ControllerSettings> = {},
+): Promise<TestRack> {
   const events: { type: string; subject: string; data: unknown }[] = []
   const base = createTestContext()
   const store = createMemoryStore({ now: base.now, random: base.random, onEvent: (event) => events.push(event) })
   const inbox = createObservedHosts({ now: base.now })
-  const context: TestContext = { ...base, store, observed: inbox }
+  const context: TestContext = { ...base, store, observed: inbox, settings: { ...base.settings, ...settings } }
   const published = new Map<string, PublishedInstructions>()
   const cut = new Set<string>()
   const unplugged = new Set<string>()

@@ -26,6 +26,7 @@ export function emptyLabState(settings: LabSettings, createdAt: string): LabStat
     router: null,
     client: null,
     hosts: [],
+    names: null,
     controller: { wanted: !settings.bare, process: null },
   }
 }

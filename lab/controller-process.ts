@@ -3,6 +3,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { labEnvironment } from './commands.ts'
+import { nameServerEnvironment } from './name-server.ts'
 import { isAlive, observeProcess, type ProcessReference } from './processes.ts'
 import {
   adminTokenFile,
@@ -38,6 +39,7 @@ export function controllerEnvironment(settings: LabSettings): Record<string, str
     SLUICE_ADMIN_TOKEN_FILE: adminTokenFile(settings),
     SLUICE_UPLINK_CIDR: uplinkCidr,
     SLUICE_UPLINK_GATEWAY: uplinkGateway,
+    ...nameServerEnvironment(settings),
   }
 }
 

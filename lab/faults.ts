@@ -5,6 +5,7 @@ import { bootHost } from './build-lab.ts'
 import type { Run } from './commands.ts'
 import { startController } from './controller-process.ts'
 import { type HostState, type LabState, livingProcess, writeLabState } from './lab-state.ts'
+import { killNameServer as endNameServer, startNameServer } from './name-server.ts'
 import { ipBatch } from './namespaces.ts'
 import { findProcessesOfFolder, isAlive, killProcesses } from './processes.ts'
 import { controllerFolder, hostUnderlayPort, hostUplinkPort, type LabSettings } from './settings.ts'
@@ -94,6 +95,12 @@ export async function bootController(lab: OpenLab): Promise<boolean> {
   })
   return true
 }
+
+/** Ends the name server at once; its zone and journal stay. */
+export const killNameServer = (lab: OpenLab): Promise<void> => endNameServer(lab.settings, lab.state)
+
+/** False: it runs. */
+export const bootNameServer = (lab: OpenLab): Promise<boolean> => startNameServer(lab.settings, lab.state)
 
 async function removeHostPorts(lab: OpenLab, host: HostState): Promise<void> {
   for (const segment of bothSegments) {

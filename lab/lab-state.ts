@@ -14,6 +14,13 @@ const hostStateSchema = v.object({
   cut: v.array(v.picklist(['uplink', 'underlay'])),
 })
 
+const namesStateSchema = v.object({
+  /** The PID 1 of its machine, as the machine outside sees it. */
+  machine: processSchema,
+  /** knotd; null once it was killed by an order. */
+  process: v.nullable(processSchema),
+})
+
 const labStateSchema = v.object({
   format: v.literal(1),
   name: v.string(),
@@ -28,6 +35,8 @@ const labStateSchema = v.object({
   client: v.nullable(processSchema),
   hosts: v.array(hostStateSchema),
   /** `wanted` is false after `lab kill controller`: then its absence is no fault. */
+  /** Null: it has no name server. */
+  names: v.nullable(namesStateSchema),
   controller: v.object({ wanted: v.boolean(), process: v.nullable(processSchema) }),
 })
 

@@ -23,12 +23,14 @@ export { readAdminToken } from './controller-process.ts'
 export {
   bootController,
   bootHostAgain,
+  bootNameServer,
   bothSegments,
   cutHost,
   healHost,
   killController,
   killHost,
   killHostAgent,
+  killNameServer,
   type OpenLab,
   type Segment,
   startHostAgent,
@@ -83,7 +85,12 @@ export function enterArgv(
 
 function pidOf(lab: OpenLab, where: string): number {
   if (where === 'router') return routerPid(lab.state)
-  const reference = livingProcess(where === 'client' ? lab.state.client : findHost(lab.state, where).process)
+  const reference = livingProcess(processOf(lab, where))
   if (reference === undefined) throw new Error(`${where} is off; power it on with \`sluice lab boot ${where}\``)
   return reference.pid
+}
+
+function processOf({ state }: OpenLab, where: string) {
+  if (where === 'client') return state.client
+  return where === 'names' ? (state.names?.machine ?? null) : findHost(state, where).process
 }

@@ -11,6 +11,10 @@ import {
   hostUplinkPort,
   machineLink,
   markOf,
+  nameServerAddress,
+  nameServerGateway,
+  nameServerPrefixLength,
+  nameServerUnderlayAddress,
   underlayDevice,
   underlayPrefixLength,
   uplinkDevice,
@@ -61,6 +65,29 @@ export function planMachineLink(labName: string, machinePid: number): string[] {
 export function planMachineAddress(labName: string): string[] {
   const link = machineLink(labName)
   return [`address add ${controllerAddress}/${underlayPrefixLength} dev ${link}`, `link set ${link} up`]
+}
+
+/** In the router's namespace: the name server's two links, one on the underlay and one routed. */
+export function planNameServerPorts(pid: number): string[] {
+  return [
+    `link add names type veth peer name eth0 netns ${pid}`,
+    `address add ${nameServerGateway}/${nameServerPrefixLength} dev names`,
+    'link set names up',
+    `link add under-names type veth peer name ${underlayDevice} netns ${pid}`,
+    'link set under-names master underlay up',
+  ]
+}
+
+/** In the name server's namespace. */
+export function planNameServer(): string[] {
+  return [
+    'link set lo up',
+    `address add ${nameServerAddress}/${nameServerPrefixLength} dev eth0`,
+    'link set eth0 up',
+    `address add ${nameServerUnderlayAddress}/${underlayPrefixLength} dev ${underlayDevice}`,
+    `link set ${underlayDevice} up`,
+    `route add default via ${nameServerGateway}`,
+  ]
 }
 
 /** In the router's namespace: a host's two links, whose far ends appear in the host as its NICs. */

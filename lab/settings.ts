@@ -6,7 +6,7 @@
  *      │ 198.18.0.254                         │
  *   ───┴── underlay 198.18.0.0/24          198.18.48.1
  *      │        │        │                 [ router ]  a namespace that holds both bridges
- *    host-1   host-2   host-3              198.18.32.1
+ *    host-1   host-2   host-3              198.18.32.1     its other link: names 198.18.49.2
  *      │        │        │                    │
  *   ───┴────────┴────────┴── uplink 198.18.32.0/20 ──
  * ```
@@ -19,6 +19,11 @@ export const clientGateway = '198.18.48.1'
 export const clientAddress = '198.18.48.2'
 export const clientPrefixLength = 24
 export const underlayPrefixLength = 24
+/** Of the name server: for clients, its router, and for the controller. */
+export const nameServerAddress = '198.18.49.2'
+export const nameServerGateway = '198.18.49.1'
+export const nameServerPrefixLength = 24
+export const nameServerUnderlayAddress = '198.18.0.253'
 export const controllerAddress = '198.18.0.254'
 export const apiPort = 7480
 export const natsPort = 4222
@@ -94,6 +99,11 @@ export const hostMac = (device: typeof uplinkDevice | typeof underlayDevice, ind
 
 export const hostDisk = (settings: LabSettings, host: string) => `${settings.diskFolder}/hosts/${host}`
 export const controllerFolder = (settings: LabSettings) => `${settings.diskFolder}/controller`
+export const nameServerFolder = (settings: LabSettings) => `${settings.diskFolder}/names`
+/** In the form that `kdig -k` takes. */
+export const nameServerKeyFile = (settings: LabSettings) => `${nameServerFolder(settings)}/key`
+/** Of a top level that nobody on the internet has. */
+export const zoneOf = (settings: Pick<LabSettings, 'name'>) => `${settings.name}.test`
 export const logFolder = (settings: LabSettings) => `${settings.diskFolder}/logs`
 export const adminTokenFile = (settings: LabSettings) => `${controllerFolder(settings)}/admin-token`
 export const controllerUrl = `http://${controllerAddress}:${apiPort}`

@@ -8,8 +8,11 @@ import {
   hostUnderlayAddress,
   type LabSettings,
   loopbackUrl,
+  nameServerAddress,
+  nameServerKeyFile,
   uplinkCidr,
   uplinkGateway,
+  zoneOf,
 } from './settings.ts'
 
 export type LabStatus = {
@@ -20,6 +23,13 @@ export type LabStatus = {
     readonly url: string
     readonly underlayUrl: string
     readonly tokenFile: string
+  } | null
+  /** Null: it has no name server. */
+  readonly names: {
+    readonly status: 'on' | 'off'
+    readonly zone: string
+    readonly address: string
+    readonly keyFile: string
   } | null
   readonly uplink: { readonly cidr: string; readonly gateway: string }
   readonly client: { readonly status: 'on' | 'off'; readonly address: string }
@@ -47,6 +57,15 @@ export function observeLab(settings: LabSettings): LabStatus {
             url: loopbackUrl,
             underlayUrl: controllerUrl,
             tokenFile: adminTokenFile({ ...settings, diskFolder: state.diskFolder }),
+          },
+    names:
+      state === undefined || state.names === null
+        ? null
+        : {
+            status: onOrOff(state.names.process),
+            zone: zoneOf(settings),
+            address: nameServerAddress,
+            keyFile: nameServerKeyFile({ ...settings, diskFolder: state.diskFolder }),
           },
     uplink: { cidr: uplinkCidr, gateway: uplinkGateway },
     client: { status: onOrOff(state?.client ?? null), address: clientAddress },

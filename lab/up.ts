@@ -9,6 +9,7 @@ import { readAdminToken, startController } from './controller-process.ts'
 import { type HostState, type LabState, labCondition, livingProcess, readLabState, writeLabState } from './lab-state.ts'
 import { withLabLock } from './lock.ts'
 import { isPortFree, whatForbidsALab } from './machine-checks.ts'
+import { buildNameServer, isKnotThere, prepareNameServer } from './name-server.ts'
 import { removeLab } from './remove.ts'
 import { apiPort, controllerAddress, controllerUrl, type LabSettings, natsPort } from './settings.ts'
 import { waitUntil } from './wait.ts'
@@ -59,13 +60,19 @@ async function startLab(settings: LabSettings, progress: Progress): Promise<LabS
   if (settings.bare) {
     await boot
   } else {
+    const hasNames = isKnotThere()
+    if (hasNames) prepareNameServer(settings)
+    else progress.note('no names: knotd is not installed; `scripts/setup` installs it')
+    const names = hasNames
+      ? progress.step('name server', () => buildNameServer(run, settings, state))
+      : Promise.resolve()
     const controller = progress.step('controller and NATS', () =>
       startController(settings, (reference) => {
         state.controller.process = reference
         writeLabState(settings, state)
       }),
     )
-    await Promise.all([boot, controller])
+    await Promise.all([boot, controller, names])
     await progress.step('agents joined and report', () => joinHosts(run, settings, state.hosts))
   }
   state.phase = 'running'

@@ -40,6 +40,7 @@ export function createTestContext(options: MemoryStoreOptions = {}): TestContext
       uplinkGateway: '198.18.32.1',
       advertIntervalSeconds: 0.05,
       preemptDelaySeconds: 1,
+      names: null,
       life: lifeDefaults,
     },
     wake: () => undefined,

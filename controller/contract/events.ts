@@ -85,6 +85,12 @@ export const eventTypes = {
   'load-balancer.degraded': v.object({ ...named, reason: v.string() }),
   'load-balancer.failed': v.object({ ...named, reason: v.string() }),
   'load-balancer.deleted': v.object(named),
+  /** The name server lists these addresses under its name now, and no others. */
+  'load-balancer.name.published': v.object({ ...named, dnsName: v.string(), addresses: v.array(v.string()) }),
+  /** It is not found by that name any more. */
+  'load-balancer.name.withdrawn': v.object({ ...named, dnsName: v.string() }),
+  /** Its name could not be published or changed, and is as soon as that can be; `reason` is that of its condition. */
+  'load-balancer.name.delayed': v.object({ ...named, dnsName: v.string(), reason: v.string(), message: v.string() }),
   'load-balancer.instance.placed': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.activated': v.object({ loadBalancerId: v.string(), slot: v.number(), hostId: v.string() }),
   'load-balancer.instance.suspected': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),

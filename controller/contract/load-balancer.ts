@@ -61,7 +61,8 @@ export const loadBalancerCreateSchema = v.strictObject({
   networkId: idSchema('net'),
   trafficType: v.picklist(['http', 'tcp']),
   listeners: listenersSchema,
-  members: membersSchema,
+  /** Left out: none yet, and requests are answered 503 until members are added one by one. */
+  members: v.optional(membersSchema),
   ...trafficCreateEntries,
   /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
   instanceCount: v.optional(instanceCountSchema),
@@ -128,8 +129,10 @@ export const loadBalancerSchema = v.object({
   ...trafficUpdateEntries,
   instanceCount: v.number(),
   autoScaling: autoScalingViewSchema,
-  /** Null until a VIP is taken. */
+  /** By its name where names are kept, else by its first VIP; null until there is one of these. */
   url: v.nullable(v.string()),
+  /** Null where no names are kept. Its condition `named` says how it stands with it. */
+  dnsName: v.nullable(v.string()),
   vips: v.array(v.string()),
   instances: v.array(instanceSchema),
 })

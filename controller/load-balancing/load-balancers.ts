@@ -144,13 +144,7 @@ export function createLoadBalancersService(context: ControllerContext, means: Lo
         const { members } = current.value
         const kept = members.filter((member) => member.id !== memberId)
         if (kept.length === members.length) return refused(refuseNotFound('member', memberId).problem)
-        if (kept.length > 0) return decideChange(context, current, { members: kept })
-        return refused({
-          code: 'conflict',
-          title: 'It is the last member',
-          detail: `The load balancer '${current.value.name}' has no other member.`,
-          remedy: 'Add another member first, or delete the load balancer.',
-        })
+        return decideChange(context, current, { members: kept })
       })
       return changed.ok ? succeed(true) : changed
     },
@@ -206,7 +200,7 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     trafficType,
     algorithm,
     listeners,
-    members: identifyMembers(id, input.members, []),
+    members: identifyMembers(id, input.members ?? [], []),
     healthCheck: input.healthCheck ?? defaultHealthCheck(trafficType),
     timeouts,
     retries,

@@ -3,6 +3,7 @@
 import { viewObject } from '../access/view.ts'
 import type { LoadBalancer, Member } from '../contract/load-balancer.ts'
 import type { StoredObject } from '../control-plane/store.ts'
+import { createNameViewer } from '../names/view-names.ts'
 import {
   hostKind,
   hostStatusKind,
@@ -23,7 +24,7 @@ import { endpointOf, isNamed } from './members.ts'
 import { isStaying } from './scaling/advance-slots.ts'
 import { settleTraffic } from './settle-traffic.ts'
 
-type ViewContext = Pick<ControllerContext, 'store' | 'observed'>
+type ViewContext = Pick<ControllerContext, 'store' | 'observed' | 'settings'>
 
 /** One reading of what all balancers of a client are shown with, so that a list costs one reading as well. */
 export type LoadBalancerViewer = ReturnType<typeof createLoadBalancerViewer>
@@ -38,6 +39,8 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
   const hosts = byId(store.snapshot(hostKind))
   const hostStatuses = byId(store.snapshot(hostStatusKind))
   const instances = Map.groupBy(store.snapshot(instanceKind, clientId), ({ value }) => value.loadBalancerId)
+
+  const names = createNameViewer(context, clientId)
 
   const addressOfMachine = (id: string) => machines.get(id)?.value.addresses[0]?.address
 
@@ -109,7 +112,11 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
       const vips = (slots.get(id)?.value.slots ?? []).filter(isStaying).map(({ vip }) => vip)
       const { name, projectId, networkId, trafficType, algorithm, healthCheck } = value
       return {
-        ...viewObject(object, { name, projectId, conditions: status?.conditions ?? [] }),
+        ...viewObject(object, {
+          name,
+          projectId,
+          conditions: [...(status?.conditions ?? []), ...names.conditionsOf(id)],
+        }),
         status: value.deletingSince === undefined ? (status?.status ?? 'provisioning') : 'deleting',
         networkId,
         trafficType,
@@ -121,7 +128,8 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
         forwardedFor: value.forwardedFor,
         instanceCount: value.instanceCount,
         autoScaling: value.autoScaling,
-        url: urlOf(value, vips),
+        url: urlOf(value, names.nameOf(object) ?? vips[0]),
+        dnsName: names.nameOf(object),
         vips,
         instances: (instances.get(id) ?? []).map(viewInstance).toSorted((a, b) => a.slot - b.slot),
       }
@@ -129,13 +137,12 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
   }
 }
 
-/** Where clients reach it: by its first VIP, until names exist. */
-export function urlOf({ trafficType, listeners }: LoadBalancerValue, vips: readonly string[]): string | null {
-  const [vip] = vips
+/** Where clients reach it. @param at its name; its first VIP where no names are kept; undefined: it has none yet */
+export function urlOf({ trafficType, listeners }: LoadBalancerValue, at: string | undefined): string | null {
   const port = listeners[0]?.port
-  if (vip === undefined || port === undefined) return null
-  if (trafficType === 'tcp') return `tcp://${vip}:${port}`
-  return port === 80 ? `http://${vip}` : `http://${vip}:${port}`
+  if (at === undefined || port === undefined) return null
+  if (trafficType === 'tcp') return `tcp://${at}:${port}`
+  return port === 80 ? `http://${at}` : `http://${at}:${port}`
 }
 
 const byId = <Value>(objects: readonly StoredObject<Value>[]) => new Map(objects.map((object) => [object.id, object]))

@@ -26,7 +26,11 @@ export interface JudgedHost {
   readonly status: HostStatusValue['status']
 }
 
-export function judgeHosts(snapshot: Snapshot, observed: Observed, now: number): ReadonlyMap<string, JudgedHost> {
+export function judgeHosts(
+  snapshot: Pick<Snapshot, 'hosts' | 'hostStatuses'>,
+  observed: Observed,
+  now: number,
+): ReadonlyMap<string, JudgedHost> {
   return new Map(
     [...snapshot.hosts.values()].map((host) => {
       const hearing = hear(host, observed, now)

@@ -9,6 +9,7 @@ import { placeInstances } from '../load-balancing/place-instances.ts'
 import type { Addition } from '../load-balancing/prepare-instances.ts'
 import { advanceSlots, isStaying } from '../load-balancing/scaling/advance-slots.ts'
 import { settleTraffic } from '../load-balancing/settle-traffic.ts'
+import { unlistedSince } from '../names/unlisted-since.ts'
 import type { LoadBalancerValue, SlotValue } from '../objects.ts'
 import { findInstanceReport } from '../observed/report-index.ts'
 import type { ReconcileOperation } from './operation.ts'
@@ -85,10 +86,12 @@ function planSlots(view: TurnView, loadBalancer: StoredObject<LoadBalancerValue>
   const { snapshot, settings, now } = view
   const slots = snapshot.slots.get(loadBalancer.id)
   if (slots === undefined) return null
+  const name = settings.names === null ? undefined : snapshot.names.get(loadBalancer.id)?.value
   const change = advanceSlots({
     slots: slots.value.slots,
     wantedCount: wantedCount(snapshot, loadBalancer, now),
-    nameSeconds: settings.nameSeconds ?? 0,
+    nameSeconds: settings.names?.ttlSeconds ?? 0,
+    unlistedSince: (slot) => unlistedSince(slot, name),
     drainSeconds: settleTraffic(loadBalancer.value).timeouts.drainSeconds,
     isPlaced: ({ instanceId }) => isPlaced(snapshot, instanceId),
     isDrained: ({ instanceId }) => isDrained(view, instanceId ?? ''),

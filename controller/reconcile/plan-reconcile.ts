@@ -32,7 +32,7 @@ export interface ReconcileInput {
   readonly observed: Observed
   /** Of balancers that are scaled. */
   readonly loads: ReadonlyMap<string, ScalingLoad>
-  readonly settings: Pick<ControllerSettings, 'uplinkGateway' | 'life' | 'nameSeconds'>
+  readonly settings: Pick<ControllerSettings, 'uplinkGateway' | 'life' | 'names'>
   /** Milliseconds since the epoch. */
   readonly now: number
 }

@@ -5,6 +5,7 @@ import { addressesNeverGiven } from '../address-space/taken-bitmap.ts'
 import type { Store, StoredObject } from '../control-plane/store.ts'
 import type { BreakerValue } from '../load-balancing/life/life-values.ts'
 import { wantedCountOf } from '../load-balancing/scaling/wanted-count.ts'
+import { type LoadBalancerNameValue, loadBalancerNameKind } from '../names/name-object.ts'
 import {
   breakerKind,
   type HostStatusValue,
@@ -60,6 +61,7 @@ export interface Snapshot {
   readonly loadBalancerStatuses: ById<LoadBalancerStatusValue>
   readonly slots: ById<LoadBalancerSlotsValue>
   readonly scalings: ById<LoadBalancerScalingValue>
+  readonly names: ById<LoadBalancerNameValue>
   readonly instances: ById<InstanceValue>
   readonly instanceStatuses: ById<InstanceStatusValue>
   /** One at most. */
@@ -82,6 +84,7 @@ export function readSnapshot(store: Pick<Store, 'snapshot'>): Snapshot {
     loadBalancerStatuses: byId(store.snapshot(loadBalancerStatusKind)),
     slots: byId(store.snapshot(loadBalancerSlotsKind)),
     scalings: byId(store.snapshot(loadBalancerScalingKind)),
+    names: byId(store.snapshot(loadBalancerNameKind)),
     instances: byId(store.snapshot(instanceKind)),
     instanceStatuses: byId(store.snapshot(instanceStatusKind)),
     breakers: byId(store.snapshot(breakerKind)),

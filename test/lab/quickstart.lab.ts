@@ -111,7 +111,7 @@ describe('the declared load balancer', () => {
         {
           name: 'web',
           projectId: balancer.projectId,
-          url: `http://${vipOf(balancer)}`,
+          url: `http://web.quickstart.${settings.name}.test`,
           status: 'active',
           vips: balancer.vips,
           instances: [instance, instance],
@@ -273,7 +273,7 @@ describe('other load balancers', () => {
       healthCheck: { protocol: 'tcp', port: 7, intervalSeconds: 1, timeoutSeconds: 1 },
     })
     const { vips, url } = await membersHealthy('echo')
-    expect(url).toBe(`tcp://${vips[0]}:7`)
+    expect(url).toBe(`tcp://echo.quickstart.${settings.name}.test:7`)
     for (const vip of vips) {
       for (const port of [7, 7007]) {
         const script = `exec 3<>/dev/tcp/${vip}/${port}; echo hello ${port} >&3; read -r -t 3 -u 3 line; echo "$line"`

@@ -76,7 +76,7 @@ export async function createSimulation(options: {
     uplinkGateway: '198.18.32.1',
     advertIntervalSeconds: 0.05,
     preemptDelaySeconds: 1,
-    nameSeconds: 2,
+    names: { zone: 'sluice.test', ttlSeconds: 2, owner: 'sluice' },
     life: lifeDefaults,
   }
   let controllers: Controller[] = []

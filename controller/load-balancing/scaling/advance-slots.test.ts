@@ -15,6 +15,7 @@ const turn = (slots: readonly SlotValue[], wantedCount: number, parts: Partial<S
   slots,
   wantedCount,
   nameSeconds: 5,
+  unlistedSince: ({ leavingSince }) => Date.parse(leavingSince ?? at(0)),
   drainSeconds: 10,
   isPlaced: ({ instanceId }) => instanceId !== null,
   isDrained: () => false,
@@ -43,6 +44,11 @@ describe('slots', () => {
       'drain when nobody can have been told of them of late',
       turn([slot(1), slot(2, leaving)], 1, { now: begin + 5000 }),
       { kept: [slot(1), slot(2, draining)], retired: [] },
+    ],
+    [
+      'wait for names that list them still, as their server is away',
+      turn([slot(1), slot(2, leaving)], 1, { now: begin + 60_000, unlistedSince: () => null }),
+      null,
     ],
     ['that drain are waited for', turn([slot(1), slot(2, draining)], 1, { now: begin + 19_999 }), null],
     [

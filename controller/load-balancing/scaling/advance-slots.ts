@@ -12,6 +12,8 @@ export interface SlotsTurn {
   readonly wantedCount: number
   /** For how long a name's answer may be used. */
   readonly nameSeconds: number
+  /** When its balancer's name ceased to list it, milliseconds since the epoch; null: it does still. */
+  readonly unlistedSince: (slot: SlotValue) => number | null
   readonly drainSeconds: number
   /** Its instance is on a host that is there. */
   readonly isPlaced: (slot: SlotValue) => boolean
@@ -65,9 +67,10 @@ function markSlots(turn: SlotsTurn): readonly SlotValue[] {
   })
 }
 
-function beginDraining({ now, nameSeconds }: SlotsTurn, slot: SlotValue): SlotValue {
+function beginDraining({ now, nameSeconds, unlistedSince }: SlotsTurn, slot: SlotValue): SlotValue {
   if (slot.leavingSince === undefined || slot.drainingSince !== undefined) return slot
-  if (now < Date.parse(slot.leavingSince) + nameSeconds * 1000) return slot
+  const since = unlistedSince(slot)
+  if (since === null || now < since + nameSeconds * 1000) return slot
   return { ...slot, drainingSince: new Date(now).toISOString() }
 }
 
