@@ -17,6 +17,7 @@ import type { Execute } from '../operations/execute.ts'
 import type { AskHaproxy } from '../operations/haproxy-socket.ts'
 import type { DaemonName, Operation, OperationGroup } from '../operations/operation.ts'
 import type { InstanceCondition, ReportInstances, ReportLoads, Room, Turn } from '../room.ts'
+import { createDrainWatch } from './drain-watch.ts'
 import { type DesiredInstance, fault, type ObservedInstance, planInstances } from './plan-instance.ts'
 import { readCpuSeconds, readUptimeSeconds } from './process-facts.ts'
 import { createPulseWatch, type Trouble } from './pulse-watch.ts'
@@ -53,6 +54,8 @@ interface Known {
 
 /** Soon, but after what is under way. */
 const waitingMilliseconds = 50
+/** Between two counts of the clients of an instance that drains. */
+const drainingMilliseconds = 200
 /** News come in swarms, e.g. of all members of a balancer. */
 const gatherMilliseconds = 20
 
@@ -75,6 +78,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   }
   const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
   const keepaliveds = createKeepalivedObserver()
+  const drains = createDrainWatch({ now: () => performance.now() })
   const sampler = createLoadSampler({ ask, now: () => performance.now(), readCpuSeconds, readUptimeSeconds })
   const hanging = new Set<string>()
   const mark = (instanceId: string) => {
@@ -89,6 +93,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   const forget = (instanceId: string) => {
     known.delete(instanceId)
     hanging.delete(instanceId)
+    drains.forget(instanceId)
     haproxies.forget(instanceId)
     keepaliveds.forget(instanceId)
     follower.forget(instanceId)
@@ -149,7 +154,14 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
       if (seenHaproxy === undefined || seenKeepalived === undefined) return []
       const { observed: keepalivedNow, childPid } = seenKeepalived
       if (keepalivedNow.status !== 'hanging') hanging.delete(instance.id)
-      const observed: ObservedInstance = { haproxy: seenHaproxy, keepalived: keepalivedNow }
+      const hasDrained = drains.hasDrained({
+        instance,
+        pid: haproxy?.pid,
+        isClosing: seenHaproxy.answer?.description === memory.desired.haproxy.rendered.description,
+      })
+      // Nobody tells when the last client has gone.
+      if (instance.draining === true && !hasDrained) wakeIn(drainingMilliseconds)
+      const observed: ObservedInstance = { haproxy: seenHaproxy, keepalived: keepalivedNow, hasDrained }
       known.set(instance.id, { ...memory, observed })
       const keepalivedPids = [keepalived?.pid, childPid].filter((pid) => pid !== undefined)
       pulses.watch(instance.id, {
