@@ -144,7 +144,7 @@ describe('PROXY headers', () => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined)
       socket.on('data', (data) => {
-        heard.push(data)
+        heard.push(Buffer.from(data))
         if (data.includes('GET / ')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
       })
     })
