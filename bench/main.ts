@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
+ * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|provider|all`: runs benches, each in a
  * sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place of this
  * room that exits.
  */
@@ -14,6 +14,7 @@ import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
 import { migrate } from './migrate.ts'
 import { poolSize } from './pool-size.ts'
+import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { show } from './statistics.ts'
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, Bench>> = {
   allocate,
   'pool-size': poolSize,
   defragment,
+  provider,
 }
 
 interface Options extends BenchOptions {
@@ -115,7 +117,7 @@ await new Command('bench')
   )
   .argument('<bench>', [...names, 'all'].join(', '))
   .option('--times <N>', 'how often the measured thing is done', parseCount)
-  .option('--balancers <N>', 'how many load balancers there are in gap', parseCount, 1)
+  .option('--balancers <N>', 'how many load balancers there are in gap, and at most in provider', parseCount, 1)
   .option('--requests <N>', 'least number of requests in failed-requests and migrate', parseCount, 120_000)
   .option('--machines <N>', 'how many machines there are in migrate', parseCount)
   .option('--stress-minutes <M>', 'minutes of full CPU load in gap; 0: none', parseMinutes, 0)
