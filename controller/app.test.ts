@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import packageJson from '../package.json' with { type: 'json' }
 import { balancer, createBalancer, createGround, expectProblem } from '../test/api/api-ground.ts'
 import { createTestWorld, type Json } from '../test/api/api-world.ts'
 
@@ -161,7 +162,7 @@ describe('HTTP', () => {
     await createBalancer(ground)
     const status = await world.call('GET', '/v1/status')
     expect(status.body).toMatchObject({
-      controller: { url: 'http://127.0.0.1:7480', version: '0.0.0' },
+      controller: { url: 'http://127.0.0.1:7480', version: packageJson.version },
       store: { mode: 'memory', status: 'available' },
       loadBalancers: [{ name: 'web', members: [{ address: '198.18.16.11' }, {}] }],
     } as object)

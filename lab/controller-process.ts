@@ -33,6 +33,10 @@ const variablesHandedOn = [
   'SLUICE_PREEMPT_DELAY_SECONDS',
   'SLUICE_DNS_TTL_SECONDS',
   'SLUICE_DNS_SWEEP_SECONDS',
+  'SLUICE_SUSPECT_AFTER_SECONDS',
+  'SLUICE_GRACE_SECONDS',
+  'SLUICE_BREAKER_SHARE',
+  'SLUICE_BREAKER_WINDOW_SECONDS',
 ]
 
 export function controllerEnvironment(settings: LabSettings): Record<string, string> {

@@ -159,7 +159,7 @@ async function createToken(
   if (!checked.ok) return checked
   const projectId = input.projectId ?? null
   const id = createObjectId(tokenKind, projectId ?? systemClient, request.seed)
-  const secret = createSecret(context.random)
+  const secret = input.secret ?? createSecret(context.random)
   const value: TokenValue = {
     name: input.name,
     scope: projectId === null ? 'admin' : 'project',

@@ -61,7 +61,8 @@ export const loadBalancerCreateSchema = v.strictObject({
   networkId: idSchema('net'),
   trafficType: v.picklist(['http', 'tcp']),
   listeners: listenersSchema,
-  members: membersSchema,
+  /** Left out: none yet, and requests are answered 503 until members are added one by one. */
+  members: v.optional(membersSchema),
   ...trafficCreateEntries,
   /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
   instanceCount: v.optional(instanceCountSchema),

@@ -50,6 +50,8 @@ export const tokenCreateSchema = v.strictObject({
   /** Also make read-only NATS credentials for the project's own events. */
   nats: v.optional(v.boolean(), false),
   expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp('must be an RFC 3339 time'))),
+  /** Chosen by whoever must not be told it; made when left out. The bearer is `slt_<25 characters of the id>_<secret>`. */
+  secret: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'))),
 })
 export const tokenSchema = v.object({
   ...objectEntries,

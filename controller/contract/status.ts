@@ -55,4 +55,6 @@ export const callerSchema = v.object({
   tokenId: v.string(),
   scope: v.picklist(['admin', 'project']),
   projectId: v.nullable(v.string()),
+  /** For callers to tell whether they know this controller. */
+  controllerVersion: v.string(),
 })

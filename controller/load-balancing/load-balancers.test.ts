@@ -254,13 +254,25 @@ describe('members', () => {
     expect(after.map((member) => member.id)).toEqual([...before.map((member) => member.id), again.id])
   })
 
-  test('that are not there, or are the last, are not removed', async () => {
-    const { id, members } = get(await create({ members: [{ address: '10.0.0.9' }] }))
-    const { removeMember } = rack.services.loadBalancers
+  test('that are not there are not removed', async () => {
+    const { id } = get(await create())
     const unknown = createNamedId('mbr', 'x', 'y')
-    expect(problemOf(await removeMember(id, unknown, rack.context.request())).code).toBe('not-found')
-    const last = await removeMember(id, members[0]?.id ?? '', rack.context.request())
-    expect(problemOf(last).title).toBe('It is the last member')
+    const removed = await rack.services.loadBalancers.removeMember(id, unknown, rack.context.request())
+    expect(problemOf(removed).code).toBe('not-found')
+  })
+
+  test('may all be added later, and the last may be removed', async () => {
+    const { id, members } = get(await create({ members: undefined }))
+    expect(members).toEqual([])
+    await rack.settle()
+    const { addMember, removeMember, show } = rack.services.loadBalancers
+    const added = get(await addMember(id, { address: '10.0.0.9', weight: 1 }, rack.context.request()))
+    get(await removeMember(id, added.id, rack.context.request()))
+    await rack.settle()
+    expect(get(await show(id, rack.context.request()))).toMatchObject({ status: 'active', members: [] })
+    // A machine elsewhere is no member of it, and may go.
+    const [first = ''] = machineIds
+    expect(await rack.services.machines.remove(first, rack.context.request())).toMatchObject({ ok: true })
   })
 
   test('change by events, each once', async () => {

@@ -144,13 +144,7 @@ export function createLoadBalancersService(context: ControllerContext, means: Lo
         const { members } = current.value
         const kept = members.filter((member) => member.id !== memberId)
         if (kept.length === members.length) return refused(refuseNotFound('member', memberId).problem)
-        if (kept.length > 0) return decideChange(context, current, { members: kept })
-        return refused({
-          code: 'conflict',
-          title: 'It is the last member',
-          detail: `The load balancer '${current.value.name}' has no other member.`,
-          remedy: 'Add another member first, or delete the load balancer.',
-        })
+        return decideChange(context, current, { members: kept })
       })
       return changed.ok ? succeed(true) : changed
     },
@@ -177,7 +171,7 @@ async function createLoadBalancer(
     return refuseField('networkId', message, 'Give the id of a network of the same project.')
   }
   const value = describeLoadBalancer(id, input)
-  const checked = checkLoadBalancer(context.store, value)
+  const checked = checkLoadBalancer(context.store, id, value)
   if (!checked.ok) return checked
   const countFaults = findCountFaults(value.autoScaling, input.instanceCount)
   if (countFaults.length > 0) return refuseFaults(countFaults)
@@ -206,7 +200,7 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     trafficType,
     algorithm,
     listeners,
-    members: identifyMembers(id, input.members, []),
+    members: identifyMembers(id, input.members ?? [], []),
     healthCheck: input.healthCheck ?? defaultHealthCheck(trafficType),
     timeouts,
     retries,
@@ -288,7 +282,7 @@ function decideChange(
   if (changed.members.length > memberLimit) {
     return refused(refuseField('members', `are more than ${memberLimit}`, 'Remove some first.').problem)
   }
-  const checked = checkLoadBalancer(context.store, changed, value.members)
+  const checked = checkLoadBalancer(context.store, id, changed, value.members)
   if (!checked.ok) return refused(checked.problem)
   const fields = Object.keys(change).filter(
     (field) => !Bun.deepEquals(changed[field as keyof LoadBalancerValue], value[field as keyof LoadBalancerValue]),

@@ -56,7 +56,7 @@ export function createStatusRoutes(
         answers: [{ status: 200, description: 'The token, and what it may see', schema: callerSchema }],
         problems: commonProblems,
       },
-      async ({ request }) => succeed({ status: 200, body: request.caller }),
+      async ({ request }) => succeed({ status: 200, body: { ...request.caller, controllerVersion: address.version } }),
     ),
     defineRoute(
       {

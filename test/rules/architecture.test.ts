@@ -21,7 +21,7 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The rules themselves must write down what they forbid. */
 const sources = [...new Glob('**/*.ts').scanSync({ cwd: repository })]
-  .filter((path) => !/^(node_modules|dist|test\/rules)\//.test(path))
+  .filter((path) => !/(^|\/)node_modules\/|^(dist|test\/rules)\//.test(path))
   .toSorted()
   .map((path) => ({ path, text: readFileSync(`${repository}/${path}`, 'utf8') }))
 

@@ -97,9 +97,10 @@ export const onlyOperationsAct: Rule = {
 
 export const filesAreShort: Rule = {
   name: `files have at most ${linesMaximum} lines`,
-  violations: ({ text }) => {
+  violations: ({ path, text }) => {
     const lines = text.trimEnd().split('\n').length
-    return lines <= linesMaximum ? [] : [`has ${lines} lines`]
+    // What is generated is as long as what it is generated from, and read by nobody from its top to its end.
+    return lines <= linesMaximum || path.includes('/generated/') ? [] : [`has ${lines} lines`]
   },
 }
 

@@ -1,0 +1,3 @@
+data "sluice_host" "found" {
+  name = "rack-1"
+}

@@ -1,0 +1,3 @@
+data "sluice_hosts" "silent" {
+  status = "silent"
+}

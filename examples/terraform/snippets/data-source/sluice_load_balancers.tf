@@ -1,0 +1,3 @@
+data "sluice_load_balancers" "degraded" {
+  status = "degraded"
+}

@@ -1,0 +1,3 @@
+data "sluice_machines" "on_front" {
+  network_id = data.sluice_network.found.id
+}

@@ -1,0 +1,3 @@
+data "sluice_networks" "of_shop" {
+  project_id = data.sluice_project.found.id
+}

@@ -1,0 +1,3 @@
+data "sluice_project" "found" {
+  name = "shop"
+}

@@ -1,0 +1,1 @@
+data "sluice_projects" "all" {}

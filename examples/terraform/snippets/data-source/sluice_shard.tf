@@ -1,0 +1,4 @@
+data "sluice_shard" "found" {
+  name       = "front"
+  project_id = data.sluice_project.found.id
+}

@@ -1,0 +1,3 @@
+data "sluice_token" "found" {
+  name = "deploy"
+}

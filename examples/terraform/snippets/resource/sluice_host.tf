@@ -1,0 +1,4 @@
+resource "sluice_host" "first" {
+  name   = "rack-1"
+  labels = { row = "a", power = "left" }
+}

@@ -1,0 +1,5 @@
+resource "sluice_project" "shop" {
+  name  = "shop"
+  user  = "jane"
+  quota = { machines = 1000 }
+}
