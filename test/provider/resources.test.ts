@@ -56,7 +56,8 @@ const coreOf = (type: string) => {
   if (resource === undefined) throw new Error(`BUG: there is no ${type}`)
   const { fields } = resource.schema
   /** A fraction is written in HCL, and has no rounding of JavaScript's. */
-  const write = (config: RawObject) => decodeObject(fields, encodeObject(fields, config)) ?? {}
+  const write = (config: RawObject) =>
+    decodeObject(fields, { json: new Uint8Array(), ...encodeObject(fields, config) }) ?? {}
   return { ...littleCore(served.client, `sluice_${type}`, fields), write }
 }
 type Core = ReturnType<typeof coreOf>
