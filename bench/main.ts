@@ -1,8 +1,8 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
- * sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place of this
- * room that exits.
+ * `bun bench/main.ts create|gap|life|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|provider|all`: runs benches,
+ * each in a sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place
+ * of this room that exits.
  */
 
 import { Command, InvalidArgumentError } from 'commander'
@@ -12,8 +12,10 @@ import { create } from './create.ts'
 import { defragment } from './defragment.ts'
 import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
+import { life } from './life.ts'
 import { migrate } from './migrate.ts'
 import { poolSize } from './pool-size.ts'
+import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { show } from './statistics.ts'
@@ -23,6 +25,7 @@ import { throughput } from './throughput.ts'
 const benches: Readonly<Record<string, Bench>> = {
   create,
   gap,
+  life,
   'failed-requests': failedRequests,
   migrate,
   scale,
@@ -30,6 +33,7 @@ const benches: Readonly<Record<string, Bench>> = {
   allocate,
   'pool-size': poolSize,
   defragment,
+  provider,
 }
 
 interface Options extends BenchOptions {
@@ -115,7 +119,7 @@ await new Command('bench')
   )
   .argument('<bench>', [...names, 'all'].join(', '))
   .option('--times <N>', 'how often the measured thing is done', parseCount)
-  .option('--balancers <N>', 'how many load balancers there are in gap', parseCount, 1)
+  .option('--balancers <N>', 'how many load balancers there are in gap, and at most in provider', parseCount, 1)
   .option('--requests <N>', 'least number of requests in failed-requests and migrate', parseCount, 120_000)
   .option('--machines <N>', 'how many machines there are in migrate', parseCount)
   .option('--stress-minutes <M>', 'minutes of full CPU load in gap; 0: none', parseMinutes, 0)

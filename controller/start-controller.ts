@@ -82,6 +82,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     store,
     now: Date.now,
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    sleep: (milliseconds) => Bun.sleep(milliseconds),
     logger,
     observed,
     settings: settings.controller,
@@ -97,7 +98,14 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await resumeProjectRemovals(context, services.tokens.remove)
   }
   await keepNames(context, settings, closers)
-  const loop = startReconcileLoop({ reconciler: assembled.reconciler, store, observed, logger, sweep })
+  const loop = startReconcileLoop({
+    reconciler: assembled.reconciler,
+    store,
+    observed,
+    logger,
+    sweep,
+    onStandstill: observed.beginAnew,
+  })
   closers.push(() => loop.close())
   wake = loop.wake
   await admitFirstAdmin(context, settings.adminTokenFile)

@@ -30,6 +30,8 @@ export interface InstanceRoomOptions {
   /** Asks for a turn of the loop. */
   readonly wake: () => void
   readonly log: (fields: Record<string, unknown>, message: string) => void
+  /** False: the device under all uplink legs has no signal, and a keepalived without a link has nothing to say. */
+  readonly hasUplink: () => boolean
   /** haproxy's in each instance. */
   readonly threads: number
 }
@@ -167,7 +169,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
         keepalivedPids: keepalivedNow.status === 'running' ? keepalivedPids : [],
         keepalivedChildPid: childPid,
         advertIntervalSeconds: instance.advertIntervalSeconds,
-        isExpectedToSpeak: seenHaproxy.fault !== fault && instance.vips.length > 0,
+        isExpectedToSpeak: seenHaproxy.fault !== fault && instance.vips.length > 0 && options.hasUplink(),
       })
       const network = networks.get(instance.networkId)
       const place = network === undefined ? {} : { holders: holdersByAddress(network) }

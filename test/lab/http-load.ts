@@ -2,9 +2,9 @@
  * A client that asks for the same page over and over and counts strictly: a request that was sent and not answered whole is
  * a failure, nothing is tried again. Prints a line at its first answer, and ends on SIGTERM with one of JSON, an
  * HttpLoadResult.
- *   bun http-load.ts <steady|post|probe> <address> <port> <connections>
- * `steady` keeps its connections; `post` does too, with requests that nobody on the way may try again; `probe` makes one for
- * each request and gives it up after 100 ms, to measure gaps.
+ *   bun http-load.ts <steady|calm|post|probe> <address> <port> <connections>
+ * `steady` keeps its connections; `calm` does too, and pauses between requests; `post` does too, with requests that nobody
+ * on the way may try again; `probe` makes one for each request and gives it up after 100 ms, to measure gaps.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -24,6 +24,7 @@ export interface HttpLoadResult {
 const probeMilliseconds = 100
 const steadyMilliseconds = 10_000
 const pauseMilliseconds = 2
+const calmMilliseconds = 10
 
 const [mode, address, port, connections] = process.argv.slice(2)
 const counts = { requests: 0, failures: 0, longestGapMilliseconds: 0, slowestMilliseconds: 0 }
@@ -126,7 +127,7 @@ async function steady(): Promise<void> {
       await Bun.sleep(pauseMilliseconds)
     }
     // Lets a close that has come with the answer be seen.
-    await Bun.sleep(0)
+    await Bun.sleep(mode === 'calm' ? calmMilliseconds : 0)
   }
   socket.destroy()
 }
