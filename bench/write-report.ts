@@ -17,6 +17,7 @@ const benches = [
   'allocate',
   'pool-size',
   'defragment',
+  'names',
   'provider',
 ] as const
 
@@ -38,6 +39,7 @@ scripts/setup-bench                  # builds etcd, which allocate is measured a
 bun bench/main.ts allocate
 bun bench/main.ts pool-size
 bun bench/main.ts defragment
+bun bench/main.ts names
 bun bench/main.ts provider           # 1, 10, 100 and 500 load balancers; --balancers 10 for the small ones alone
 bun bench/write-report.ts            # writes this page from bench/results
 \`\`\`
