@@ -1,6 +1,6 @@
 /** The real CLI, attached to a provider that a test serves itself. */
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createProviderService } from '../calls/provider-service.ts'
 import type { Provider } from '../define.ts'
@@ -65,6 +65,7 @@ function commandLine(program: string, folder: string, environment: Readonly<Reco
   }
   return {
     write: (name: string, text: string) => writeFileSync(join(folder, name), text),
+    readState: () => readFileSync(join(folder, 'terraform.tfstate'), 'utf8'),
     run: (...args: readonly string[]): Promise<Finished> => start(args),
     runWith: (options: RunOptions, ...args: readonly string[]): Promise<Finished> => start(args, options),
   }
