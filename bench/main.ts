@@ -1,8 +1,8 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|all`: runs benches, each in a
- * sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place of this
- * room that exits.
+ * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|scaling|all`:
+ * runs benches, each in a sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results.
+ * The only place of this room that exits.
  */
 
 import { Command, InvalidArgumentError } from 'commander'
@@ -16,6 +16,7 @@ import { migrate } from './migrate.ts'
 import { poolSize } from './pool-size.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
+import { scaling } from './scaling.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, Bench>> = {
   allocate,
   'pool-size': poolSize,
   defragment,
+  scaling,
 }
 
 interface Options extends BenchOptions {
