@@ -81,6 +81,7 @@ export function startAgent(options: AgentOptions): Agent {
     execute,
     wake,
     log,
+    hasUplink: () => observer.hasSignal(settings.uplinkDevice),
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
   })
   const addresses = createAddressRoom({

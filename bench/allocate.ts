@@ -1,7 +1,8 @@
 /**
  * Allocations a second by our allocator on its store, against etcd, one transaction each and grouped as ours are, and
- * against the same batches published to JetStream by hand. The four take turns in each round, all with durable writes,
- * each on a server of its own that is fresh in each round.
+ * against JetStream by hand: the same batches with a message for each address, and as one message, which is how our
+ * store writes them. All take turns in each round, with durable writes, on servers of their own that are fresh in each
+ * round.
  */
 
 import { startTestNatsServer } from '../controller/control-plane/test-nats-server.ts'
@@ -23,7 +24,7 @@ const times = { warmUpMilliseconds: 250, milliseconds: 1000 }
 /** So many shards are in a run's network: enough for twice the rate that was ever seen. */
 const shards = 64
 
-const sides = ['sluice', 'etcd', 'etcd, grouped', 'JetStream alone'] as const
+const sides = ['sluice', 'etcd', 'etcd, grouped', 'JetStream alone', 'JetStream, one message'] as const
 type Side = (typeof sides)[number]
 
 interface Run {
@@ -77,7 +78,7 @@ export const allocate: Bench = {
       ratios: listRatios(rateOf),
       aims: listAims(rateOf),
       notes: [
-        'In flight is per controller, and so are the batches of the three that are grouped: each has one under way, of as many allocations as it has in flight. Several controllers are processes of their own, and race for one record.',
+        'In flight is per controller, and so are the batches of those that are grouped: each has one under way, of as many allocations as it has in flight. Several controllers are processes of their own, and race for one record.',
         'A transaction of etcd on its own creates its address alone, without a record: more of it would only conflict.',
         `Everything shares the processors: the clients of etcd are compiled Go, those of ours and of JetStream are Bun. Batches that lost a race and were written again, and allocations of ours that failed: ${describeFailed(runs)}.`,
       ],
@@ -95,7 +96,7 @@ export const allocate: Bench = {
         unit: 'allocations a second',
         series: sides.map((side) => ({
           label: side,
-          isFloor: side === 'JetStream alone',
+          isFloor: side === 'JetStream alone' || side === 'JetStream, one message',
           points: inFlights.map((inFlight) => ({
             x: inFlight,
             y: median(seriesOf(result, nameOf({ side, inFlight, controllers }))),
@@ -175,7 +176,8 @@ async function runRound({ tell, cleanup }: BenchContext, round: number, controll
   try {
     const drives = await startSides(own, controllers)
     // Those that compile as they run do so before anything counts.
-    for (const side of ['sluice', 'JetStream alone'] as const) await drives[side]('warm', { ...times, inFlight: 64 })
+    for (const side of ['sluice', 'JetStream alone', 'JetStream, one message'] as const)
+      await drives[side]('warm', { ...times, inFlight: 64 })
     const runs: Run[] = []
     for (const inFlight of inFlights) {
       for (let turn = 0; turn < sides.length; turn++) {
@@ -223,12 +225,17 @@ async function startSides(cleanup: BenchContext['cleanup'], controllers: number)
     etcd: (run, pace) => Promise.all(clients.map((client) => etcd.loadSingly(`single/${run}/${client}`, bytes, pace))),
     'etcd, grouped': (run, pace) =>
       Promise.all(clients.map((client) => etcd.loadGrouped(`grouped/${run}/${client}`, run, bytes, pace))),
-    'JetStream alone': async (record, pace) =>
-      await Promise.all(
-        byHand.map(async (worker) => (await worker.ask({ kind: 'publish', record, bytes, pace }, 'ran')).report),
-      ),
+    'JetStream alone': (record, pace) =>
+      publishBy(byHand, { record: `${record}-batch`, bytes, isOneMessage: false, pace }),
+    'JetStream, one message': (record, pace) =>
+      publishBy(byHand, { record: `${record}-message`, bytes, isOneMessage: true, pace }),
   }
 }
+
+const publishBy = (
+  workers: readonly Worker[],
+  batches: { readonly record: string; readonly bytes: number; readonly isOneMessage: boolean; readonly pace: Pace },
+) => Promise.all(workers.map(async (worker) => (await worker.ask({ kind: 'publish', ...batches }, 'ran')).report))
 
 /** All of them from one network, which is made for it. */
 async function allocateBy(workers: readonly Worker[], pace: Pace): ReturnType<Drive> {

@@ -7,6 +7,7 @@ import { labCommand } from './lab.ts'
 import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
+import { breakerCommand } from './nouns/breaker.ts'
 import { eventCommand } from './nouns/event.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
@@ -43,6 +44,7 @@ export function createProgram(connect: () => Api): Command {
     nounCommand(loadBalancerNoun, connect, [explainCommand(connect)]),
     memberCommand(connect),
     nounCommand(hostNoun, connect),
+    breakerCommand(connect),
     eventCommand(connect),
     labCommand(),
     doctorCommand(),

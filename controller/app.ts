@@ -9,6 +9,7 @@ import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
+import { createBreakerRoutes } from './routes/breaker-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
@@ -56,6 +57,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createMigrationRoutes(services, ''),
     ...createSpaceRoutes(context, services),
     ...createAddressRoutes(context, services),
+    ...createBreakerRoutes(context),
     ...createEventRoutes(events),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),

@@ -56,6 +56,8 @@ export interface ControllerContext {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly random: (bytes: number) => Uint8Array
+  /** Left out: whoever has lost a race goes on at once, as where time is simulated. */
+  readonly sleep?: (milliseconds: number) => Promise<unknown>
   readonly logger: Logger
   readonly observed: ObservedHosts
   readonly settings: ControllerSettings

@@ -82,6 +82,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     store,
     now: Date.now,
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    sleep: (milliseconds) => Bun.sleep(milliseconds),
     logger,
     observed,
     settings: settings.controller,

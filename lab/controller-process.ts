@@ -27,7 +27,15 @@ const requestTimeoutMilliseconds = 2000
 const logLinesShown = 15
 
 /** Handed on from the environment of whoever starts the lab: how the controller behaves, not where it is. */
-const variablesHandedOn = ['SLUICE_LOG_LEVEL', 'SLUICE_ADVERT_INTERVAL_SECONDS', 'SLUICE_PREEMPT_DELAY_SECONDS']
+const variablesHandedOn = [
+  'SLUICE_LOG_LEVEL',
+  'SLUICE_ADVERT_INTERVAL_SECONDS',
+  'SLUICE_PREEMPT_DELAY_SECONDS',
+  'SLUICE_SUSPECT_AFTER_SECONDS',
+  'SLUICE_GRACE_SECONDS',
+  'SLUICE_BREAKER_SHARE',
+  'SLUICE_BREAKER_WINDOW_SECONDS',
+]
 
 export function controllerEnvironment(settings: LabSettings): Record<string, string> {
   return {

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { httpInstance } from '../../templates/golden/instances.ts'
 import { backendName, renderHaproxyConfig, serverName } from '../../templates/haproxy-config.ts'
+import { plainTraffic } from '../../templates/plain-traffic.ts'
 import type { InstanceInstructions, ListenerInstructions } from '../contract/host-instructions.ts'
+import type { TrafficInstructions } from '../contract/traffic-instructions.ts'
 import type { Operation } from '../operations/operation.ts'
 import { haproxyFiles } from './haproxy-files.ts'
 import type { ObservedServer } from './observed-haproxy.ts'
@@ -180,6 +182,18 @@ describe('members, without a reload', () => {
       [`set server ${path(two)} state maint`],
     ],
     [
+      'what is out and still in use waits as well',
+      gone({ isInMaintenance: true, connectionsInUse: 1, connections: 1 }),
+      since(3),
+      [],
+    ],
+    [
+      'until its time is over',
+      gone({ isInMaintenance: true, connectionsInUse: 1, connections: 1 }),
+      since(10),
+      [`shutdown sessions server ${path(two)}`],
+    ],
+    [
       'when its time is over it is cut off',
       gone({ isDraining: true, connectionsInUse: 1, connections: 1 }),
       since(10),
@@ -218,6 +232,36 @@ describe('members, without a reload', () => {
     const plan = planHaproxy(desire([{ ...one, weight: 7 }]), running(desire([{ ...one, weight: 7 }]), [server(one)]))
     expect(tell(plan)).toEqual([`set server ${path(one)} weight 7`])
   })
+})
+
+describe('where clients stay with their members', () => {
+  const sticky: TrafficInstructions = {
+    ...plainTraffic,
+    stickySessions: { by: 'source', idleSeconds: 60, mates: [] },
+  }
+  const plan = (change: Partial<InstanceInstructions>) => {
+    const desired = desire([one], { traffic: sticky, ...change })
+    const name = (of: Member) => serverName(desired.instance, of)
+    const servers = [one, two].map((of, i) => server(of, { name: name(of), number: 100 + i }))
+    return tell(planHaproxy(desired, running(desired, servers))).map((command) => command.replace(name(two), 'two'))
+  }
+
+  test('one that goes is taken out at once for HTTP, which lets it end what it has begun', () => {
+    expect(plan({})).toEqual(['set server members_80/two state maint'])
+  })
+
+  test('for TCP it drains, and the table forgets who was bound to it', () => {
+    expect(plan({ trafficType: 'tcp' })).toEqual([
+      'set server members_80/two state drain',
+      'clear table members_80 data.server_id eq 101',
+    ])
+  })
+})
+
+test('servers that haproxy gives addresses to are left to it', () => {
+  const desired = desire([one])
+  const named = server(two, { name: `${two.id}.n1`, isInMaintenance: true, isUnresolved: true })
+  expect(planHaproxy(desired, running(desired, [server(one), named]))).toEqual([])
 })
 
 describe('structure', () => {

@@ -17,6 +17,7 @@ import type { Execute } from '../operations/execute.ts'
 import type { AskHaproxy } from '../operations/haproxy-socket.ts'
 import type { DaemonName, Operation, OperationGroup } from '../operations/operation.ts'
 import type { InstanceCondition, ReportInstances, ReportLoads, Room, Turn } from '../room.ts'
+import { createDrainWatch } from './drain-watch.ts'
 import { type DesiredInstance, fault, type ObservedInstance, planInstances } from './plan-instance.ts'
 import { readCpuSeconds, readUptimeSeconds } from './process-facts.ts'
 import { createPulseWatch, type Trouble } from './pulse-watch.ts'
@@ -29,6 +30,8 @@ export interface InstanceRoomOptions {
   /** Asks for a turn of the loop. */
   readonly wake: () => void
   readonly log: (fields: Record<string, unknown>, message: string) => void
+  /** False: the device under all uplink legs has no signal, and a keepalived without a link has nothing to say. */
+  readonly hasUplink: () => boolean
   /** haproxy's in each instance. */
   readonly threads: number
 }
@@ -51,6 +54,8 @@ interface Known {
 
 /** Soon, but after what is under way. */
 const waitingMilliseconds = 50
+/** Between two counts of the clients of an instance that drains. */
+const drainingMilliseconds = 200
 /** News come in swarms, e.g. of all members of a balancer. */
 const gatherMilliseconds = 20
 
@@ -73,6 +78,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   }
   const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
   const keepaliveds = createKeepalivedObserver()
+  const drains = createDrainWatch({ now: () => performance.now() })
   const sampler = createLoadSampler({ ask, now: () => performance.now(), readCpuSeconds, readUptimeSeconds })
   const hanging = new Set<string>()
   const mark = (instanceId: string) => {
@@ -87,6 +93,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   const forget = (instanceId: string) => {
     known.delete(instanceId)
     hanging.delete(instanceId)
+    drains.forget(instanceId)
     haproxies.forget(instanceId)
     keepaliveds.forget(instanceId)
     follower.forget(instanceId)
@@ -147,7 +154,14 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
       if (seenHaproxy === undefined || seenKeepalived === undefined) return []
       const { observed: keepalivedNow, childPid } = seenKeepalived
       if (keepalivedNow.status !== 'hanging') hanging.delete(instance.id)
-      const observed: ObservedInstance = { haproxy: seenHaproxy, keepalived: keepalivedNow }
+      const hasDrained = drains.hasDrained({
+        instance,
+        pid: haproxy?.pid,
+        isClosing: seenHaproxy.answer?.description === memory.desired.haproxy.rendered.description,
+      })
+      // Nobody tells when the last client has gone.
+      if (instance.draining === true && !hasDrained) wakeIn(drainingMilliseconds)
+      const observed: ObservedInstance = { haproxy: seenHaproxy, keepalived: keepalivedNow, hasDrained }
       known.set(instance.id, { ...memory, observed })
       const keepalivedPids = [keepalived?.pid, childPid].filter((pid) => pid !== undefined)
       pulses.watch(instance.id, {
@@ -155,7 +169,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
         keepalivedPids: keepalivedNow.status === 'running' ? keepalivedPids : [],
         keepalivedChildPid: childPid,
         advertIntervalSeconds: instance.advertIntervalSeconds,
-        isExpectedToSpeak: seenHaproxy.fault !== fault && instance.vips.length > 0,
+        isExpectedToSpeak: seenHaproxy.fault !== fault && instance.vips.length > 0 && options.hasUplink(),
       })
       const network = networks.get(instance.networkId)
       const place = network === undefined ? {} : { holders: holdersByAddress(network) }

@@ -36,8 +36,8 @@ const keepalived = {
   loaded: desired.keepalived.texts.steady.digest,
   heldVips: [],
 }
-const written = (haproxy: ObservedHaproxy) => {
-  const [first] = planInstance(desired, { haproxy, keepalived })
+const written = (haproxy: ObservedHaproxy, hasDrained = false) => {
+  const [first] = planInstance(desired, { haproxy, keepalived, hasDrained })
   return first?.kind === 'writeFile' && first.path === desired.keepalived.files.fault ? first.content : undefined
 }
 
@@ -55,6 +55,11 @@ describe('what keepalived is told of haproxy', () => {
     ['a fault when it says nothing any more', { status: 'silent' }, '1\n'],
   ])('%s', (_, change, expected) => {
     expect(written({ ...answering, ...change })).toBe(expected)
+  })
+
+  test('a fault once it has drained, though it serves, and no more', () => {
+    expect(written(answering, true)).toBe('1\n')
+    expect(written({ ...answering, fault: '1\n' }, true)).toBeUndefined()
   })
 })
 

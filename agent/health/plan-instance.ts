@@ -12,6 +12,8 @@ export interface DesiredInstance {
 export interface ObservedInstance {
   readonly haproxy: ObservedHaproxy
   readonly keepalived: ObservedKeepalived
+  /** It was told to drain, and has no clients any more. */
+  readonly hasDrained?: boolean
 }
 
 /**
@@ -24,7 +26,7 @@ export function planInstance(
   mayChangeKeepalived = true,
 ): Operation[] {
   return [
-    ...planFault(desired.keepalived.files.fault, observed.haproxy),
+    ...planFault(desired.keepalived.files.fault, observed),
     ...planKeepalived(desired.keepalived, observed.keepalived, mayChangeKeepalived),
     ...planHaproxy(desired.haproxy, observed.haproxy),
   ]
@@ -38,8 +40,10 @@ export const fault = '1\n'
  * At the first start there is no fault, so that the election and haproxy's start go on at the same time: nobody can be
  * served yet. Afterwards a haproxy that does not answer is one.
  */
-function planFault(path: string, { status, fault: observed }: ObservedHaproxy): Operation[] {
-  const wanted = wantedFault(status, observed)
+function planFault(path: string, { haproxy, hasDrained }: ObservedInstance): Operation[] {
+  const observed = haproxy.fault
+  // Whoever backs it up takes its VIPs over.
+  const wanted = hasDrained === true ? fault : wantedFault(haproxy.status, observed)
   return observed === wanted ? [] : [{ kind: 'writeFile', path, content: wanted }]
 }
 

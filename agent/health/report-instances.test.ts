@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { httpInstance } from '../../templates/golden/instances.ts'
 import { backendName, serverName } from '../../templates/haproxy-config.ts'
-import type { ListenerInstructions } from '../contract/host-instructions.ts'
+import type { InstanceInstructions, ListenerInstructions } from '../contract/host-instructions.ts'
+import type { MemberStatus } from '../contract/host-report.ts'
 import type { ObservedServer } from '../haproxy/observed-haproxy.ts'
 import type { ObservedInstance } from './plan-instance.ts'
 import { describeInstance } from './report-instances.ts'
@@ -91,4 +92,36 @@ describe('an instance', () => {
   ])('does not while %s', (_, observed) => {
     expect(describeInstance(instance, observed).serving).toBe(false)
   })
+})
+
+describe('a member that is followed by its name', () => {
+  const named: InstanceInstructions = {
+    ...httpInstance,
+    listeners: [
+      { port: 80, members: [], namedMembers: [{ id: member.id, host: 'web.shop.internal', port: 8080, weight: 1 }] },
+    ],
+  }
+  const slot = (index: number, change: Partial<ObservedServer> = {}) => ({
+    ...server(80, member, change),
+    name: `${member.id}.n${index}`,
+  })
+  const lost = { isInMaintenance: true, isUnresolved: true, health: 'down' } as const
+  test.each<[string, ObservedServer[], MemberStatus]>([
+    ['is unresolved while none of its places has an address', [slot(1, lost), slot(2, lost)], 'unresolved'],
+    ['is healthy where those that have one are', [slot(1), slot(2, lost)], 'healthy'],
+    ['is unhealthy where one of its addresses is', [slot(1), slot(2, { health: 'down' })], 'unhealthy'],
+    ['is unknown while haproxy does not have it', [], 'unknown'],
+  ])('%s', (_, servers, expected) => {
+    expect(describeInstance(named, observe(servers)).members).toEqual({ [`${member.id}:8080`]: expected })
+  })
+})
+
+test('an instance has drained once its VIPs are gone as well', () => {
+  const drained = (heldVips: string[], hasDrained: boolean) => {
+    const seen = observe([], { fault: '1\n' })
+    return describeInstance(instance, { ...seen, keepalived: { ...seen.keepalived, heldVips }, hasDrained }).drained
+  }
+  expect(drained([], true)).toBe(true)
+  expect(drained(['198.18.1.101'], true)).toBeUndefined()
+  expect(drained([], false)).toBeUndefined()
 })

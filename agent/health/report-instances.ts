@@ -7,7 +7,7 @@ import type { ObservedServer } from '../haproxy/observed-haproxy.ts'
 import { wantedServers } from '../haproxy/wanted-servers.ts'
 import type { ObservedKeepalived } from '../keepalived/plan-keepalived.ts'
 import type { InstanceCondition } from '../room.ts'
-import { noFault, type ObservedInstance } from './plan-instance.ts'
+import { fault, noFault, type ObservedInstance } from './plan-instance.ts'
 
 export function describeInstance(instance: InstanceInstructions, observed: ObservedInstance): InstanceCondition {
   const { haproxy, keepalived } = observed
@@ -16,6 +16,9 @@ export function describeInstance(instance: InstanceInstructions, observed: Obser
     haproxy: isAnswering ? 'running' : 'stopped',
     keepalived: keepalivedWord(keepalived.status),
     serving: isAnswering && haproxy.fault === noFault && keepalived.status === 'running',
+    ...(observed.hasDrained === true &&
+      haproxy.fault === fault &&
+      keepalived.heldVips.length === 0 && { drained: true }),
     heldVips: [...keepalived.heldVips],
     members: describeMembers(instance, isAnswering ? (haproxy.answer?.servers ?? []) : []),
   }

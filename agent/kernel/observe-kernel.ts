@@ -18,6 +18,7 @@ import {
   parseNeighbours,
   parseRoutes,
   parseRuleSet,
+  parseSilentDevices,
   parseSysctls,
 } from './observed-kernel.ts'
 
@@ -38,6 +39,8 @@ export interface KernelObserver {
   namespaceInodes(): ReadonlyMap<string, number>
   /** Whether this address was a permanent neighbour there when it was read last. */
   hasNeighbour(namespace: string, address: string): boolean
+  /** Whether one of the host's own devices had a signal when it was read last; true of one that is not known. */
+  hasSignal(device: string): boolean
   /** The namespace that the kernel's events call by this number. */
   namespaceOfNsid(nsid: number): string | undefined
 }
@@ -52,6 +55,7 @@ const readsAtOnceMaximum = 8
 export function createKernelObserver(run: RunCommand): KernelObserver {
   let links: ReadonlyMap<string, ObservedLink> = new Map()
   let nsids: ReadonlyMap<number, string> = new Map()
+  let silentDevices: ReadonlySet<string> = new Set()
   let forwarding: readonly Forwarding[] = []
   let ruleSet: ObservedRuleSet | undefined
   const namespaces = new Map<string, ObservedNamespace>()
@@ -87,6 +91,7 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
       const answer = await readLinks(run)
       links = answer.links
       nsids = answer.nsids
+      silentDevices = answer.silentDevices
     }
   }
   const readForwardingTables = async () => {
@@ -149,6 +154,7 @@ export function createKernelObserver(run: RunCommand): KernelObserver {
     namespaceInodes: () => readNames().sound,
     hasNeighbour: (namespace, address) =>
       namespaces.get(namespace)?.neighbours.some((neighbour) => neighbour.address === address) ?? false,
+    hasSignal: (device) => !silentDevices.has(device),
     namespaceOfNsid: (nsid) => nsids.get(nsid),
   }
 }
@@ -195,7 +201,11 @@ function listFolder(path: string): string[] {
 async function readLinks(run: RunCommand) {
   const stdout = await mustRun(run, ['ip', '-details', '-json', '-batch', '-'], 'link show\nnetns list\n')
   const [linksJson = '', namespacesJson = ''] = stdout.split('\n')
-  return { links: parseLinks(linksJson), nsids: parseNsids(namespacesJson) }
+  return {
+    links: parseLinks(linksJson),
+    nsids: parseNsids(namespacesJson),
+    silentDevices: parseSilentDevices(linksJson),
+  }
 }
 
 function parseNsids(json: string): Map<number, string> {

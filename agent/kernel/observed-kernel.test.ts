@@ -6,6 +6,7 @@ import {
   parseNeighbours,
   parseRoutes,
   parseRuleSet,
+  parseSilentDevices,
   parseSysctls,
 } from './observed-kernel.ts'
 
@@ -131,4 +132,10 @@ test('our bridge rules are known again by what nft says of them', () => {
   })
   const { digest, rules, elements } = rendered
   expect(parseRuleSet(json)).toEqual({ digest, rules, elements })
+})
+
+test('a device that is up and has no signal is silent, one that is down is not', () => {
+  const device = (ifname: string, ...flags: readonly string[]) => ({ ifname, flags })
+  const devices = [device('a', 'UP', 'LOWER_UP'), device('b', 'NO-CARRIER', 'UP'), device('c', 'BROADCAST'), {}]
+  expect([...parseSilentDevices(JSON.stringify(devices))]).toEqual(['b'])
 })

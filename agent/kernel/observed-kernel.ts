@@ -90,6 +90,18 @@ const linkSchema = v.object({
   ),
 })
 
+const signalSchema = v.array(v.object({ ifname: v.string(), flags: v.array(v.string()) }))
+
+/** Of the same answer, the devices that are up without a signal: their cable is out, or their switch is. */
+export function parseSilentDevices(json: string): Set<string> {
+  const entries = v.parse(
+    signalSchema,
+    parseList(json).filter((entry) => 'ifname' in entry),
+  )
+  const silent = entries.filter(({ flags }) => flags.includes('UP') && !flags.includes('LOWER_UP'))
+  return new Set(silent.map(({ ifname }) => ifname))
+}
+
 /** `ip -details -json address show`, or `link show`, which has no addresses. */
 export function parseLinks(json: string): Map<string, ObservedLink> {
   // iproute2 leaves empty objects where a filter has dropped an entry.

@@ -24,7 +24,14 @@ export const commandSchema = v.variant('kind', [
   /** Allocates until so many of its addresses are held; answers `ready`. */
   v.object({ kind: v.literal('fill'), space: spaceSchema, heldAddresses: v.number() }),
   /** Publishes the same batches by hand, which all who name the same record race for; answers `ran`. */
-  v.object({ kind: v.literal('publish'), record: v.string(), bytes: v.number(), pace: paceSchema }),
+  v.object({
+    kind: v.literal('publish'),
+    record: v.string(),
+    bytes: v.number(),
+    /** As one message, else as an atomic batch of one for each address. */
+    isOneMessage: v.boolean(),
+    pace: paceSchema,
+  }),
   /** Collects garbage and answers `memory`. */
   v.object({ kind: v.literal('memory') }),
 ])

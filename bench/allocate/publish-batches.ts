@@ -1,6 +1,7 @@
 /**
- * The batches that allocations are written in, published to JetStream by hand: a shard's record on the condition that it
- * is as it was last seen, and so many addresses that must not be there. It is what the store could give at most.
+ * Batches of allocations published to JetStream by hand: a shard's record on the condition that it is as it was last seen,
+ * with so many addresses. Either each of these is a message of its own which must be the first of its subject, and all
+ * are one atomic batch; or all are in the record's message, as the store keeps them: what it could give at most.
  */
 
 import { jetstreamManager, StorageType } from '@nats-io/jetstream'
@@ -22,6 +23,32 @@ export async function createRawStream(connection: NatsConnection): Promise<void>
     allow_direct: true,
     allow_atomic: true,
   })
+}
+
+/** Writes one message each time it is called, and says how many addresses are in it: 0 when another wrote the record first. */
+export function createMessagePublisher(
+  connection: NatsConnection,
+  { record, bytes, addresses }: { readonly record: string; readonly bytes: number; readonly addresses: number },
+): () => Promise<number> {
+  const subject = `${stream}.shard-occupancy.${record}`
+  const body = 'x'.repeat(bytes * (addresses + 1))
+  let sequence: number | null = null
+
+  return async () => {
+    sequence ??= await readSequence(connection, subject)
+    const fields = headers()
+    fields.set('Nats-Expected-Last-Subject-Sequence', String(sequence))
+    const answer = await connection.request(subject, body, { headers: fields, timeout: requestMilliseconds })
+    const { seq, error } = answer.json<Answer>()
+    sequence = seq ?? null
+    if (error !== undefined && !wrongLastSequences.includes(error.err_code)) throw new Error(error.description)
+    return error === undefined ? addresses : 0
+  }
+}
+
+interface Answer {
+  readonly seq?: number
+  readonly error?: { readonly err_code?: number; readonly description?: string }
 }
 
 /** Writes a batch each time it is called, and says how many addresses are in it: 0 when another wrote the record first. */
@@ -47,7 +74,7 @@ export function createBatchPublisher(
       headers: last,
       timeout: requestMilliseconds,
     })
-    const { seq, error } = answer.json<{ seq?: number; error?: { err_code?: number; description?: string } }>()
+    const { seq, error } = answer.json<Answer>()
     sequence = seq === undefined ? null : seq - addresses
     if (error !== undefined && !wrongLastSequences.includes(error.err_code)) throw new Error(error.description)
     return error === undefined ? addresses : 0

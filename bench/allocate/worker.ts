@@ -14,7 +14,7 @@ import type { Store } from '../../controller/control-plane/store.ts'
 import { addressKind, machineKind } from '../../controller/objects.ts'
 import { driveClosedLoop } from './closed-loop.ts'
 import { type Answer, type BenchSpace, type Command, commandSchema, type Pace } from './messages.ts'
-import { createBatchPublisher, createRawStream } from './publish-batches.ts'
+import { createBatchPublisher, createMessagePublisher, createRawStream } from './publish-batches.ts'
 import { awaitSpace, createSpace } from './space.ts'
 
 /** Made before the time is taken, as whoever asks for an address has its owner already. */
@@ -47,7 +47,10 @@ async function obey(command: Command): Promise<Answer> {
     case 'openController': {
       const connection = await connect({ servers: command.url })
       const store = await openJetStreamStore({ connection, logger: pino({ level: 'warn' }, pino.destination(2)) })
-      controller = { store, allocator: createAddressAllocator({ store, now: Date.now }) }
+      controller = {
+        store,
+        allocator: createAddressAllocator({ store, now: Date.now, sleep: (milliseconds) => Bun.sleep(milliseconds) }),
+      }
       return { kind: 'ready' }
     }
     case 'openRaw':
@@ -71,8 +74,9 @@ async function obey(command: Command): Promise<Answer> {
       return { kind: 'ready' }
     case 'publish': {
       if (raw === undefined) throw new Error('BUG: a worker that was not opened')
-      const { record, bytes, pace } = command
-      const work = createBatchPublisher(raw, { record, bytes, addresses: pace.inFlight })
+      const { record, bytes, isOneMessage, pace } = command
+      const create = isOneMessage ? createMessagePublisher : createBatchPublisher
+      const work = create(raw, { record, bytes, addresses: pace.inFlight })
       return { kind: 'ran', report: await driveClosedLoop({ ...pace, inFlight: 1, work }) }
     }
     case 'memory':

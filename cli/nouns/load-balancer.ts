@@ -13,6 +13,7 @@ import {
 } from '../body-fields.ts'
 import type { Noun } from '../noun.ts'
 import { references, resolveId } from '../resolve.ts'
+import { trafficFields } from './traffic-fields.ts'
 
 /** `80`, or `80:8080` where members that name no port listen on another. */
 export function listener(value: string, context: ParseContext): { port: number; memberPort?: number } {
@@ -23,12 +24,16 @@ export function listener(value: string, context: ParseContext): { port: number; 
   }
 }
 
-/** An address, with or without a port; a URL; or the name or id of a machine, with or without a port. */
+export const memberForms = 'ADDRESS[:PORT], DNS.NAME[:PORT], URL, or MACHINE[:PORT]'
+
+/** An address, a DNS name, or the name or id of a machine, each with or without a port; or a URL. */
 export async function member(value: string, context: ParseContext): Promise<Omit<MemberCreate, 'weight'>> {
   if (value.includes('://')) return { url: value }
   const [place = '', port] = value.split(':')
   const withPort = port === undefined ? {} : { port: number(port, context) }
   if (isIP(place) === 4) return { address: place, ...withPort }
+  // A machine's name is a single label.
+  if (place.includes('.')) return { host: place, ...withPort }
   return { machineId: await resolveId(context.api, 'machine', place, context.projectId), ...withPort }
 }
 
@@ -42,32 +47,12 @@ const shared: readonly BodyField[] = [
   },
   {
     flags: '--member <member>',
-    description: 'ADDRESS[:PORT], URL, or MACHINE[:PORT]',
+    description: memberForms,
     field: 'members',
     parse: member,
     isList: true,
   },
-  { flags: '--algorithm <name>', description: 'round-robin or least-connections', field: 'algorithm', parse: text },
-  {
-    flags: '--check <http|tcp>',
-    description: 'the health check’s protocol',
-    field: 'healthCheck.protocol',
-    parse: text,
-  },
-  { flags: '--check-path <path>', description: 'of an http check', field: 'healthCheck.path', parse: text },
-  { flags: '--check-port <port>', description: "the member's own else", field: 'healthCheck.port', parse: number },
-  {
-    flags: '--check-interval <seconds>',
-    description: 'between two checks',
-    field: 'healthCheck.intervalSeconds',
-    parse: number,
-  },
-  {
-    flags: '--check-timeout <seconds>',
-    description: 'of one check',
-    field: 'healthCheck.timeoutSeconds',
-    parse: number,
-  },
+  ...trafficFields,
   { flags: '--instances <number>', description: '1 to 8, each with a VIP', field: 'instanceCount', parse: number },
   {
     flags: '--auto-scaling <true|false>',

@@ -3,20 +3,26 @@
 import { Command } from 'commander'
 import { type Member, memberSchema } from '../../controller/contract/load-balancer.ts'
 import type { Api } from '../api.ts'
-import { type BodyField, buildBody, declareFields, number, type Options, text } from '../body-fields.ts'
+import { type BodyField, buildBody, declareFields, number, type Options, text, trueOrFalse } from '../body-fields.ts'
 import { type Column, idOf, listAll, printObject, tableOf, waitOption, waitQuery } from '../noun.ts'
 import { json } from '../output.ts'
 import { references } from '../resolve.ts'
-import { member } from './load-balancer.ts'
+import { member, memberForms } from './load-balancer.ts'
 
 const columns: readonly Column<Member>[] = [
-  { heading: 'address', of: ({ address, url }) => address ?? url ?? '-' },
+  { heading: 'address', of: ({ address, host, url }) => address ?? host ?? url ?? '-' },
   { heading: 'port', of: ({ port }) => (port === null ? '-' : String(port)) },
   { heading: 'weight', of: ({ weight }) => String(weight) },
   { heading: 'status', of: ({ status }) => status },
   { heading: 'id', of: ({ id }) => id },
 ]
 
+const draining: BodyField = {
+  flags: '--draining <true|false>',
+  description: 'nobody new; it is drained once what it has begun is over',
+  field: 'draining',
+  parse: trueOrFalse,
+}
 const weight: BodyField = { flags: '--weight <number>', description: '0 to 256', field: 'weight', parse: number }
 
 export function memberCommand(connect: () => Api): Command {
@@ -60,7 +66,7 @@ const show = (connect: () => Api) =>
     })
 
 function create(connect: () => Api): Command {
-  const command = verb('create', 'add one').alias('add').argument('<member>', 'ADDRESS[:PORT], URL, or MACHINE[:PORT]')
+  const command = verb('create', 'add one').alias('add').argument('<member>', memberForms)
   declareFields(waitOption(command), [weight])
   return command.action(async (balancer: string, which: string, options: Options) => {
     const api = connect()
@@ -81,6 +87,7 @@ function update(connect: () => Api): Command {
     },
     { flags: '--port <port>', description: 'its own port', field: 'port', parse: number },
     weight,
+    draining,
   ]
   const command = verb('update', 'change what is given').argument('<member id>')
   declareFields(waitOption(command), fields)

@@ -8,6 +8,7 @@ import { createAddressAllocator } from './allocator.ts'
 import { isOpen } from './allocator-space.ts'
 import { addressOf, blockOf, formatAddress } from './cidr.ts'
 import { countTaken, decodeBitmap, isTaken } from './taken-bitmap.ts'
+import { allocateForMove } from './test-moves.ts'
 import { openTestSpace, type TestSpace } from './test-space.ts'
 
 /** On a busy machine everything takes longer. */
@@ -115,7 +116,7 @@ async function ask(space: TestSpace, allocator: TestSpace['allocator'], request:
       await allocator.allocateAddress({ networkId, ownerId, ...machineName, address: formatAddress(base + number) })
       return
     case 'move': {
-      const outcome = await allocator.allocateForMove({ networkId, ownerId, fromShardId })
+      const outcome = await allocateForMove(space, { networkId, ownerId, fromShardId })
       if (outcome.ok) expect(outcome.value.shardId).not.toBe(fromShardId)
       return
     }

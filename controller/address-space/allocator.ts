@@ -8,7 +8,7 @@
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { OutcomeUnknownError, type Store, shardKeyOf, transactionWritesMaximum } from '../control-plane/store.ts'
-import { addressKind, machineKind } from '../objects.ts'
+import { addressKind } from '../objects.ts'
 import { createAddressIndex } from './address-index.ts'
 import { readShardSpace } from './allocator-space.ts'
 import { describeAllocationRefusal } from './describe-refusal.ts'
@@ -32,15 +32,6 @@ export interface AddressAllocator {
     readonly address?: string
     /** The owner's name, where it is a machine: the policy may keep an address for it. */
     readonly machineName?: string
-  }): Promise<Outcome<HeldAddress>>
-  /**
-   * One more address for an owner that is to leave a shard, out of another shard of the network. An owner that holds
-   * one outside of that shard already is given that again.
-   */
-  allocateForMove(request: {
-    readonly networkId: string
-    readonly ownerId: string
-    readonly fromShardId: string
   }): Promise<Outcome<HeldAddress>>
   /**
    * An address for each of these owners, or for none of them; those who hold one already are given the same again. At
@@ -71,6 +62,8 @@ export interface AddressAllocator {
 export const allocationsAtOnceMaximum = 128
 const batchWritesMaximum = transactionWritesMaximum - 20
 const attemptsMaximum = 32
+const heardAttemptsMaximum = 4
+const waitMillisecondsMaximum = 32
 
 interface Waiting {
   readonly request: AllocationRequest
@@ -82,10 +75,12 @@ export function createAddressAllocator(options: {
   readonly store: Store
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** That many random bytes: for networks whose addresses are given at random. */
+  /** That many random bytes: for networks whose addresses are given at random, and for how long a loser waits. */
   readonly random?: (bytes: number) => Uint8Array
+  /** Left out: whoever has lost a race goes on at once. */
+  readonly sleep?: (milliseconds: number) => Promise<unknown>
 }): AddressAllocator {
-  const { store, now } = options
+  const { store, now, sleep } = options
   const random = options.random ?? ((bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)))
   const index = createAddressIndex(store)
   const heard = readShardSpace(store)
@@ -148,14 +143,15 @@ export function createAddressAllocator(options: {
   }
 
   async function writeBatch(batch: readonly Waiting[], memberId: string): Promise<Outcome<AllocationPlan>> {
-    for (let attempt = 1; attempt <= attemptsMaximum; attempt++) {
-      const plan = planAllocations(
-        batch.map(({ request }) => request),
-        readSpace(memberId, attempt),
-        { now: now(), random },
-      )
+    const requests = batch.map(({ request }) => request)
+    let isHeard = true
+    for (let lostRaces = 0; lostRaces < attemptsMaximum; ) {
+      const plan = planAllocations(requests, readSpace(memberId, isHeard), { now: now(), random })
       // Nobody is refused by what was heard: memory may know by now what was done a moment ago.
-      if (attempt === 1 && plan.results.some(({ kind }) => kind === 'refused')) continue
+      if (isHeard && plan.results.some(({ kind }) => kind === 'refused')) {
+        isHeard = false
+        continue
+      }
       if (plan.writes.length === 0) return succeed(plan)
       try {
         const outcome = await store.transact({ writes: plan.writes })
@@ -169,14 +165,18 @@ export function createAddressAllocator(options: {
         // Whether it was stored shows at the next attempt: the owners then hold what they asked for.
         if (!(error instanceof OutcomeUnknownError)) throw error
       }
+      lostRaces++
+      // The winner has been heard of by now, unless it is of this very process and has only just been acknowledged.
+      isHeard = isHeard && lostRaces < heardAttemptsMaximum
+      if (sleep !== undefined) await sleep(drawWaitMilliseconds(lostRaces, random))
     }
     return refuse(unavailable('others kept changing the same shards', 1))
   }
 
-  /** The first attempt is made by what has been heard of; whoever was too late for it looks into the store's memory. */
-  function readSpace(memberId: string, attempt: number): ProjectSpace {
+  /** What has been heard of, kept in the orders in which addresses are given; or all of the project's out of the store's memory. */
+  function readSpace(memberId: string, isHeard: boolean): ProjectSpace {
     return {
-      shards: attempt === 1 ? heard : readShardSpace(store, memberId),
+      shards: isHeard ? heard : readShardSpace(store, memberId),
       heldBy: index.heldBy,
       holderOf: index.holderOf,
       policyOf: (networkId: string) => readPolicy(store, networkId),
@@ -193,11 +193,6 @@ export function createAddressAllocator(options: {
 
   return {
     allocateAddress: allocate,
-    async allocateForMove(request) {
-      const isMachine = request.ownerId.startsWith(`${machineKind.prefix}_`)
-      const machine = isMachine ? await store.get(machineKind, request.ownerId) : null
-      return allocate({ ...request, ...(machine !== null && { machineName: machine.value.name }) })
-    },
     async allocateAddresses({ networkId, owners }) {
       if (owners.length > allocationsAtOnceMaximum) throw new Error(`BUG: ${owners.length} addresses at once`)
       const requests = owners.map((owner) => ({ kind: 'allocate', networkId, ...owner }) as const)
@@ -254,6 +249,12 @@ function writesMaximumOf(request: AllocationRequest): number {
     default:
       return request satisfies never
   }
+}
+
+/** Up to twice as long each time: who has won goes on undisturbed, and the others do not meet again at once. */
+function drawWaitMilliseconds(lostRaces: number, random: (bytes: number) => Uint8Array): number {
+  const share = (random(1)[0] ?? 0) / 256
+  return share * Math.min(2 ** lostRaces, waitMillisecondsMaximum)
 }
 
 const unavailable = (reason: string, retryAfterSeconds: number): Problem => ({

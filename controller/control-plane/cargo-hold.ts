@@ -20,19 +20,16 @@ export interface CargoHold {
   noteCarried(object: KnownObject, carrier: Carrier): void
   /** Of a carried object that is deleted. */
   carrierOfDeleted(kind: string, id: string): Carrier | null
-  /** The carried objects that this process has just written, so that they need not be read out of their message again. */
-  putOwn(transactionId: string, objects: readonly KnownObject[]): void
-  /** Those of a transaction, once; null: it is of another process, or forgotten. */
-  takeOwn(transactionId: string): readonly KnownObject[] | null
+  /** The carrier's lines up to this one lie in a crate: they need not be carried any more. */
+  noteStored(carrier: Carrier, lastLine: string): void
+  /** Those of the carrier's lines that lie in no crate yet, as far as is known. */
+  leaveStored(carrier: Carrier, lines: readonly string[]): readonly string[]
 }
-
-/** Their messages come at once, or have come already. */
-const ownMaximum = 64
 
 export function createCargoHold(): CargoHold {
   const cargos = new Map<string, { readonly sequence: number; readonly cargo: Cargo }>()
   const crates = new Map<string, number[]>()
-  const own = new Map<string, readonly KnownObject[]>()
+  const storedLines = new Map<string, string>()
   const carriersOfDeleted = new Map<string, Carrier>()
   return {
     find(carrier, sequence) {
@@ -62,15 +59,11 @@ export function createCargoHold(): CargoHold {
       else carriersOfDeleted.delete(nameOf(object))
     },
     carrierOfDeleted: (kind, id) => carriersOfDeleted.get(nameOf({ kind, id })) ?? null,
-    putOwn(transactionId, objects) {
-      own.set(transactionId, objects)
-      const [oldest] = own.keys()
-      if (own.size > ownMaximum && oldest !== undefined) own.delete(oldest)
-    },
-    takeOwn(transactionId) {
-      const objects = own.get(transactionId) ?? null
-      own.delete(transactionId)
-      return objects
+    noteStored: (carrier, lastLine) => void storedLines.set(nameOf(carrier), lastLine),
+    leaveStored(carrier, lines) {
+      const last = storedLines.get(nameOf(carrier))
+      const place = last === undefined ? -1 : lines.lastIndexOf(last)
+      return place === -1 ? lines : lines.slice(place + 1)
     },
   }
 }

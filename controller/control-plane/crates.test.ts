@@ -9,6 +9,7 @@ import { encodeCarried } from './message.ts'
 import { openMicroshardReplica } from './microshard-replica.ts'
 import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable } from './object-table.ts'
+import { createOwnWrites } from './own-writes.ts'
 import { versionsKeptMaximum } from './store.ts'
 import { newClient, newShardId, waitUntil } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
@@ -47,7 +48,7 @@ async function open(onRead: () => Promise<void> = async () => {}) {
   const [table, hold] = [createObjectTable(), createCargoHold()]
   const leader = openMicroshardStream({ connection, place, acknowledgementMilliseconds: 5000 })
   const quiet = { onTransaction: () => {}, onTrouble: () => {}, onBroken: () => {} }
-  const replica = openMicroshardReplica({ connection, place, table, hold, ...quiet })
+  const replica = openMicroshardReplica({ connection, place, table, hold, own: createOwnWrites(), ...quiet })
   await replica.loaded
   const readData = async (sequence: number) => {
     await onRead()
@@ -131,7 +132,7 @@ describe('the crates of a carrier', () => {
   })
 })
 
-test('of the lines of crates each version is kept once, and of an object the last ones, in their order', () => {
+test('of the lines of crates each version is kept once, and of an object the last ones', () => {
   const history = fc.array(fc.record({ object: fc.nat({ max: 2 }), version: fc.integer({ min: 1, max: 40 }) }), {
     maxLength: 120,
   })
@@ -142,7 +143,8 @@ test('of the lines of crates each version is kept once, and of an object the las
         const own = versions.filter((one) => one.object === object).map(({ version }) => version)
         const expected = [...new Set(own)].toSorted((a, b) => a - b).slice(-versionsKeptMaximum)
         const found = kept.map((line) => JSON.parse(line) as { id: string; version: number })
-        expect(found.filter(({ id }) => id === `o${object}`).map(({ version }) => version)).toEqual(expected)
+        const keptOfOwn = found.filter(({ id }) => id === `o${object}`).map(({ version }) => version)
+        expect(keptOfOwn.toSorted((a, b) => a - b)).toEqual(expected)
       }
     }),
   )

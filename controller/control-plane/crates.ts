@@ -8,11 +8,14 @@ import { nuid } from '@nats-io/transport-node'
 import type { CargoHold } from './cargo-hold.ts'
 import { type Carrier, crateSubject, decodeCrate, encodeCrate, type MicroshardPlace } from './message.ts'
 import type { MicroshardStream, PublishOutcome } from './microshard-stream.ts'
+import { nameOf } from './parcels.ts'
 import { StoreUnavailableError, versionsKeptMaximum } from './store.ts'
 
 export interface Crates {
   /** Whatever becomes of it, nothing is wrong with it: all that lies in a crate is stored elsewhere as well, or was. */
   store(carrier: Carrier, lines: readonly string[]): Promise<PublishOutcome>
+  /** Begins to store what the carrier's message carries, so that the messages to come need not. */
+  storeSoon(carrier: Carrier, lines: readonly string[]): void
   /** All lines of the carrier's crates; null: they are being put together just now. Rejects with StoreUnavailableError. */
   read(carrier: Carrier): Promise<readonly string[] | null>
   /** Ends what is under way. */
@@ -38,6 +41,8 @@ export function openCrates(options: CratesOptions): Crates {
   const cratesMaximum = options.cratesMaximum ?? cratesMaximumDefault
   /** From how many on to put a carrier's together again, where they could not become much fewer. */
   const marks = new Map<string, number>()
+  /** By carrier, one at a time. */
+  const storing = new Map<string, Promise<void>>()
   let merging: Promise<void> | null = null
   let isClosed = false
 
@@ -72,11 +77,11 @@ export function openCrates(options: CratesOptions): Crates {
     }
     await stream.purge(crateSubject(place, carrier, '*'), Math.max(...sequences))
     hold.removeCrates(carrier, sequences)
-    marks.set(`${carrier.kind} ${carrier.id}`, Math.max(cratesMaximum, 2 * crates.length))
+    marks.set(nameOf(carrier), Math.max(cratesMaximum, 2 * crates.length))
   }
 
   function mergeIfMany(carrier: Carrier): void {
-    const mark = marks.get(`${carrier.kind} ${carrier.id}`) ?? cratesMaximum
+    const mark = marks.get(nameOf(carrier)) ?? cratesMaximum
     if (merging !== null || isClosed || hold.cratesOf(carrier).length < mark) return
     merging = merge(carrier)
       // They stay as they are then, and are put together when the next comes.
@@ -88,16 +93,27 @@ export function openCrates(options: CratesOptions): Crates {
       })
   }
 
+  async function store(carrier: Carrier, lines: readonly string[]): Promise<PublishOutcome> {
+    const outcome = await publish(carrier, lines)
+    const last = lines.at(-1)
+    if (outcome.kind === 'stored' && last !== undefined) hold.noteStored(carrier, last)
+    mergeIfMany(carrier)
+    return outcome
+  }
+
   return {
-    async store(carrier, lines) {
-      const outcome = await publish(carrier, lines)
-      mergeIfMany(carrier)
-      return outcome
+    store,
+    storeSoon(carrier, lines) {
+      const name = nameOf(carrier)
+      if (isClosed || storing.has(name)) return
+      // What is not stored is carried on.
+      const stored = store(carrier, lines).then(() => void storing.delete(name))
+      storing.set(name, stored)
     },
     read: (carrier) => readAll(carrier, hold.cratesOf(carrier)),
     async close() {
       isClosed = true
-      await merging
+      await Promise.all([...storing.values(), merging])
     },
   }
 }
@@ -108,21 +124,23 @@ interface LineHead {
   readonly version: number
 }
 
-/** Each version once, and of each object the last ones. */
+/** Each version once, and of each object the last ones, in the order in which they were written. */
 export function dropOldVersions(lines: readonly string[]): readonly string[] {
-  const versions = new Map<string, Map<number, string>>()
-  for (const line of lines) {
-    const { kind, id, version } = JSON.parse(line) as LineHead
-    const name = `${kind} ${id}`
-    const own = versions.get(name) ?? new Map<number, string>()
-    versions.set(name, own.set(version, line))
+  const unique = [...new Set(lines)]
+  const heads = unique.map((line) => JSON.parse(line) as LineHead)
+  const versions = new Map<string, number[]>()
+  for (const head of heads) {
+    const own = versions.get(nameOf(head)) ?? []
+    own.push(head.version)
+    versions.set(nameOf(head), own)
   }
-  return [...versions.values()].flatMap((own) =>
-    [...own]
-      .toSorted(([a], [b]) => a - b)
-      .slice(-versionsKeptMaximum)
-      .map(([, line]) => line),
+  const oldest = new Map(
+    [...versions].map(([name, own]) => [name, own.toSorted((a, b) => a - b).at(-versionsKeptMaximum) ?? 0]),
   )
+  return unique.filter((_, i) => {
+    const head = heads[i]
+    return head !== undefined && head.version >= (oldest.get(nameOf(head)) ?? 0)
+  })
 }
 
 function splitLines(lines: readonly string[]): readonly (readonly string[])[] {

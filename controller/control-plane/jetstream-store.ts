@@ -14,6 +14,7 @@ import { findMicroshard, type MicroshardEntry, openDirectory } from './microshar
 import { openMicroshardReplica } from './microshard-replica.ts'
 import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable } from './object-table.ts'
+import { createOwnWrites } from './own-writes.ts'
 import { checkObjectName, checkTransaction, type KnownObject } from './plan-transaction.ts'
 import { refuseOldServerVersion } from './server-version.ts'
 import {
@@ -162,11 +163,12 @@ function openEntry(
     place,
     acknowledgementMilliseconds: 1000 * (options.acknowledgementSeconds ?? acknowledgementSecondsDefault),
   })
-  const hold = createCargoHold()
+  const [hold, own] = [createCargoHold(), createOwnWrites()]
   const replica = openMicroshardReplica({
     connection,
     place,
     hold,
+    own,
     ...memory,
     onTrouble: (trouble) => logger.warn({ err: trouble, microshard: entry.id }, 'memory lags behind its microshard'),
     onBroken: (cause) => logger.error({ err: cause, microshard: entry.id }, "memory can't follow its microshard"),
@@ -177,6 +179,7 @@ function openEntry(
     replica,
     table: memory.table,
     hold,
+    own,
     now: options.now ?? Date.now,
     doubtMilliseconds: 1000 * (options.doubtSeconds ?? doubtSecondsDefault),
   })

@@ -139,6 +139,22 @@ export const encodeCrate = (lines: readonly string[]): string => lines.join('\n'
 
 export const decodeCrate = (data: Uint8Array): readonly string[] => Buffer.from(data).toString().split('\n')
 
+/** Far enough to reach the transaction, which comes before all that has no bound. */
+const transactionCharacters = 200
+const transactionPattern = /"transaction":\{"id":"([^"]+)","index":(\d+),"count":(\d+)\}/
+
+/** The place of a message in its transaction, without reading the rest; null: it has to be read. */
+export function peekTransaction(data: Uint8Array): TransactionPlace | null {
+  const beginning = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, transactionCharacters))
+  const [, id, index, count] = transactionPattern.exec(beginning.toString('latin1')) ?? []
+  return id === undefined ? null : { id, index: Number(index), count: Number(count) }
+}
+
+/** The last of a crate's lines. */
+export function peekLastLine(data: Uint8Array): string {
+  return Buffer.from(data.subarray(data.lastIndexOf(10) + 1)).toString()
+}
+
 /** Reads an object's message back. Throws when a newer program has written it. */
 export function decodeObject(message: {
   readonly subject: string

@@ -7,9 +7,10 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import type { CargoHold } from './cargo-hold.ts'
 import { sleep } from './connection-watch.ts'
 import { type FollowedMessage, followStream } from './follow-stream.ts'
-import { createGathering, type Gathered, type GatheredObject, gatherCrate } from './gather-transactions.ts'
-import { type MicroshardPlace, microshardSubjects, readSubject, streamName } from './message.ts'
+import { createGathering, type Gathered, type GatheredObject } from './gather-transactions.ts'
+import { type MicroshardPlace, microshardSubjects, peekLastLine, readSubject, streamName } from './message.ts'
 import type { ObjectTable } from './object-table.ts'
+import type { OwnWrites } from './own-writes.ts'
 import type { Change } from './store.ts'
 
 export interface MicroshardReplica {
@@ -27,6 +28,7 @@ export interface ReplicaOptions {
   readonly place: MicroshardPlace
   readonly table: ObjectTable
   readonly hold: CargoHold
+  readonly own: OwnWrites
   /** Told of each transaction, after the table has taken it in. */
   readonly onTransaction: (changes: readonly Change[]) => void
   readonly onTrouble: (trouble: Error) => void
@@ -38,7 +40,7 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
   const stopping = new AbortController()
   const loaded = Promise.withResolvers<void>()
   const waiters = new Set<{ readonly sequence: number; readonly done: () => void }>()
-  const gathering = createGathering((transactionId) => options.hold.takeOwn(transactionId))
+  const gathering = createGathering(options.own)
   let position = 0
   let isCatchingUp = true
   let isBroken = false
@@ -79,15 +81,15 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
     const meaning = readSubject(message.subject)
     switch (meaning.kind) {
       case 'object': {
-        const whole = gathering.add(message, isCatchingUp)
+        const whole = gathering.add(message)
         // Memory does not hold what it has half of: whoever waits for it waits for the rest as well.
         receive(whole, gathering.isOpen() ? 0 : message.sequence)
         return
       }
       case 'crate':
         options.hold.addCrate(meaning.carrier, message.sequence)
-        // What lies in it has been told before, unless that was missed.
-        receive(isCatchingUp ? [gatherCrate(message, meaning.carrier)] : [], message.sequence)
+        options.hold.noteStored(meaning.carrier, peekLastLine(message.data))
+        receive(gathering.addCrate(message, meaning.carrier), message.sequence)
         return
       // Events wait in the same stream to be relayed; the last object before them has ended the transaction.
       case 'event':

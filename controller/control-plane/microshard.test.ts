@@ -7,6 +7,7 @@ import { type Microshard, openMicroshard } from './microshard.ts'
 import type { MicroshardReplica } from './microshard-replica.ts'
 import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable, type ObjectTable } from './object-table.ts'
+import { createOwnWrites } from './own-writes.ts'
 import { write } from './store.ts'
 import { newClient, newShardId, shardKind } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
@@ -53,6 +54,7 @@ function open(
       replica,
       table,
       hold: createCargoHold(),
+      own: createOwnWrites(),
       now: () => 0,
       doubtMilliseconds: 5000,
     }),

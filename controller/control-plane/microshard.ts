@@ -25,6 +25,7 @@ import {
 import type { MicroshardReplica } from './microshard-replica.ts'
 import type { MicroshardStream, OutgoingMessage, PublishOutcome } from './microshard-stream.ts'
 import type { ObjectTable } from './object-table.ts'
+import type { OwnMessage, OwnWrites, PlacedMessage } from './own-writes.ts'
 import { nameOf, type Parcel, packParcels } from './parcels.ts'
 import {
   findCarrier,
@@ -61,6 +62,7 @@ export interface MicroshardOptions {
   readonly replica: MicroshardReplica
   readonly table: ObjectTable
   readonly hold: CargoHold
+  readonly own: OwnWrites
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** How long a doubt about a write may last before it is told to the caller. */
@@ -78,8 +80,10 @@ const followMilliseconds = 2_000
 const leaderReadsMaximum = 32
 /** Writes can come in while a history is read; this ends it. */
 const historyReadsMaximum = 2 * versionsKeptMaximum
-/** So much is carried from message to message; then it goes into a crate, so that no message gets large. */
-const cargoLinesMaximum = 128
+/** From so much on what is carried goes into a crate, which messages need not wait for. */
+const cargoLinesWanted = 32
+/** So much is carried at most: then they wait. */
+const cargoLinesMaximum = 400
 const cargoCharactersMaximum = 400_000
 
 type WritePlan = Extract<TransactionPlan, { kind: 'write' }>
@@ -89,7 +93,7 @@ export type CertainOutcome = Exclude<PublishOutcome, { kind: 'unknown' }>
 type Refused = Exclude<CertainOutcome, { kind: 'stored' }>
 
 export function openMicroshard(options: MicroshardOptions): Microshard {
-  const { place, stream, replica, table, hold } = options
+  const { place, stream, replica, table, hold, own } = options
   const reach = (sequence: number) => replica.reach(sequence, followMilliseconds)
   const crates = openCrates({ place, stream, hold, reach })
   const closing = new AbortController()
@@ -137,14 +141,26 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
       return { subject: outboxSubject(place, event.id), body: JSON.stringify(event), expectedSequence: null }
     })
     const messages = [...objects, ...events]
+    const written = shipments.map((shipment) => placeShipment(shipment, place.epoch))
+    own.expect(transactionId, written)
     const published = await stream.publish(messages)
     const outcome =
       published.kind === 'unknown'
         ? await settle({ ...first, transactionId, messages: messages.length }, published.reason)
         : published
-    if (outcome.kind !== 'stored') return outcome
+    if (outcome.kind !== 'stored') {
+      own.forget(transactionId)
+      return outcome
+    }
     const firstSequence = outcome.lastSequence - messages.length + 1
-    return { kind: 'stored', objects: takeIn(plan, shipments, { firstSequence, transactionId }) }
+    return {
+      kind: 'stored',
+      objects: takeIn(
+        plan,
+        shipments,
+        written.map((message, i) => message.place(firstSequence + i)),
+      ),
+    }
   }
 
   /** Decides what goes with each carrier, and writes crates where that becomes too much. */
@@ -155,14 +171,15 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
       // Another message of it is known already: this one's condition could not hold.
       if (baseCargo === null) return { kind: 'wrongSequence', lastSequence: null }
       const lines = parcel.fresh.map(encodeCarried)
-      const isTooMuch = lines.length > 0 && baseCargo.lines.length > 0 && !fits(baseCargo.lines, lines)
+      const before = hold.leaveStored(parcel.object, baseCargo.lines)
+      const isTooMuch = lines.length > 0 && before.length > 0 && !fits(before, lines)
       if (isTooMuch) {
-        const outcome = await crates.store(parcel.object, baseCargo.lines)
+        const outcome = await crates.store(parcel.object, before)
         if (outcome.kind === 'unknown') return { kind: 'busy', reason: outcome.reason }
         if (outcome.kind !== 'stored') return outcome
       }
       const isCarrier = baseCargo.turn > 0 || lines.length > 0
-      const carried = isTooMuch ? lines : [...baseCargo.lines, ...lines]
+      const carried = isTooMuch ? lines : [...before, ...lines]
       const cargo = isCarrier ? { turn: baseCargo.turn + 1, lines: carried } : noCargo
       shipments.push({ ...parcel, baseCargo, cargo })
     }
@@ -205,33 +222,25 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     return outcome.kind === 'stored' ? { kind: 'refused', reason } : null
   }
 
-  function takeIn(
-    plan: WritePlan,
-    shipments: readonly Shipment[],
-    { firstSequence, transactionId }: { readonly firstSequence: number; readonly transactionId: string },
-  ): KnownObject[] {
-    const sequences = new Map<string, number>()
-    for (const [i, { object, isCopy, cargo }] of shipments.entries()) {
-      const revision = { epoch: place.epoch, sequence: firstSequence + i }
-      sequences.set(nameOf(object), revision.sequence)
-      hold.put(object, revision.sequence, cargo)
-      if (isCopy) table.put({ ...object, revision })
-    }
-    const objects = plan.objects.map((planned, i) => {
-      const carrier = plan.carriers[i] ?? null
-      const sequence = sequences.get(nameOf(carrier ?? planned))
-      if (sequence === undefined) throw new Error(`BUG: ${nameOf(planned)} was written by no message`)
-      const object: KnownObject = { ...planned, revision: { epoch: place.epoch, sequence } }
+  function takeIn(plan: WritePlan, shipments: readonly Shipment[], placed: readonly PlacedMessage[]): KnownObject[] {
+    const stored = new Map<string, KnownObject>()
+    for (const [i, { object, carried }] of placed.entries()) {
+      const cargo = shipments[i]?.cargo ?? noCargo
+      hold.put(object, object.revision.sequence, cargo)
       table.put(object)
-      if (carrier !== null && table.find(object.kind, object.id) === object) hold.noteCarried(object, carrier)
+      stored.set(nameOf(object), object)
+      for (const one of carried) {
+        table.put(one)
+        if (table.find(one.kind, one.id) === one) hold.noteCarried(one, { kind: object.kind, id: object.id })
+        stored.set(nameOf(one), one)
+      }
+      if (cargo.lines.length >= cargoLinesWanted) crates.storeSoon(object, cargo.lines)
+    }
+    return plan.objects.map((planned) => {
+      const object = stored.get(nameOf(planned))
+      if (object === undefined) throw new Error(`BUG: ${nameOf(planned)} was written by no message`)
       return object
     })
-    // With more than one message it may be shared among them: then it is read out of them again.
-    if (shipments.length === 1) {
-      const carried = objects.filter((_, i) => plan.carriers[i])
-      if (carried.length > 0) hold.putOwn(transactionId, carried)
-    }
-    return objects
   }
 
   /** What has messages of its own is read from them; what is carried is in memory, once that has followed its carriers. */
@@ -339,6 +348,20 @@ interface LeaderView {
 interface Shipment extends Parcel {
   readonly baseCargo: Cargo
   readonly cargo: Cargo
+}
+
+/** Its objects are made once, whoever asks first: the writer or who follows the stream. */
+function placeShipment({ object, isCopy, cargo, fresh }: Shipment, epoch: number): OwnMessage {
+  let placed: PlacedMessage | null = null
+  return {
+    isCopy,
+    cargo,
+    place(sequence) {
+      const revision = { epoch, sequence }
+      placed ??= { object: { ...object, revision }, carried: fresh.map((one) => ({ ...one, revision })) }
+      return placed
+    },
+  }
 }
 
 interface Stored {

@@ -3,14 +3,18 @@
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { Store } from '../control-plane/store.ts'
 import { type LoadBalancerValue, machineKind } from '../objects.ts'
+import { findCycleFaults } from './find-cycles.ts'
 import { findTrafficFaults, type MemberFault } from './members.ts'
 import { findScalingFaults } from './scaling/check-scaling.ts'
+import { findSettingFaults } from './setting-faults.ts'
 
 /**
+ * @param id the balancer's own
  * @param known members that it had before: one whose machine has gone since is kept as it is
  */
 export function checkLoadBalancer(
   store: Pick<Store, 'snapshot'>,
+  id: string,
   value: LoadBalancerValue,
   known: readonly { readonly id: string }[] = [],
 ): Outcome<null> {
@@ -35,19 +39,11 @@ export function checkLoadBalancer(
       return [{ field, message: `the machine '${machine.name}' is on another network` }]
     }),
     ...findTrafficFaults(value, addressOfMachine),
-    ...findTimeoutFaults(value),
+    ...findCycleFaults(store, id, value),
+    ...findSettingFaults(value),
     ...findScalingFaults(value.autoScaling),
-    ...(value.trafficType === 'tcp' && value.forwardedFor
-      ? [{ field: 'forwardedFor', message: 'is for http alone: tcp has no headers' }]
-      : []),
   ]
   return faults.length === 0 ? succeed(null) : refuseFaults(faults)
-}
-
-function findTimeoutFaults({ healthCheck }: LoadBalancerValue): MemberFault[] {
-  return healthCheck.timeoutSeconds <= healthCheck.intervalSeconds
-    ? []
-    : [{ field: 'healthCheck.timeoutSeconds', message: 'must not be longer than intervalSeconds' }]
 }
 
 export function refuseFaults(faults: readonly MemberFault[]) {

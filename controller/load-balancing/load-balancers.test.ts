@@ -270,6 +270,9 @@ describe('members', () => {
     get(await removeMember(id, added.id, rack.context.request()))
     await rack.settle()
     expect(get(await show(id, rack.context.request()))).toMatchObject({ status: 'active', members: [] })
+    // A machine elsewhere is no member of it, and may go.
+    const [first = ''] = machineIds
+    expect(await rack.services.machines.remove(first, rack.context.request())).toMatchObject({ ok: true })
   })
 
   test('change by events, each once', async () => {

@@ -171,7 +171,7 @@ async function createLoadBalancer(
     return refuseField('networkId', message, 'Give the id of a network of the same project.')
   }
   const value = describeLoadBalancer(id, input)
-  const checked = checkLoadBalancer(context.store, value)
+  const checked = checkLoadBalancer(context.store, id, value)
   if (!checked.ok) return checked
   const countFaults = findCountFaults(value.autoScaling, input.instanceCount)
   if (countFaults.length > 0) return refuseFaults(countFaults)
@@ -282,7 +282,7 @@ function decideChange(
   if (changed.members.length > memberLimit) {
     return refused(refuseField('members', `are more than ${memberLimit}`, 'Remove some first.').problem)
   }
-  const checked = checkLoadBalancer(context.store, changed, value.members)
+  const checked = checkLoadBalancer(context.store, id, changed, value.members)
   if (!checked.ok) return refused(checked.problem)
   const fields = Object.keys(change).filter(
     (field) => !Bun.deepEquals(changed[field as keyof LoadBalancerValue], value[field as keyof LoadBalancerValue]),

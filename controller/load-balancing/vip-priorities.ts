@@ -11,16 +11,16 @@ export const homePriority = 250
 const firstBackupPriority = 200
 const priorityStep = 10
 const fullMeshSlotsMaximum = 4
-/** Below the slot's own and above all neighbours: who hands over keeps the VIP until it is taken. */
-export const formerPriority = 240
-/** Of keepalived. */
-const priorityMaximum = 254
+/** Below the slot's own and above all neighbours: a replaced one that is back serves if the other does not yet. */
+export const replacedPriority = 240
+/** Above all: who hands over keeps the VIP until its clients have gone. */
+export const drainingPriority = 254
 
 /**
  * Of the slot's own instance. Others that had the slot may come back from a long silence with what they were told then,
  * and believe it to be theirs: each of them makes it one higher.
  */
-export const homePriorityAbove = (others: number) => Math.min(priorityMaximum, homePriority + others)
+export const homePriorityAbove = (others: number) => Math.min(drainingPriority - 1, homePriority + others)
 
 export interface SlotOnRing {
   readonly slot: number

@@ -254,7 +254,7 @@ function decideRemoval(
   if (value.deletingSince !== undefined) return { kind: 'keep' }
   const balancer = context.store
     .snapshot(loadBalancerKind, id)
-    .find((object) => object.value.members.every(({ machineId }) => machineId === id))
+    .find(({ value: { members } }) => members.length > 0 && members.every(({ machineId }) => machineId === id))
   if (balancer !== undefined && balancer.value.deletingSince === undefined) {
     const problem: Problem = {
       code: 'in-use',

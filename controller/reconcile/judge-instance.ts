@@ -26,6 +26,8 @@ export interface InstanceEvidence {
   readonly generation: number | undefined
   /** The VIP whose home it is; undefined: it is none's, as it is on its way out. */
   readonly homeVip: string | undefined
+  /** Its VIP is still with the one that hands over to it. */
+  readonly isTakingOver: boolean
   /** Why it lost its slot; undefined: it has it. */
   readonly former: FormerInstance | undefined
   /** Its slot is on its way out. */
@@ -114,7 +116,7 @@ function suspect(
   if (hearing.kind === 'silent') return judge('hostSilent', verdict.condition.message, hearing.since)
   if (verdict.status === 'suspect') return judge('ownWord', verdict.condition.message)
   const isAway = homeVip !== undefined && report?.serving === true && !report.heldVips.includes(homeVip)
-  if (!isAway || verdict.status !== 'active') return undefined
+  if (!isAway || evidence.isTakingOver || verdict.status !== 'active') return undefined
   return judge('vipAway', `It is said to serve on ${host}, and does not have its VIP ${homeVip}.`)
 }
 

@@ -55,6 +55,7 @@ export function judgeInstances(turn: JudgingTurn, generations: Generations): Rea
         generation: generations.get(instance.id),
         homeVip: place?.homeVip,
         former: place?.former,
+        isTakingOver: place?.isTakingOver === true,
         isWithdrawn: place?.isWithdrawn === true,
         testimonies: readTestimonies(turn, instance.id, question),
         witnessesNeeded: needed.get(instance.value.hostId) ?? Number.POSITIVE_INFINITY,
@@ -69,6 +70,7 @@ export function judgeInstances(turn: JudgingTurn, generations: Generations): Rea
 interface Place {
   readonly homeVip: string | undefined
   readonly former: FormerInstance | undefined
+  readonly isTakingOver: boolean
   readonly isWithdrawn: boolean
 }
 
@@ -77,8 +79,10 @@ function indexPlaces({ slots }: Snapshot): ReadonlyMap<string, Place> {
   for (const { value } of slots.values()) {
     for (const { vip, instanceId, former, leavingSince } of value.slots) {
       const isWithdrawn = leavingSince !== undefined
-      if (former !== undefined) places.set(former.instanceId, { homeVip: undefined, former, isWithdrawn })
-      if (instanceId !== null) places.set(instanceId, { homeVip: vip, former: undefined, isWithdrawn })
+      if (former !== undefined)
+        places.set(former.instanceId, { homeVip: undefined, former, isTakingOver: false, isWithdrawn })
+      const isTakingOver = former !== undefined && former.why !== 'suspected'
+      if (instanceId !== null) places.set(instanceId, { homeVip: vip, former: undefined, isTakingOver, isWithdrawn })
     }
   }
   return places

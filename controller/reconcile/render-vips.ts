@@ -3,7 +3,14 @@
 import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import { addressOf } from '../address-space/cidr.ts'
 import type { StoredObject } from '../control-plane/store.ts'
-import { formerPriority, homePriorityAbove, listVipDuties, type VipDuty } from '../load-balancing/vip-priorities.ts'
+import type { FormerInstance } from '../load-balancing/life/life-values.ts'
+import {
+  drainingPriority,
+  homePriorityAbove,
+  listVipDuties,
+  replacedPriority,
+  type VipDuty,
+} from '../load-balancing/vip-priorities.ts'
 import type { InstanceValue } from '../objects.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -18,6 +25,12 @@ export const indexSlotMates = ({ instances }: Snapshot): SlotMates =>
 export const othersInSlot = (slotMates: SlotMates, { id, value }: StoredObject<InstanceValue>) =>
   (slotMates.get(slotKey(value.loadBalancerId, value.slot)) ?? []).filter((mate) => mate.id !== id)
 
+const describeFormerDuty = (slot: number, { why }: FormerInstance): VipDuty => ({
+  slot,
+  priority: why === 'suspected' ? replacedPriority : drainingPriority,
+  home: false,
+})
+
 export function renderVips(
   rack: { readonly snapshot: Snapshot; readonly slotMates: SlotMates; readonly uplinkPrefixLength: number },
   instance: StoredObject<InstanceValue>,
@@ -27,9 +40,7 @@ export function renderVips(
   const duties = new Map(
     ring.flatMap(({ slot, instanceId, former }): (readonly [string, readonly VipDuty[]])[] => [
       ...(instanceId === null ? [] : [[instanceId, listVipDuties(ring, instanceId)] as const]),
-      ...(former === undefined
-        ? []
-        : [[former.instanceId, [{ slot, priority: formerPriority, home: false }]] as const]),
+      ...(former === undefined ? [] : [[former.instanceId, [describeFormerDuty(slot, former)]] as const]),
     ]),
   )
   return (duties.get(instance.id) ?? []).flatMap(({ slot, priority, home }) => {

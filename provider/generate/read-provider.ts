@@ -29,7 +29,14 @@ export function readProvider<Client>(provider: Provider<Client>): ProviderModel 
 const byName = <Named extends { readonly name: string }>(all: readonly Named[]) =>
   all.toSorted((one, other) => (one.name < other.name ? -1 : 1))
 
-const importIdOf = <Client>({ importState }: Resource<Client>) => (importState === undefined ? null : 'its id')
+/** Of those that are not named by an id of their own. */
+const importIds: Readonly<Record<string, string>> = {
+  shard_attachment: 'the id of the shard',
+  load_balancer_member: 'the ids of the load balancer and of the member',
+}
+
+const importIdOf = <Client>({ name, importState }: Resource<Client>) =>
+  importState === undefined ? null : (importIds[name] ?? 'its id')
 
 function readNoun(kind: NounModel['kind'], name: string, { description, fields, rules }: Schema): NounModel {
   const attributes = Object.entries(fields).filter(([, { block }]) => block === null)

@@ -104,22 +104,26 @@ const renderImport = (name: string, importId: string) =>
   [
     '## Import',
     `By ${importId}:`,
-    `\`\`\`terraform\nimport {\n  to = ${name}.example\n  id = "${exampleId(name)}"\n}\n\`\`\``,
-    `\`\`\`sh\ntofu import ${name}.example ${exampleId(name)}\n\`\`\``,
+    `\`\`\`terraform\nimport {\n  to = ${name}.example\n  id = "${exampleIdOf(name)}"\n}\n\`\`\``,
+    `\`\`\`sh\ntofu import ${name}.example ${exampleIdOf(name)}\n\`\`\``,
   ].join('\n\n')
 
-const prefixes: Readonly<Record<string, string>> = {
-  project: 'prj',
-  pool: 'pol',
-  shard: 'shd',
-  network: 'net',
-  machine: 'mch',
-  load_balancer: 'lb',
-  host: 'hst',
-  token: 'tok',
-}
+const exampleId = (prefix: string) => `${prefix}_0000000000000000000000000`
 
-const exampleId = (name: string) => `${prefixes[shortName(name)] ?? 'id'}_0000000000000000000000000`
+/** What names one to import, where it is not one's own id with these letters. */
+const exampleIds: Readonly<Record<string, string>> = {
+  sluice_project: exampleId('prj'),
+  sluice_pool: exampleId('pol'),
+  sluice_shard: exampleId('shd'),
+  sluice_shard_attachment: exampleId('shd'),
+  sluice_network: exampleId('net'),
+  sluice_machine: exampleId('mch'),
+  sluice_load_balancer: exampleId('lb'),
+  sluice_load_balancer_member: `${exampleId('lb')}/${exampleId('mbr')}`,
+  sluice_host: exampleId('hst'),
+  sluice_token: exampleId('tok'),
+}
+const exampleIdOf = (name: string) => exampleIds[name] ?? exampleId('id')
 
 function renderFunctionPage({ name, summary, description, parameters, returns }: FunctionModel, snippets: Snippets) {
   const signature = `${name}(${parameters.map((one) => `${one.name} ${typeText(one.type)}`).join(', ')}) ${typeText(returns)}`

@@ -30,8 +30,8 @@ export type ResourceContext<Client> = ClientContext<Client> & { readonly private
 
 export type ChangeContext<Client, Partial> = ResourceContext<Client> & {
   /**
-   * Says what exists by now. Should the call fail later, this is in the state with the error: what was made is known,
-   * and the next apply takes it away or goes on from it. Called again, the last one counts.
+   * Says what exists by now. Should the call fail later, this is in the state with the error: nothing that was made is
+   * forgotten. An object whose creation failed is replaced by the next apply. Called again, the last one counts.
    */
   readonly keep: (state: Partial) => void
 }

@@ -1,8 +1,9 @@
 /** A schema: the version, the attributes and the blocks of a resource, a data source or a provider, declared once. */
 
-import type { Attribute, Fields } from './attributes.ts'
+import type { Attribute, Fields, ValueType } from './attributes.ts'
 import { toSnakeCase } from './names.ts'
 import type { Rule } from './validators.ts'
+import { schemaDepthMaximum } from './wire/tfplugin6.ts'
 
 export type Schema<F extends Fields = Fields> = {
   /** Counts up when states of the version before need `upgradeState`. */
@@ -48,6 +49,7 @@ function assertFields(fields: Fields, above: readonly string[]): void {
   const wireNames = new Set<string>()
   for (const [name, attribute] of Object.entries(fields)) {
     const path = [...above, name]
+    if (path.length > schemaDepthMaximum) throw new Error(`BUG: ${path.join('.')} of a schema is nested too deeply`)
     const wrong = whatIsWrong(name, attribute, wireNames)
     if (wrong !== undefined) throw new Error(`BUG: ${path.join('.')} of a schema ${wrong}`)
     wireNames.add(toSnakeCase(name))
@@ -60,10 +62,20 @@ function whatIsWrong(name: string, attribute: Attribute, taken: ReadonlySet<stri
   if (!/^[a-z][A-Za-z0-9]*$/.test(name)) return 'is not named in camelCase'
   if (taken.has(toSnakeCase(name))) return 'has the snake_case name of another'
   if (attribute.presence === 'element') return 'is neither required nor optional nor computed'
+  if (isTooNested(attribute.type))
+    return 'has objects in collections of collections, which the protocol can not describe'
   if (attribute.writeOnly && !['required', 'optional'].includes(attribute.presence)) {
     return 'is write-only, and so must be required or optional'
   }
   return undefined
+}
+
+/** Attributes are described of an object, and of the objects in one collection. */
+function isTooNested(type: ValueType, collections = 0): boolean {
+  if (type.kind === 'object') return collections > 1
+  return type.kind === 'list' || type.kind === 'set' || type.kind === 'map'
+    ? isTooNested(type.of.type, collections + 1)
+    : false
 }
 
 /** The attributes within: of an object, or of the objects in a collection. */

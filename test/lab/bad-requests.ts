@@ -1,6 +1,7 @@
 /** Every malformed or impossible request that is tried, with the problem that it must be refused by. Pure. */
 
 import { badSpaceRequests } from './bad-space-requests.ts'
+import { badTraffic } from './bad-traffic-requests.ts'
 
 /** What is there already. A request names it by its role, as `$projectId`. */
 export interface GroundIds {
@@ -220,6 +221,7 @@ export const badRequests: readonly BadRequest[] = [
     { instanceCount: 5, autoScaling: { maximum: 3, targets: { cpuPercent: 50 } } },
     [422, 'invalid', 'instanceCount'],
   ),
+  ...badTraffic.map(([what, changed, field]) => balancer(what, changed, [422, 'invalid', field])),
   balancer('a name that is taken', { name: 'web' }, [409, 'name-taken', 'name']),
   balancer('an unknown project', { projectId: unknownId('prj') }, [422, 'invalid', 'projectId']),
   {

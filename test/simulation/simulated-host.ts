@@ -6,12 +6,19 @@
 import { admitInstructions } from '../../agent/admit-instructions.ts'
 import type { HostInstructions, InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import type { AddressReport, HostReport, InstanceReport, ObjectReport } from '../../agent/contract/host-report.ts'
+import { testify } from '../../controller/test-rack.ts'
 import type { Chance } from './random.ts'
 
 export interface SimulatedHost {
   readonly name: string
   /** Hears no instructions and is not heard. */
   isCut: boolean
+  /** Has no power: nothing runs, until it has again and goes on from its disk. */
+  isDead: boolean
+  /** Its uplink is out: it reaches nobody there, and is reached by nobody. */
+  isUnplugged: boolean
+  /** Instances whose haproxy does not run, whatever its agent does. */
+  readonly broken: Set<string>
   /** How likely it is, each time it works at something, that it fails at it for a while; 0 to 1. */
   failureRate: number
   /** What runs there: of each thing what it was told when it last came to it, so that what is new or gone takes a while. */
@@ -21,8 +28,14 @@ export interface SimulatedHost {
   /** Works at what it was told: some of it, or all. */
   work(chance: Chance): void
   /** Null: it can't be heard. */
-  report(vipsHeldBy: (instance: InstanceInstructions) => readonly string[], at: number): HostReport | null
+  report(
+    vipsHeldBy: (instance: InstanceInstructions) => readonly string[],
+    at: number,
+    isReached: (instanceId: string) => boolean,
+  ): HostReport | null
 }
+
+export const isOnUplink = ({ isDead, isUnplugged }: SimulatedHost) => !isDead && !isUnplugged
 
 interface Told {
   readonly id: string
@@ -61,11 +74,14 @@ export function createSimulatedHost(name: string): SimulatedHost {
   const self: SimulatedHost = {
     name,
     isCut: false,
+    isDead: false,
+    isUnplugged: false,
+    broken: new Set(),
     failureRate: 0,
     applied: null,
 
     hear(statement) {
-      if (self.isCut || statement === null) return
+      if (self.isCut || self.isDead || statement === null) return
       const next = admitInstructions(admitted, statement)
       if (next === 'older') throw new Error(`${name} was told generation ${statement.generation} after a newer one`)
       if (next.generation === admitted?.generation) return
@@ -79,7 +95,7 @@ export function createSimulatedHost(name: string): SimulatedHost {
     },
 
     work(chance) {
-      if (admitted === undefined) return
+      if (admitted === undefined || self.isDead) return
       for (const id of [...pending]) if (chance.happens(0.7)) pending.delete(id)
       for (const id of [...failing]) if (self.failureRate === 0 || chance.happens(0.1)) failing.delete(id)
       if (self.failureRate > 0) {
@@ -95,8 +111,8 @@ export function createSimulatedHost(name: string): SimulatedHost {
       workAtConnections(chance)
     },
 
-    report(vipsHeldBy, at) {
-      if (self.isCut) return null
+    report(vipsHeldBy, at, isReached) {
+      if (self.isCut || self.isDead) return null
       const { applied } = self
       const describe = ({ id, generation }: Told): ObjectReport => ({
         id,
@@ -121,8 +137,9 @@ export function createSimulatedHost(name: string): SimulatedHost {
         instances: listAll(admitted?.instances, applied?.instances).map((instance) => ({
           ...describe(instance),
           ...describeAddresses(instance.id, holders),
-          ...describeService(instance, applied, vipsHeldBy),
+          ...describeService(instance, applied, vipsHeldBy, self.broken),
         })),
+        ...testify(applied ?? undefined, (id) => isOnUplink(self) && isReached(id), isOnUplink(self)),
       }
     },
   }
@@ -155,9 +172,10 @@ function describeService(
   { id }: InstanceInstructions,
   applied: HostInstructions | null,
   vipsHeldBy: (instance: InstanceInstructions) => readonly string[],
+  broken: ReadonlySet<string>,
 ): Pick<InstanceReport, 'haproxy' | 'keepalived' | 'serving' | 'drained' | 'heldVips' | 'members'> {
   const running = applied?.instances.find((instance) => instance.id === id)
-  if (running === undefined) {
+  if (running === undefined || broken.has(id)) {
     return { haproxy: 'stopped', keepalived: 'stopped', serving: false, heldVips: [], members: {} }
   }
   const keys = running.listeners.flatMap(({ members }) => members.map((member) => `${member.id}:${member.port}`))

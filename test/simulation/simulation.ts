@@ -10,14 +10,14 @@ import { type AssembledController, assembleController } from '../../controller/a
 import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
 import { createClientId, createId } from '../../controller/control-plane/shard-key.ts'
 import { type Kind, type Store, write } from '../../controller/control-plane/store.ts'
-import { lifeDefaults } from '../../controller/load-balancing/life/life-settings.ts'
+import { type LifeSettings, lifeDefaults } from '../../controller/load-balancing/life/life-settings.ts'
 import { hostKind, type ProjectValue, projectKind, systemClient } from '../../controller/objects.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { Caller, ControllerContext, RequestInfo } from '../../controller/services.ts'
 import { type CrashingStore, createCrashingStore } from './crashing-store.ts'
 import { type Chance, createChance } from './random.ts'
-import { createSimulatedHost, type SimulatedHost } from './simulated-host.ts'
+import { createSimulatedHost, isOnUplink, type SimulatedHost } from './simulated-host.ts'
 
 export interface Controller extends AssembledController {
   readonly crashing: CrashingStore
@@ -34,6 +34,8 @@ export interface Simulation {
   readonly settings: ControllerContext['settings']
   /** How likely it is that a controller stops in the middle of something and goes on seconds later; 0 to 1. */
   stallRate: number
+  /** How likely it is that a host's report comes only with a later one; 0 to 1. */
+  lateRate: number
   now(): number
   advance(milliseconds: number): void
   /** At least one: a dead one is followed by another. */
@@ -58,6 +60,7 @@ const flushRounds = 60
 export async function createSimulation(options: {
   readonly seed: number
   readonly hosts: number
+  readonly life?: LifeSettings
 }): Promise<Simulation> {
   const chance = createChance(options.seed)
   let now = Date.parse('2030-01-01T00:00:00Z')
@@ -77,9 +80,10 @@ export async function createSimulation(options: {
     advertIntervalSeconds: 0.05,
     preemptDelaySeconds: 1,
     names: { zone: 'sluice.test', ttlSeconds: 2, owner: 'sluice' },
-    life: lifeDefaults,
+    life: options.life ?? lifeDefaults,
   }
   let controllers: Controller[] = []
+  const late = new Map<string, readonly string[]>()
   let requests = 0
   let stalled: { readonly until: number; readonly goOn: () => void }[] = []
 
@@ -116,6 +120,7 @@ export async function createSimulation(options: {
     events,
     settings,
     stallRate: 0,
+    lateRate: 0,
     now: () => now,
     advance(milliseconds) {
       now += milliseconds
@@ -139,11 +144,18 @@ export async function createSimulation(options: {
         host.work(chance)
       }
       for (const host of hosts) {
-        const report = host.report((instance) => listHeldVips(hosts, instance), now)
+        const isReached = (id: string) => isReachable(hosts, id)
+        const report = host.report((instance) => listHeldVips(hosts, instance), now, isReached)
         if (report === null) continue
+        const waiting = [...(late.get(host.name) ?? []), JSON.stringify(report)]
+        const isLate = self.lateRate > 0 && chance.happens(self.lateRate)
+        late.set(host.name, isLate ? waiting : [])
+        if (isLate) continue
         for (const { inbox } of controllers) {
-          const fault = inbox.accept(host.name, JSON.stringify(report))
-          if (fault !== null) throw new Error(`a report was refused: ${fault}`)
+          for (const text of waiting) {
+            const fault = inbox.accept(host.name, text)
+            if (fault !== null) throw new Error(`a report was refused: ${fault}`)
+          }
         }
       }
     },
@@ -160,16 +172,26 @@ export async function createSimulation(options: {
   return self
 }
 
-/** Of those that run the instance's balancer, whoever is keenest on a VIP has it. */
+/** Of those that run the instance's balancer and are on the uplink, whoever is keenest on a VIP has it. */
 function listHeldVips(hosts: readonly SimulatedHost[], instance: InstanceInstructions): readonly string[] {
+  // Who drains has nobody left at once, and gives its VIPs away.
+  const rivals = hosts.flatMap(listOnUplink).filter(({ draining }) => draining !== true)
+  if (!rivals.some(({ id }) => id === instance.id)) return []
   return instance.vips.flatMap(({ address, priority }) => {
-    const rivals = hosts.flatMap(({ applied }) => applied?.instances ?? [])
     const keener = rivals.some(({ id, vips }) =>
       vips.some((vip) => id !== instance.id && vip.address === address && vip.priority > priority),
     )
     return keener ? [] : [address]
   })
 }
+
+/** Those that clients reach. */
+export const listOnUplink = (host: SimulatedHost): readonly InstanceInstructions[] =>
+  isOnUplink(host) ? (host.applied?.instances ?? []).filter(({ id }) => !host.broken.has(id)) : []
+
+/** Its kernel answers, whatever became of its programs. */
+export const isReachable = (hosts: readonly SimulatedHost[], instanceId: string): boolean =>
+  hosts.some((host) => isOnUplink(host) && host.applied?.instances.some(({ id }) => id === instanceId) === true)
 
 function createMemoryBus(): InstructionsBus {
   const published = new Map<string, PublishedInstructions>()

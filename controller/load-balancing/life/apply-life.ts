@@ -20,9 +20,18 @@ export async function applyLife(context: LifeContext, operation: LifeOperation):
   switch (operation.kind) {
     case 'succeedInstance':
       return succeedInstance(context, operation)
+    case 'drainInstance':
+      return applyTransaction(context, {
+        writes: [touchSlots(operation), changeInstance(operation.instance, { draining: true })],
+      })
     case 'reinstateInstance':
       return applyTransaction(context, {
-        writes: [changeSlot(operation, { instanceId: operation.reinstated.id, former: operation.former })],
+        writes: [
+          changeSlot(operation, { instanceId: operation.reinstated.id, former: operation.former }),
+          ...(operation.reinstated.value.draining === true
+            ? [changeInstance(operation.reinstated, { draining: false })]
+            : []),
+        ],
         events: [
           tell('reinstated', operation.reinstated, {
             hostId: operation.reinstated.value.hostId,
@@ -79,6 +88,15 @@ function changeSlot(
     }
   })
   return write({ kind: loadBalancerSlotsKind, id: slots.id, expect: slots.version, value: { slots: changed } })
+}
+
+/** As they are, so that who planned with what was so before is overtaken. */
+const touchSlots = ({ slots }: { readonly slots: StoredSlots }): Write =>
+  write({ kind: loadBalancerSlotsKind, id: slots.id, expect: slots.version, value: slots.value })
+
+function changeInstance({ id, version, value }: StoredInstance, { draining }: { readonly draining: boolean }): Write {
+  const { draining: _, ...kept } = value
+  return write({ kind: instanceKind, id, expect: version, value: { ...kept, ...(draining && { draining }) } })
 }
 
 const retire = ({ id, version, value }: StoredInstance, deletingSince: string): Write =>

@@ -21,6 +21,13 @@ export type LifeOperation =
       readonly predecessor: StoredInstance
       readonly reason: string
     }
+  /** It is to lose its clients, since another one is ready to have its slot. */
+  | {
+      readonly kind: 'drainInstance'
+      readonly slots: StoredSlots
+      readonly slot: number
+      readonly instance: StoredInstance
+    }
   /** The former one has its slot again, and the one that had it meanwhile is the former. */
   | {
       readonly kind: 'reinstateInstance'
@@ -46,6 +53,8 @@ export const describeLifeOperation = (operation: LifeOperation): string => {
   switch (operation.kind) {
     case 'succeedInstance':
       return `replace ${operation.predecessor.id} in ${where}: ${operation.reason}`
+    case 'drainInstance':
+      return `drain ${operation.instance.id} in ${where}`
     case 'reinstateInstance':
       return `reinstate ${operation.reinstated.id} in ${where}: ${operation.reason}`
     case 'dropFormer':

@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as v from 'valibot'
 import type { HostReport } from '../../../agent/contract/host-report.ts'
+import { projectCaller } from '../../access/test-context.ts'
 import { type LoadBalancer, loadBalancerCreateSchema } from '../../contract/load-balancer.ts'
 import type { Outcome } from '../../contract/problem.ts'
 import { write } from '../../control-plane/store.ts'
 import { hostKind } from '../../objects.ts'
 import { createTestRack, type TestRack } from '../../test-rack.ts'
+import { createBreakerService } from './breaker-service.ts'
 import { lifeDefaults } from './life-settings.ts'
 
 /** On a busy machine everything takes longer. */
@@ -227,4 +229,25 @@ test('a host in maintenance is left by one instance after the other, and its VIP
   expect(await statuses()).toEqual({ '1 on c': 'active', '2 on b': 'active' })
   expect((await on('c'))?.heldVips).toEqual([vip ?? ''])
   expect(told('reinstated')).toHaveLength(0)
+})
+
+test('a person sees what the breaker holds back, and lets it go on', async () => {
+  await createRack(hosts, 2)
+  const breaker = createBreakerService(rack.context)
+  kill('a')
+  kill('b')
+  // Only when two hosts see that the others are gone can anybody be condemned: here one is left, once the window is over.
+  await rack.pass(lifeDefaults.breakerWindowSeconds + judgedSeconds)
+  const open = get(await breaker.show(rack.context.request()))
+  expect([open.status, open.hosts, open.heldBack.map(({ slot }) => slot)]).toEqual(['open', ['a', 'b'], [1, 2]])
+  expect((await breaker.show(rack.context.request('x', { caller: projectCaller(rack.projectId) }))).ok).toBe(false)
+  get(await breaker.reset(rack.context.request()))
+  await rack.pass(3)
+  expect(await statuses()).toEqual({
+    '1 on a': 'replaced',
+    '1 on c': 'active',
+    '2 on b': 'replaced',
+    '2 on c': 'active',
+  })
+  expect(get(await breaker.show(rack.context.request())).status).toBe('closed')
 })

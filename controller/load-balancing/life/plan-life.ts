@@ -16,6 +16,7 @@ import { countFreeAddresses, type Snapshot } from '../../reconcile/snapshot.ts'
 import { listHostCandidates } from '../host-candidates.ts'
 import { type HostCandidate, placeInstances } from '../place-instances.ts'
 import { isStaying } from '../scaling/advance-slots.ts'
+import { settleTraffic } from '../settle-traffic.ts'
 import type { LifeOperation, StoredInstance, StoredSlots } from './life-operation.ts'
 import type { LifeSettings } from './life-settings.ts'
 import type { FormerInstance } from './life-values.ts'
@@ -120,18 +121,32 @@ function planSuspected(at: SlotTurn, pair: Pair): LifeOperation | null {
   return drop(at, formerInstance, `It did not come back within ${turn.life.graceSeconds} s.`)
 }
 
-/** The former one serves until the other has its VIP. */
+/** The former one has the VIP until it has lost its clients; it goes once the other has it. */
 function planHandover(at: SlotTurn, pair: Pair): LifeOperation | null {
-  const { verdict, formerInstance, formerVerdict } = pair
+  const { verdict, former, formerInstance, formerVerdict } = pair
   if (verdict.suspicion?.isCondemned === true) {
     const canGoOn = formerVerdict.serving && formerVerdict.report !== undefined
     if (canGoOn) return reinstate(at, pair, 'suspected', verdict.suspicion.conditions[0]?.message ?? 'It failed.')
     if (!at.turn.isHeldBack) return succeed(at, pair.current, pair.former, pair.current)
     return null
   }
-  if (verdict.status.status !== 'active' || !verdict.current) return null
+  if (!verdict.current) return null
+  if (formerVerdict.serving && formerInstance.value.draining !== true) return drain(at, formerInstance)
+  const drainSeconds = settleTraffic(at.loadBalancer.value).timeouts.drainSeconds + drainGraceSeconds
+  const isTimeOver = at.turn.now - Date.parse(former.since) >= drainSeconds * 1000
+  if (verdict.status.status !== 'active' && !isTimeOver) return null
   return drop(at, formerInstance, 'It has handed its slot over.')
 }
+
+/** From when a handover begins, for the other one to come up and for a former one that does not say that it has drained. */
+const drainGraceSeconds = 10
+
+const drain = ({ slots, slot }: SlotTurn, instance: StoredInstance): LifeOperation => ({
+  kind: 'drainInstance',
+  slots,
+  slot: slot.slot,
+  instance,
+})
 
 /** It serves what is wanted, says so steadily, and others reach it: its own word alone would be that of a host cut off. */
 function isWell({ turn }: SlotTurn, { formerVerdict }: Pair): boolean {

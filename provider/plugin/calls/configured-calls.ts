@@ -11,12 +11,11 @@ import { fieldsOf, isKnown, type RawObject } from '../values/raw.ts'
 import { settleObject } from '../values/settle.ts'
 import { fromTyped, toTyped } from '../values/typed.ts'
 import { decodeObject, encodeObject } from '../values/wire.ts'
-import type { Decoded } from '../wire/protobuf.ts'
-import type { providerCalls } from '../wire/tfplugin6.ts'
+import type { RequestOf } from '../wire/tfplugin6.ts'
 import { type Call, clientContext } from './session.ts'
 
-type Configure = Decoded<typeof providerCalls.ConfigureProvider.request>
-type ReadData = Decoded<typeof providerCalls.ReadDataSource.request>
+type Configure = RequestOf<'ConfigureProvider'>
+type ReadData = RequestOf<'ReadDataSource'>
 
 /** While something in it is unknown there is no client; plans can do without. */
 export async function configureProvider<Client>(call: Call<Client>, request: Configure): Promise<void> {

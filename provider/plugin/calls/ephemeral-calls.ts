@@ -5,14 +5,13 @@ import type { EphemeralResource } from '../define.ts'
 import { settleObject } from '../values/settle.ts'
 import { fromTyped, toTyped } from '../values/typed.ts'
 import { decodeObject, encodeObject } from '../values/wire.ts'
-import type { Decoded } from '../wire/protobuf.ts'
-import type { providerCalls } from '../wire/tfplugin6.ts'
+import type { RequestOf } from '../wire/tfplugin6.ts'
 import { wholeConfig } from './configured-calls.ts'
 import { type Call, clientContext, jsonBytes, parseJsonObject } from './session.ts'
 
-type Open = Decoded<typeof providerCalls.OpenEphemeralResource.request>
-type Renew = Decoded<typeof providerCalls.RenewEphemeralResource.request>
-type Close = Decoded<typeof providerCalls.CloseEphemeralResource.request>
+type Open = RequestOf<'OpenEphemeralResource'>
+type Renew = RequestOf<'RenewEphemeralResource'>
+type Close = RequestOf<'CloseEphemeralResource'>
 
 export async function openEphemeral<Client>(resource: EphemeralResource<Client>, request: Open, call: Call<Client>) {
   const { fields } = resource.schema

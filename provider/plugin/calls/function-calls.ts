@@ -7,11 +7,10 @@ import { validateArgument } from '../plan/validate.ts'
 import { isKnown, type Raw } from '../values/raw.ts'
 import { fromTypedValue, toTypedValue } from '../values/typed.ts'
 import { decodeValue, encodeValue } from '../values/wire.ts'
-import type { Decoded } from '../wire/protobuf.ts'
-import type { providerCalls } from '../wire/tfplugin6.ts'
+import type { RequestOf } from '../wire/tfplugin6.ts'
 import { toDiagnostics } from './messages.ts'
 
-type Request = Decoded<typeof providerCalls.CallFunction.request>
+type Request = RequestOf<'CallFunction'>
 
 export async function callFunction(definition: ProviderFunction | undefined, request: Request) {
   if (definition === undefined) return failed(`This provider has no function ${request.name}`)

@@ -42,6 +42,13 @@ export const littleCore = (client: TestClient, typeName: string, fields: Fields)
     }
     return state
   }
+  /** What applies a new object, for those who want its diagnostics. */
+  const creation = async (config: RawObject) => ({
+    typeName,
+    config: encode(config),
+    priorState: nothing,
+    plannedState: encode((await plan(config, null)).planned),
+  })
   const read = async (state: RawObject) => {
     const answer = await client.call('ReadResource', { typeName, currentState: encode(state) })
     expect(answer.diagnostics).toEqual([])
@@ -49,5 +56,5 @@ export const littleCore = (client: TestClient, typeName: string, fields: Fields)
   }
   const validate = (config: RawObject) => client.call('ValidateResourceConfig', { typeName, config: encode(config) })
   const key = (raw: Raw) => keyOf(objectType(fields), raw)
-  return { plan, apply, read, validate, key }
+  return { plan, apply, creation, read, validate, key }
 }

@@ -25,8 +25,11 @@ export const memoryResource = (name: string, schema: Schema, identity: string) =
     },
   })
 
-export const memoryProvider = (resources: readonly ReturnType<typeof memoryResource>[], schema: Schema) =>
-  defineProvider({ name: 'memory', schema, configure: () => ({ objects: new Map(), count: 0 }), resources })
+/** Configured again, as each run of a CLI does, it remembers all the same. */
+export function memoryProvider(resources: readonly ReturnType<typeof memoryResource>[], schema: Schema) {
+  const memory: Memory = { objects: new Map(), count: 0 }
+  return defineProvider({ name: 'memory', schema, configure: () => memory, resources })
+}
 
 function remember(memory: Memory, fields: Fields, desired: Typed, identity: string): never {
   const decide = () => {

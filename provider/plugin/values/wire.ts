@@ -8,7 +8,7 @@ import type { Attribute, Fields, ValueType } from '../attributes.ts'
 import { type AttributePath, ProviderError } from '../diagnostics.ts'
 import { toSnakeCase } from '../names.ts'
 import { unknown } from '../unknown.ts'
-import { Decimal, exactDecimalOf, parseDecimal } from './decimal.ts'
+import { Decimal, decimalOf, type ExactNumber, exactDecimalOf, parseDecimal } from './decimal.ts'
 import { fieldsOf, isRawList, isRawObject, objectOf, type Raw, type RawObject, ValueError } from './raw.ts'
 
 type DynamicValue = { readonly msgpack: Uint8Array; readonly json: Uint8Array }
@@ -20,8 +20,14 @@ const depthMaximum = 64
 const extensions = new ExtensionCodec()
 for (let type = 0; type < 128; type += 1) extensions.register({ type, encode: () => null, decode: () => unknown })
 
-/** How strict to be: a state of an older version may have what the schema has no more. */
-type Reading = { readonly unknownNames: 'refuse' | 'drop' }
+/**
+ * A state of an older version may have what the schema has no more. MessagePack has floats that are exactly what was
+ * meant, while 0.1 in JSON is 0.1 and not the float next to it.
+ */
+type Reading = {
+  readonly unknownNames: 'refuse' | 'drop'
+  readonly toExact: (float: number) => ExactNumber | undefined
+}
 
 /** Null when there is no object, as before creation and after deletion. */
 export function decodeObject(fields: Fields, value: DynamicValue | undefined): RawObject | null {
@@ -35,13 +41,14 @@ export const objectType = (fields: Fields): ValueType => ({ kind: 'object', fiel
 
 export function decodeValue(type: ValueType, value: DynamicValue | undefined): Raw {
   if (value === undefined || (value.msgpack.length === 0 && value.json.length === 0)) return null
-  const written = value.msgpack.length > 0 ? readMessagePack(value.msgpack) : readJson(value.json)
-  return toRaw(type, written, [], { unknownNames: 'refuse' })
+  const isPacked = value.msgpack.length > 0
+  const written = isPacked ? readMessagePack(value.msgpack) : readJson(value.json)
+  return toRaw(type, written, [], { unknownNames: 'refuse', toExact: isPacked ? exactDecimalOf : decimalOf })
 }
 
 /** Of a state's JSON, parsed. */
 export const fromJson = (fields: Fields, state: unknown): RawObject => {
-  const raw = toRaw(objectType(fields), state, [], { unknownNames: 'drop' })
+  const raw = toRaw(objectType(fields), state, [], { unknownNames: 'drop', toExact: decimalOf })
   if (!isRawObject(raw)) throw new ValueError([], 'a state is an object')
   return raw
 }
@@ -94,7 +101,7 @@ function toRaw(type: ValueType, written: unknown, path: AttributePath, reading: 
     case 'integer':
     case 'bigInteger':
     case 'decimal': {
-      const exact = toNumber(written)
+      const exact = toNumber(written, reading)
       if (exact !== undefined) return exact
       break
     }
@@ -155,10 +162,10 @@ function toRawObject(
   })
 }
 
-function toNumber(written: unknown) {
+function toNumber(written: unknown, { toExact }: Reading) {
   if (written instanceof Decimal) return written
   if (typeof written === 'bigint') return parseDecimal(String(written))
-  if (typeof written === 'number') return exactDecimalOf(written)
+  if (typeof written === 'number') return toExact(written)
   return typeof written === 'string' ? parseDecimal(written) : undefined
 }
 

@@ -3,7 +3,7 @@
  * the fields that a provider without moves of state, identities and deferred actions reads or writes.
  */
 
-import { many, mapOf, message, one, optional } from './protobuf.ts'
+import { type Decoded, type Encodable, many, mapOf, message, one, optional } from './protobuf.ts'
 
 export const dynamicValue = message({ msgpack: one(1, 'bytes'), json: one(2, 'bytes') })
 
@@ -250,3 +250,5 @@ export const providerCalls = {
 } as const
 
 export type CallName = keyof typeof providerCalls
+export type RequestOf<N extends CallName> = Decoded<(typeof providerCalls)[N]['request']>
+export type ResponseOf<N extends CallName> = Encodable<(typeof providerCalls)[N]['response']>
