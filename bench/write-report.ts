@@ -17,6 +17,7 @@ const benches = [
   'allocate',
   'pool-size',
   'defragment',
+  'scaling',
 ] as const
 
 const introduction = `# Measurements
