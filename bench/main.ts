@@ -1,19 +1,22 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|scaling|all`:
- * runs benches, each in a sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results.
- * The only place of this room that exits.
+ * `bun bench/main.ts <bench>|all`: runs benches, each in a sandbox of its own, so that it meets no other lab and leaves
+ * nothing, and writes bench/results; `--help` tells which there are. The only place of this room that exits.
  */
 
 import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { create } from './create.ts'
+import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
 import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
+import { life } from './life.ts'
 import { migrate } from './migrate.ts'
+import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
+import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
@@ -24,6 +27,7 @@ import { throughput } from './throughput.ts'
 const benches: Readonly<Record<string, Bench>> = {
   create,
   gap,
+  life,
   'failed-requests': failedRequests,
   migrate,
   scale,
@@ -32,6 +36,9 @@ const benches: Readonly<Record<string, Bench>> = {
   'pool-size': poolSize,
   defragment,
   scaling,
+  crowd,
+  names: namesBench,
+  provider,
 }
 
 interface Options extends BenchOptions {
@@ -117,7 +124,7 @@ await new Command('bench')
   )
   .argument('<bench>', [...names, 'all'].join(', '))
   .option('--times <N>', 'how often the measured thing is done', parseCount)
-  .option('--balancers <N>', 'how many load balancers there are in gap', parseCount, 1)
+  .option('--balancers <N>', 'how many load balancers there are in gap, and at most in provider', parseCount, 1)
   .option('--requests <N>', 'least number of requests in failed-requests and migrate', parseCount, 120_000)
   .option('--machines <N>', 'how many machines there are in migrate', parseCount)
   .option('--stress-minutes <M>', 'minutes of full CPU load in gap; 0: none', parseMinutes, 0)

@@ -1,23 +1,17 @@
 /**
  * Auto-scaling: a flash crowd and fourteen real days replayed in virtual time by the true decision and all that feeds it,
- * against fixed fleets and against every fixed threshold; and a real crowd in the lab.
+ * against fixed fleets and against every fixed threshold. Needs no lab, and is the same in each run.
  */
 
 import * as v from 'valibot'
 import { autoScalingSchema } from '../controller/contract/scaling.ts'
-import { waitUntil } from '../lab/wait.ts'
-import type { Bench, BenchContext } from './bench.ts'
+import type { Bench } from './bench.ts'
 import { plotRows } from './plot.ts'
 import type { Aim, Series } from './result.ts'
 import { makeFlashCrowd, readDays } from './scaling/loads.ts'
 import { followTarget, followThreshold, keepFleet, type Threshold, thresholds } from './scaling/policies.ts'
 import { type Policy, type Replayed, type ReplaySettings, replay } from './scaling/replay.ts'
-import { median } from './statistics.ts'
-import { createBalancer, deleteBalancer, showBalancer, startSystem } from './system/system.ts'
-import { awaitWhole } from './system/world.ts'
-import { readWrk } from './throughput.ts'
 
-const crowdsDefault = 3
 const replayedCrowds = 5
 const settings: ReplaySettings = {
   targetPerSecond: 100,
@@ -32,20 +26,19 @@ const begin = 2
 const autoScaling = v.parse(autoScalingSchema, { minimum: 1, maximum: 8, targets: { requestsPerSecond: 100 } })
 
 export const scaling: Bench = {
-  summary: 'requests over target and instance-hours of a flash crowd and real days, and a crowd in the lab',
+  summary: 'requests over target and instance-hours of flash crowds and real days, in virtual time',
 
-  async run(context) {
+  async run({ tell }) {
     const days = compare(readDays())
-    context.tell(`days: ${describeComparison(days)}`)
+    tell(`days: ${describeComparison(days)}`)
     const crowds = compare(Array.from({ length: replayedCrowds }, (_, seed) => makeFlashCrowd(seed)))
-    context.tell(`crowds: ${describeComparison(crowds)}`)
-    const real = await runCrowds(context)
+    tell(`crowds: ${describeComparison(crowds)}`)
     return {
       title: 'Auto-scaling: a flash crowd, and real days',
-      settings: { ...settings, begin, autoScaling, replayedCrowds, thresholds: thresholds.length, real: realScaling },
-      series: [...seriesOf('a day', days), ...seriesOf('a crowd', crowds), ...real.series],
+      settings: { ...settings, begin, autoScaling, replayedCrowds, thresholds: thresholds.length },
+      series: [...seriesOf('a day', days), ...seriesOf('a crowd', crowds)],
       ratios: [...ratiosOf('days', days), ...ratiosOf('crowds', crowds)],
-      aims: [...aimsOf('days', days), ...real.aims],
+      aims: [...aimsOf('days', days), ...aimsOf('crowds', crowds)],
       notes: [
         `Days: a load balancer's requests in each five minutes (NAB, elb_request_count), doubled and spread evenly but for chance. A crowd: 80 requests a second, 640 for ten minutes.`,
         `Thresholds are chosen in hindsight, of ${thresholds.length}, on the very loads that they are measured by: ${describeThreshold(days.cheapThreshold)} on the days, ${describeThreshold(crowds.cheapThreshold)} on the crowds.`,
@@ -172,73 +165,3 @@ const detailsOf = ({ fleets, ours, cheapThreshold }: Comparison) =>
     delayedPercent: (100 * total(run, ({ delayed }) => delayed)) / total(run, ({ requests }) => requests),
     changes: total(run, ({ changes }) => changes),
   }))
-
-/** Short cooldowns, so that a run takes half a minute. */
-const realScaling = {
-  minimum: 1,
-  maximum: 3,
-  targets: { requestsPerSecond: 400 },
-  cooldown: { outSeconds: 2, inSeconds: 4 },
-}
-const crowdSeconds = 15
-const noticeSeconds = 60
-
-/** wrk begins all at once: from then on until a further instance has a VIP, and serves. */
-async function runCrowds(context: BenchContext): Promise<{ readonly series: Series[]; readonly aims: Aim[] }> {
-  const times = context.options.times ?? crowdsDefault
-  context.tell('starting the lab')
-  const system = await startSystem(context.cleanup)
-  const decided: number[] = []
-  const served: number[] = []
-  const gone: number[] = []
-  let failed = 0
-  for (let round = 1; round <= times; round++) {
-    const { id } = await createBalancer(system, 'crowd', {
-      instanceCount: 1,
-      autoScaling: realScaling,
-      timeouts: { drainSeconds: 2 },
-    })
-    const [vip = ''] = (await awaitWhole(system, id)).vips
-    const begunAt = performance.now()
-    const argv = ['nsenter', '-t', String(system.clientPid), '-n', '--', 'wrk', '-t1', '-c8', `-d${crowdSeconds}s`]
-    const crowd = Bun.spawn([...argv, `http://${vip}/`], { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' })
-    context.cleanup.defer('wrk', async () => crowd.kill('SIGKILL'))
-    const until = async (what: string, isTrue: (balancer: Awaited<ReturnType<typeof showBalancer>>) => boolean) => {
-      await waitUntil(async () => isTrue(await showBalancer(system, id)), {
-        what: () => what,
-        timeoutSeconds: noticeSeconds,
-        intervalMilliseconds: 20,
-      })
-      return (performance.now() - begunAt) / 1000
-    }
-    decided.push(await until('a decision', ({ vips }) => vips.length > 1))
-    served.push(
-      await until(
-        'all to serve',
-        ({ vips, instances }) =>
-          instances.length === vips.length && instances.every(({ status }) => status === 'active'),
-      ),
-    )
-    failed += readWrk(await new Response(crowd.stdout).text()).failed
-    const endedAt = (performance.now() - begunAt) / 1000
-    gone.push((await until('the end of the others', ({ instances }) => instances.length === 1)) - endedAt)
-    await deleteBalancer(system, id)
-    context.tell(`crowd ${round}/${times}: ${decided.at(-1)?.toFixed(1)} s, ${served.at(-1)?.toFixed(1)} s`)
-  }
-  return {
-    series: [
-      { name: 'lab: a crowd until more VIPs', unit: 's', samples: decided },
-      { name: 'lab: a crowd until all of them serve', unit: 's', samples: served },
-      { name: 'lab: the end of the crowd until the others are gone', unit: 's', samples: gone },
-    ],
-    aims: [
-      { aim: 'requests of the crowds that failed: 0', measured: failed, unit: 'requests', met: failed === 0 },
-      {
-        aim: 'a crowd until all serve, median ≤ 15 s',
-        measured: median(served),
-        unit: 's',
-        met: median(served) <= 15,
-      },
-    ],
-  }
-}

@@ -18,6 +18,9 @@ const benches = [
   'pool-size',
   'defragment',
   'scaling',
+  'crowd',
+  'names',
+  'provider',
 ] as const
 
 const introduction = `# Measurements
@@ -38,6 +41,8 @@ scripts/setup-bench                  # builds etcd, which allocate is measured a
 bun bench/main.ts allocate
 bun bench/main.ts pool-size
 bun bench/main.ts defragment
+bun bench/main.ts names
+bun bench/main.ts provider           # 1, 10, 100 and 500 load balancers; --balancers 10 for the small ones alone
 bun bench/write-report.ts            # writes this page from bench/results
 \`\`\`
 

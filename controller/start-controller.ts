@@ -98,7 +98,14 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await resumeProjectRemovals(context, services.tokens.remove)
   }
   await keepNames(context, settings, closers)
-  const loop = startReconcileLoop({ reconciler: assembled.reconciler, store, observed, logger, sweep })
+  const loop = startReconcileLoop({
+    reconciler: assembled.reconciler,
+    store,
+    observed,
+    logger,
+    sweep,
+    onStandstill: observed.beginAnew,
+  })
   closers.push(() => loop.close())
   wake = loop.wake
   await admitFirstAdmin(context, settings.adminTokenFile)

@@ -61,6 +61,7 @@ test('an instance starts with its own VIPs and backs its neighbours up afterward
 test('an instance that is nobody’s home has nothing to start with and is steady at once', () => {
   expect(firstPhase(httpInstance)).toBe('starting')
   expect(firstPhase({ vips: httpInstance.vips.slice(1) })).toBe('steady')
+  expect(firstPhase({ ...httpInstance, takesOver: true })).toBe('steady')
 })
 
 describe('how long a start listens for a master: three of its own intervals, 1.2 of the master’s or more', () => {

@@ -20,12 +20,12 @@ export type KeepalivedPhase = 'starting' | 'steady'
 
 export type KeepalivedInstance = Pick<
   InstanceInstructions,
-  'id' | 'uplink' | 'vips' | 'advertIntervalSeconds' | 'preemptDelaySeconds'
+  'id' | 'uplink' | 'vips' | 'advertIntervalSeconds' | 'preemptDelaySeconds' | 'takesOver'
 >
 
-/** An instance without a VIP of its own has nothing to hurry for. */
-export const firstPhase = ({ vips }: Pick<KeepalivedInstance, 'vips'>): KeepalivedPhase =>
-  vips.some(({ home }) => home) ? 'starting' : 'steady'
+/** An instance without a VIP of its own has nothing to hurry for; one that takes it over waits for its own haproxy alone. */
+export const firstPhase = ({ vips, takesOver }: Pick<KeepalivedInstance, 'vips' | 'takesOver'>): KeepalivedPhase =>
+  takesOver !== true && vips.some(({ home }) => home) ? 'starting' : 'steady'
 
 export function renderKeepalivedConfig(
   instance: KeepalivedInstance,

@@ -126,6 +126,8 @@ export const instanceSchema = v.object({
   vips: v.array(vipSchema),
   advertIntervalSeconds: secondsSchema,
   preemptDelaySeconds: secondsSchema,
+  /** Another one has served its VIP so far: it takes it as soon as its haproxy answers, and not before. */
+  takesOver: v.optional(v.boolean()),
   trafficType: v.picklist(['http', 'tcp']),
   algorithm: algorithmSchema,
   forwardedFor: v.boolean(),

@@ -57,6 +57,17 @@ describe('what keepalived is told of haproxy', () => {
     expect(written({ ...answering, ...change })).toBe(expected)
   })
 
+  test('a fault from the start where it takes a VIP over, until it serves itself', () => {
+    const instance = { ...httpInstance, takesOver: true }
+    const takingOver = { ...desired, keepalived: { ...desired.keepalived, instance } }
+    const told = (haproxy: ObservedHaproxy) =>
+      planInstance(takingOver, { haproxy, keepalived, hasDrained: false }).find(({ kind }) => kind === 'writeFile')
+    const path = desired.keepalived.files.fault
+    const first: ObservedHaproxy = { ...answering, status: 'stopped', fault: undefined }
+    expect(told(first)).toMatchObject({ path, content: '1\n' })
+    expect(told({ ...answering, fault: '1\n' })).toMatchObject({ path, content: '0\n' })
+  })
+
   test('a fault once it has drained, though it serves, and no more', () => {
     expect(written(answering, true)).toBe('1\n')
     expect(written({ ...answering, fault: '1\n' }, true)).toBeUndefined()

@@ -26,7 +26,7 @@ export function planInstance(
   mayChangeKeepalived = true,
 ): Operation[] {
   return [
-    ...planFault(desired.keepalived.files.fault, observed),
+    ...planFault(desired.keepalived, observed),
     ...planKeepalived(desired.keepalived, observed.keepalived, mayChangeKeepalived),
     ...planHaproxy(desired.haproxy, observed.haproxy),
   ]
@@ -38,23 +38,26 @@ export const fault = '1\n'
 
 /**
  * At the first start there is no fault, so that the election and haproxy's start go on at the same time: nobody can be
- * served yet. Afterwards a haproxy that does not answer is one.
+ * served yet. Who takes a VIP over from somebody who serves has one until its haproxy answers. Afterwards a haproxy that
+ * does not answer is one.
  */
-function planFault(path: string, { haproxy, hasDrained }: ObservedInstance): Operation[] {
+function planFault({ instance, files }: DesiredKeepalived, { haproxy, hasDrained }: ObservedInstance): Operation[] {
+  const path = files.fault
   const observed = haproxy.fault
   // Whoever backs it up takes its VIPs over.
-  const wanted = hasDrained === true ? fault : wantedFault(haproxy.status, observed)
+  const wanted =
+    hasDrained === true ? fault : wantedFault(haproxy.status, observed, instance.takesOver === true ? fault : noFault)
   return observed === wanted ? [] : [{ kind: 'writeFile', path, content: wanted }]
 }
 
-function wantedFault(status: ObservedHaproxy['status'], observed: string | undefined): string {
+function wantedFault(status: ObservedHaproxy['status'], observed: string | undefined, first: string): string {
   switch (status) {
     case 'answering':
       return noFault
     case 'starting':
-      return observed ?? noFault
+      return observed ?? first
     case 'stopped':
-      return observed === undefined ? noFault : fault
+      return observed === undefined ? first : fault
     case 'silent':
       return fault
     default:

@@ -27,6 +27,8 @@ export interface ReportInbox extends ObservedHosts {
   accept(host: string, payload: Uint8Array | string): string | null
   /** Whether reports can come in at all: while they can't, no host counts as silent. */
   setListening(isListening: boolean): void
+  /** Whoever stood still has heard nothing meanwhile: a full period begins. */
+  beginAnew(): void
 }
 
 /** @param options.now milliseconds since the epoch */
@@ -53,6 +55,9 @@ export function createObservedHosts(options: { readonly now: () => number }): Re
     setListening(next) {
       if (next && !isListening) listeningSince = now()
       isListening = next
+    },
+    beginAnew() {
+      listeningSince = now()
     },
     accept(host, payload) {
       const raw = parseJson(payload)

@@ -42,9 +42,11 @@ export function judgeHosts(
 
 function hear(host: StoredObject<HostValue>, observed: Observed, now: number): Hearing {
   const last = observed.get(host.value.name)
-  const heardAt = Math.max(last?.receivedAt ?? 0, observed.listeningSince)
-  if (now - heardAt > silentAfterSeconds * 1000) return { kind: 'silent', since: new Date(heardAt).toISOString() }
-  return last === undefined ? { kind: 'unheard' } : { kind: 'heard', report: last.report }
+  const isFresh = (at: number) => now - at <= silentAfterSeconds * 1000
+  if (last !== undefined && isFresh(last.receivedAt)) return { kind: 'heard', report: last.report }
+  // What was said before nobody listened is neither news nor silence.
+  if (isFresh(observed.listeningSince)) return { kind: 'unheard' }
+  return { kind: 'silent', since: new Date(Math.max(last?.receivedAt ?? 0, observed.listeningSince)).toISOString() }
 }
 
 function statusOf(

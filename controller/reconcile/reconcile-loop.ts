@@ -21,6 +21,10 @@ export interface ReconcileLoopOptions {
   readonly logger: Pick<Logger, 'warn'>
   /** Gives back what has no owner; called every `sweepSeconds`. It never fails. */
   readonly sweep: () => Promise<unknown>
+  /** Told before the next turn when this process did not run for a while: what was said meanwhile has yet to be heard. */
+  readonly onStandstill?: () => void
+  /** In milliseconds, of a clock that goes on while the process does not. */
+  readonly now?: () => number
   readonly tickSeconds?: number
   readonly sweepSeconds?: number
 }
@@ -28,6 +32,8 @@ export interface ReconcileLoopOptions {
 /** Also how soon a failed step is tried again, and a silent host is noticed. */
 const tickSecondsDefault = 1
 const sweepSecondsDefault = 15
+/** A tick that is this late was held up by more than a long turn. */
+const standstillMilliseconds = 3000
 
 export function startReconcileLoop(options: ReconcileLoopOptions): ReconcileLoop {
   const { reconciler, store, observed, logger } = options
@@ -35,6 +41,14 @@ export function startReconcileLoop(options: ReconcileLoopOptions): ReconcileLoop
   let isClosed = false
   let running: Promise<void> | null = null
   let lastFailures = ''
+  const now = options.now ?? (() => performance.now())
+  let aliveAt = now()
+
+  function noticeStandstill(): void {
+    const before = aliveAt
+    aliveAt = now()
+    if (aliveAt - before >= standstillMilliseconds) options.onStandstill?.()
+  }
 
   async function run(): Promise<void> {
     while (isAsked && !isClosed) {
@@ -49,6 +63,7 @@ export function startReconcileLoop(options: ReconcileLoopOptions): ReconcileLoop
   }
 
   function wake(): void {
+    noticeStandstill()
     isAsked = true
     if (running === null && !isClosed) running = run()
   }

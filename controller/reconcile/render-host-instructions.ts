@@ -258,6 +258,7 @@ function renderInstanceAnew(
 ): Ungenerated<InstanceInstructions> {
   const { id, value } = instance
   const spec = loadBalancer.value
+  const isAlone = othersInSlot(rack.slotMates, instance).length === 0
   return {
     id,
     ...traceOf(loadBalancer),
@@ -284,7 +285,8 @@ function renderInstanceAnew(
       largestInstanceCount(rack, loadBalancer.id),
     ),
     // Who takes a slot over has nothing to wait for: it is meant to have the VIP as soon as it serves.
-    preemptDelaySeconds: othersInSlot(rack.slotMates, instance).length > 0 ? 0 : rack.settings.preemptDelaySeconds,
+    preemptDelaySeconds: isAlone ? rack.settings.preemptDelaySeconds : 0,
+    ...(!isAlone && { takesOver: true }),
     trafficType: spec.trafficType,
     algorithm: spec.algorithm,
     forwardedFor: spec.forwardedFor,

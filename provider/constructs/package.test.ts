@@ -4,39 +4,25 @@
  */
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { constructsExamples, constructsLibraries, createConstructsProject } from '../../test/constructs-project.ts'
 
 setDefaultTimeout(60_000)
 const repository = new URL('../..', import.meta.url).pathname
-const examples = ['web-service', 'blue-green', 'topology'] as const
-const libraries = ['cdktf', 'cdktn'] as const
+const examples = constructsExamples
+const libraries = constructsLibraries
 
 let root: string
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'sluice-package-'))
   run([join(repository, 'scripts/build-constructs')], repository)
-  for (const library of libraries) createProject(library)
+  for (const library of libraries) createConstructsProject(join(root, library), library)
 })
 
 afterAll(() => rmSync(root, { recursive: true, force: true }))
-
-/** As `bun add sluice constructs cdktf` makes it, or `cdktf@npm:cdktn`. */
-function createProject(library: string): void {
-  const modules = join(root, library, 'node_modules')
-  mkdirSync(modules, { recursive: true })
-  for (const path of ['package.json', 'provider', 'controller/contract', 'agent/contract', 'dist/constructs']) {
-    cpSync(join(repository, path), join(modules, 'sluice', path), { recursive: true })
-  }
-  const ofRepository = (name: string) => join(repository, 'node_modules', name)
-  for (const name of ['constructs', 'valibot', '@types']) symlinkSync(ofRepository(name), join(modules, name))
-  symlinkSync(ofRepository(library), join(modules, 'cdktf'))
-  for (const example of examples) {
-    cpSync(join(repository, 'examples/cdktf', example), join(root, library, example), { recursive: true })
-  }
-}
 
 function run(argv: readonly string[], folder: string): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...argv], { cwd: folder, env: { PATH: process.env.PATH } })

@@ -6,6 +6,7 @@
 import {
   type AttributeModel,
   type FunctionModel,
+  isGiven,
   type NounModel,
   objectWithin,
   type ProviderModel,
@@ -186,11 +187,14 @@ function renderAttribute(attribute: AttributeModel, path: string, nested: string
 /** A section of its own, before those of what is within it. */
 function addNested(path: string, name: string, attributes: readonly AttributeModel[], nested: string[]): void {
   const at = nested.push('') - 1
+  // Where nothing is given nothing has to be told from it.
+  const isMixed = attributes.some(isGiven)
   const presence = ({ isRequired, isOptional }: AttributeModel) =>
-    isRequired ? 'required' : isOptional ? 'optional' : 'read-only'
-  const rows = attributes.map((attribute) =>
-    renderAttribute(attribute, path, nested).replace(/^- (`\w+`) \(/, `- $1 (${presence(attribute)}, `),
-  )
+    isRequired ? 'required, ' : isOptional ? 'optional, ' : 'read-only, '
+  const rows = attributes.map((attribute) => {
+    const row = renderAttribute(attribute, path, nested)
+    return isMixed ? row.replace(/^- (`\w+`) \(/, `- $1 (${presence(attribute)}`) : row
+  })
   nested[at] = `<a id="${anchor(path)}"></a>\n### \`${name}\`\n\n${rows.join('\n')}`
 }
 

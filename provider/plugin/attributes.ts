@@ -74,6 +74,8 @@ export type TypedAttribute<
   readonly writeOnly: WriteOnly
 }
 
+type ReplaceRule<Value> = (change: Change<Value>) => boolean
+
 export type AttributeOptions<Value> = {
   /** The user must set it. One of required, optional and computed is needed, but for elements of collections. */
   readonly required?: true
@@ -93,7 +95,7 @@ export type AttributeOptions<Value> = {
   readonly deprecated?: string
   readonly validators?: readonly Validator<Value>[]
   /** A change of it needs a new object: always, or when the function says so. */
-  readonly requiresReplace?: true | ((change: Change<Value>) => boolean)
+  readonly requiresReplace?: true | ReplaceRule<Value>
   /** An update doesn't change what the provider decided: the plan goes on with the state's value. */
   readonly useStateForUnknown?: true
 }
@@ -119,35 +121,43 @@ type Choices<O> = O extends { readonly oneOf: infer C extends readonly string[] 
 
 /** Text. With `oneOf` its type is the union of the choices. */
 export function string<const O extends StringOptions = None>(
-  options?: O,
+  options?: O & StringOptions,
 ): Built<{ kind: 'string'; oneOf: Choices<O> }, O> {
   const oneOf = (options?.oneOf ?? null) as Choices<O>
   return build({ kind: 'string', oneOf }, options)
 }
 
 /** A number that JavaScript holds exactly enough; what the user wrote is kept to the last digit all the same. */
-export function number<const O extends AttributeOptions<number> = None>(options?: O): Built<{ kind: 'number' }, O> {
+export function number<const O extends AttributeOptions<number> = None>(
+  options?: O & AttributeOptions<number>,
+): Built<{ kind: 'number' }, O> {
   return build({ kind: 'number' }, options)
 }
 
 /** A whole number between -2^53 and 2^53. */
-export function integer<const O extends AttributeOptions<number> = None>(options?: O): Built<{ kind: 'integer' }, O> {
+export function integer<const O extends AttributeOptions<number> = None>(
+  options?: O & AttributeOptions<number>,
+): Built<{ kind: 'integer' }, O> {
   return build({ kind: 'integer' }, options)
 }
 
 /** A whole number of any size, a bigint. */
 export function bigInteger<const O extends AttributeOptions<bigint> = None>(
-  options?: O,
+  options?: O & AttributeOptions<bigint>,
 ): Built<{ kind: 'bigInteger' }, O> {
   return build({ kind: 'bigInteger' }, options)
 }
 
 /** A number whose every digit counts, as text: `'0.10'` is `'0.1'`. */
-export function decimal<const O extends AttributeOptions<string> = None>(options?: O): Built<{ kind: 'decimal' }, O> {
+export function decimal<const O extends AttributeOptions<string> = None>(
+  options?: O & AttributeOptions<string>,
+): Built<{ kind: 'decimal' }, O> {
   return build({ kind: 'decimal' }, options)
 }
 
-export function bool<const O extends AttributeOptions<boolean> = None>(options?: O): Built<{ kind: 'bool' }, O> {
+export function bool<const O extends AttributeOptions<boolean> = None>(
+  options?: O & AttributeOptions<boolean>,
+): Built<{ kind: 'bool' }, O> {
   return build({ kind: 'bool' }, options)
 }
 
@@ -156,7 +166,7 @@ type ListOptions = AttributeOptions<readonly unknown[]>
 /** Elements in an order. `list(object({…}))` has nested attributes. */
 export function list<E extends Attribute, const O extends ListOptions = None>(
   of: E,
-  options?: O,
+  options?: O & ListOptions,
 ): Built<{ kind: 'list'; of: E }, O> {
   return build({ kind: 'list', of }, options)
 }
@@ -164,7 +174,7 @@ export function list<E extends Attribute, const O extends ListOptions = None>(
 /** Elements without an order, each once. An array in TypeScript. */
 export function set<E extends Attribute, const O extends ListOptions = None>(
   of: E,
-  options?: O,
+  options?: O & ListOptions,
 ): Built<{ kind: 'set'; of: E }, O> {
   return build({ kind: 'set', of }, options)
 }
@@ -174,7 +184,7 @@ type MapOptions = AttributeOptions<Readonly<Record<string, unknown>>>
 /** Elements by a name that the user chooses. */
 export function map<E extends Attribute, const O extends MapOptions = None>(
   of: E,
-  options?: O,
+  options?: O & MapOptions,
 ): Built<{ kind: 'map'; of: E }, O> {
   return build({ kind: 'map', of }, options)
 }
@@ -184,7 +194,7 @@ type ObjectOptions = AttributeOptions<Readonly<Record<string, unknown>>> & { rea
 /** Nested attributes. */
 export function object<const F extends Fields, const O extends ObjectOptions = None>(
   fields: F,
-  options?: O,
+  options?: O & ObjectOptions,
 ): Built<ObjectType<F>, O> {
   return build({ kind: 'object', fields, rules: options?.rules ?? [] }, options)
 }

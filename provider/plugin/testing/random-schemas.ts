@@ -22,7 +22,10 @@ import { unknown } from '../unknown.ts'
 import { parseDecimal } from '../values/decimal.ts'
 import { isRawList, isRawObject, mapObject, type Raw, type RawObject } from '../values/raw.ts'
 
-const presences = [
+type Options = Readonly<
+  Partial<Record<'required' | 'optional' | 'computed' | 'useStateForUnknown' | 'sensitive', true>>
+>
+const presences: readonly Options[] = [
   { required: true },
   { optional: true },
   { computed: true },
@@ -30,10 +33,10 @@ const presences = [
   { optional: true, computed: true },
   { optional: true, computed: true, useStateForUnknown: true },
   { optional: true, sensitive: true },
-] as const
+]
 
 const presence = fc.constantFrom(...presences)
-type Build = (options?: (typeof presences)[number]) => Attribute
+type Build = (options?: Options) => Attribute
 const builders: readonly Build[] = [string, bool, number, integer, bigInteger, decimal] as const
 const primitive = fc.constantFrom(...builders).map((build) => build())
 
@@ -43,7 +46,7 @@ const inSet = fc.record({
   more: fc.constantFrom(...presences).map((one) => string(one)),
 })
 
-type Collect = (of: Attribute, options: (typeof presences)[number]) => Attribute
+type Collect = (of: Attribute, options: Options) => Attribute
 
 const attribute = (depth: number): fc.Arbitrary<Attribute> => {
   const simple = fc.tuple(fc.constantFrom(...builders), presence).map(([build, one]): Attribute => build(one))
