@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|life|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|provider|all`: runs benches,
- * each in a sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place
+ * `bun bench/main.ts create|gap|life|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|provider|names|all`: runs
+ * benches, each in a sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place
  * of this room that exits.
  */
 
@@ -14,6 +14,7 @@ import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
 import { migrate } from './migrate.ts'
+import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
 import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, Bench>> = {
   allocate,
   'pool-size': poolSize,
   defragment,
+  names: namesBench,
   provider,
 }
 

@@ -10,6 +10,7 @@ const benches = [
   'create',
   'gap',
   'gap-100',
+  'life',
   'failed-requests',
   'migrate',
   'scale',
@@ -17,6 +18,7 @@ const benches = [
   'allocate',
   'pool-size',
   'defragment',
+  'names',
   'provider',
 ] as const
 
@@ -30,6 +32,7 @@ the settings that the measured instance really had (they are read from its runni
 bun bench/main.ts create --times 50
 bun bench/main.ts gap --times 20 --stress-minutes 10
 bun bench/main.ts gap --times 5 --balancers 100
+bun bench/main.ts life --times 30
 bun bench/main.ts failed-requests --requests 120000
 bun bench/main.ts migrate --machines 200
 bun bench/main.ts scale
@@ -38,6 +41,7 @@ scripts/setup-bench                  # builds etcd, which allocate is measured a
 bun bench/main.ts allocate
 bun bench/main.ts pool-size
 bun bench/main.ts defragment
+bun bench/main.ts names
 bun bench/main.ts provider           # 1, 10, 100 and 500 load balancers; --balancers 10 for the small ones alone
 bun bench/write-report.ts            # writes this page from bench/results
 \`\`\`

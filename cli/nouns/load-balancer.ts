@@ -97,6 +97,7 @@ export const loadBalancerNoun: Noun<LoadBalancer> = {
     { heading: 'name', of: ({ name }) => name },
     { heading: 'status', of: ({ status }) => status },
     { heading: 'type', of: ({ trafficType }) => trafficType },
+    { heading: 'url', of: ({ url }) => url ?? '-' },
     { heading: 'vips', of: ({ vips }) => firstAndHowManyMore(vips) },
     { heading: 'members', of: ({ members }) => healthyOfAll(members) },
     { heading: 'id', of: ({ id }) => id },

@@ -19,9 +19,9 @@ export function statusCommand(connect: () => Api): Command {
     })
 }
 
-export function describeStatus({ controller, store, hosts, loadBalancers }: Status): string {
+export function describeStatus({ controller, store, names, hosts, loadBalancers }: Status): string {
   const blocks = [
-    `controller  ${controller.url}, version ${controller.version}\nstore       ${describeStore(store)}`,
+    `controller  ${controller.url}, version ${controller.version}\nstore       ${describeStore(store)}\nnames       ${describeNames(names)}`,
     hosts.length === 0
       ? 'no hosts'
       : tableOf(
@@ -46,6 +46,12 @@ export function describeStatus({ controller, store, hosts, loadBalancers }: Stat
     ...loadBalancers.map(describeBalancer),
   ]
   return blocks.join('\n\n')
+}
+
+function describeNames(names: Status['names']): string {
+  if (names === null) return 'none are kept'
+  const { zone, published, queued, reason } = names
+  return `in ${zone}, ${published} published${reason === null ? '' : `, ${queued} queued: ${reason}`}`
 }
 
 const activeOfAll = (instances: Status['loadBalancers'][number]['instances']) =>

@@ -105,6 +105,31 @@ describe('an address is allocated', () => {
     expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
   })
 
+  test('who loses races waits for up to twice as long each time, and gives up at last', async () => {
+    const { context, networkId, newOwner } = await openTestSpace(['10.0.0.0/28'])
+    let races = 3
+    const waits: number[] = []
+    const store: Store = {
+      ...context.store,
+      transact: async (transaction) =>
+        races-- > 0 ? { outcome: 'conflict', conflicts: [] } : await context.store.transact(transaction),
+    }
+    const allocator = createAddressAllocator({
+      store,
+      now: context.now,
+      random: (bytes) => new Uint8Array(bytes).fill(128),
+      sleep: async (milliseconds) => void waits.push(milliseconds),
+    })
+    expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.2')
+    expect(waits).toEqual([1, 2, 4])
+    races = Number.POSITIVE_INFINITY
+    const problem = problemOf(await allocator.allocateAddress({ networkId, ownerId: newOwner() }))
+    expect(problem).toMatchObject({ code: 'unavailable', retryAfterSeconds: 1 })
+    expect(Math.max(...waits)).toBe(16)
+    races = 0
+    expect(unwrap(await allocator.allocateAddress({ networkId, ownerId: newOwner() })).address).toBe('10.0.0.3')
+  })
+
   test('a network without a shard says so', async () => {
     const { allocator, networkId, newOwner } = await openTestSpace([])
     const problem = problemOf(await allocator.allocateAddress({ networkId, ownerId: newOwner() }))

@@ -7,8 +7,8 @@
  */
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
-import { OutcomeUnknownError, type Store, shardKeyOf, transactionWritesMaximum } from '../control-plane/store.ts'
-import { addressKind } from '../objects.ts'
+import { clientCharactersOf } from '../control-plane/shard-key.ts'
+import { OutcomeUnknownError, type Store, transactionWritesMaximum } from '../control-plane/store.ts'
 import { createAddressIndex } from './address-index.ts'
 import { readShardSpace } from './allocator-space.ts'
 import { describeAllocationRefusal } from './describe-refusal.ts'
@@ -87,11 +87,11 @@ export function createAddressAllocator(options: {
   const stopHearing = store.subscribe((changes) => {
     for (const { object } of changes) heard.put(object)
   })
-  /** By the shard key of the project's address space, which is one entity group. */
+  /** By project: its address space is one entity group. */
   const queues = new Map<string, Waiting[]>()
 
   function ask(request: AllocationRequest, memberId: string): Promise<Outcome<readonly HeldAddress[]>> {
-    const group = shardKeyOf(addressKind, memberId)
+    const group = clientCharactersOf(memberId)
     return new Promise((settle) => {
       const queue = queues.get(group)
       if (queue !== undefined) {
@@ -199,7 +199,7 @@ export function createAddressAllocator(options: {
       return owners.length === 0 ? succeed([]) : ask({ kind: 'allocateAll', requests }, networkId)
     },
     async releaseAddresses(ownerId, addresses, atVersion) {
-      if (index.heldBy(ownerId).length === 0 && !queues.has(shardKeyOf(addressKind, ownerId))) return succeed(null)
+      if (index.heldBy(ownerId).length === 0 && !queues.has(clientCharactersOf(ownerId))) return succeed(null)
       const outcome = await ask(
         { kind: 'release', ownerId, ...(addresses && { addresses }), ...(atVersion !== undefined && { atVersion }) },
         ownerId,

@@ -21,6 +21,19 @@ export const statusSchema = v.object({
   }),
   /** Empty for a project's token. */
   hosts: v.array(v.object({ name: v.string(), status: v.string() })),
+  /** Of the caller's balancers; null where no names are kept. */
+  names: v.nullable(
+    v.object({
+      zone: v.string(),
+      ttlSeconds: v.number(),
+      /** How many names list what they should. */
+      published: v.number(),
+      /** How many do not, as the name server could not be told, or somebody else has the name. */
+      queued: v.number(),
+      /** Why the first of these is. */
+      reason: v.nullable(v.string()),
+    }),
+  ),
   loadBalancers: v.array(
     v.object({
       id: v.string(),

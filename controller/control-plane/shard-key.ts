@@ -59,6 +59,12 @@ function digitsOfDataType(dataType: string): string {
   return digits
 }
 
+/** Of an id of ours: the same for all ids of one client, whatever their kinds. */
+export function clientCharactersOf(id: string): string {
+  const from = id.indexOf('_') + 1
+  return id.slice(from, from + clientCharacters)
+}
+
 /** The client's 32 bits: read from an id of ours, hashed from any other name (a user, `system`). */
 export function clientBits(clientId: string): number {
   if (!idPattern.test(clientId)) return hash32(clientId)

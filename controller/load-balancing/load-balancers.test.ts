@@ -254,6 +254,20 @@ describe('members', () => {
     expect(after.map((member) => member.id)).toEqual([...before.map((member) => member.id), again.id])
   })
 
+  test('drain by hand, and a new list that does not speak of it leaves that alone', async () => {
+    const { id } = get(await create({ members: [{ address: '10.0.0.9' }, { host: 'web.shop.internal' }] }))
+    const { listMembers, update, updateMember } = rack.services.loadBalancers
+    const [first, named] = get(await listMembers(id, rack.context.request())).items
+    expect(named).toMatchObject({ address: null, host: 'web.shop.internal', port: 80, draining: false })
+    const told = get(await updateMember(id, first?.id ?? '', { draining: true }, rack.context.request()))
+    expect(told).toMatchObject({ id: first?.id, draining: true, status: 'draining' })
+    const members = [{ address: '10.0.0.9', weight: 1 }]
+    const updated = get(await update(id, { members }, rack.context.request()))
+    expect(updated.members).toMatchObject([{ id: first?.id, draining: true }])
+    const back = get(await updateMember(id, first?.id ?? '', { draining: false }, rack.context.request()))
+    expect(back).toMatchObject({ draining: false, status: 'unknown' })
+  })
+
   test('that are not there are not removed', async () => {
     const { id } = get(await create())
     const unknown = createNamedId('mbr', 'x', 'y')

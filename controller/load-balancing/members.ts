@@ -88,7 +88,9 @@ export function identifyMembers(
     const [kept] = known < 0 ? [] : left.splice(known, 1)
     const id = kept?.id ?? createMemberId(loadBalancerId, target, used)
     used.add(id)
-    return { id, ...target, weight: input.weight, ...(input.draining === true && { draining: true }) }
+    // Who says nothing of it leaves alone what was told by hand.
+    const draining = input.draining ?? kept?.draining ?? false
+    return { id, ...target, weight: input.weight, ...(draining && { draining }) }
   })
 }
 

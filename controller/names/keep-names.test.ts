@@ -14,7 +14,7 @@ import { createTestNameServer, type TestNameServer } from './test-name-server.ts
 
 setDefaultTimeout(60_000)
 
-const names = { zone: 'lb.test', ttlSeconds: 10, owner: 'rack' }
+const names = { zone: 'lb.test', ttlSeconds: 10, sweepSeconds: 30, owner: 'rack' }
 const unreachable: Trouble = {
   kind: 'trouble',
   reason: 'serverUnreachable',

@@ -47,7 +47,6 @@ export interface NamesTurn {
 }
 
 const changesAtOnceMaximum = 16
-const sweepMilliseconds = 30_000
 const retryMillisecondsLeast = 200
 const retryMillisecondsMost = 5000
 const writesMaximum = 200
@@ -62,6 +61,7 @@ interface KnownZone {
 
 export function createNamesKeeper(context: NamesContext, server: NameServer, settings: NameSettings): NamesKeeper {
   const { store, logger, now } = context
+  const sweepMilliseconds = settings.sweepSeconds * 1000
   let known: KnownZone | null = null
   let trouble: Trouble | null = null
   let failures = 0

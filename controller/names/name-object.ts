@@ -7,6 +7,8 @@ import { defineKind } from '../control-plane/store.ts'
 export interface NameSettings {
   readonly zone: string
   readonly ttlSeconds: number
+  /** How often it is looked whether the zone still is as it should be. */
+  readonly sweepSeconds: number
   /** Of this installation, where several share a zone. */
   readonly owner: string
 }

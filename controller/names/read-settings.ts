@@ -20,6 +20,7 @@ const portDefault = 53
 /** So that the longest label and the longest slug fit before it: a name has at most 253 characters. */
 const zoneCharactersMaximum = 253 - 64 - 41
 const ttlSecondsMaximum = 3600
+const sweepSecondsMaximum = 3600
 
 /** A zone of a name of two labels or more: nobody has a top level for its balancers. */
 const zonePattern = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.?$/
@@ -58,6 +59,14 @@ export const nameEnvironment = {
     v.minValue(1, `must be 1 to ${ttlSecondsMaximum} seconds`),
     v.maxValue(ttlSecondsMaximum, `must be 1 to ${ttlSecondsMaximum} seconds`),
   ),
+  /** How often it is looked whether the zone still is as it should be. */
+  SLUICE_DNS_SWEEP_SECONDS: v.pipe(
+    v.optional(v.string(), '30'),
+    v.transform(Number),
+    v.number('must be a number of seconds'),
+    v.minValue(1, `must be 1 to ${sweepSecondsMaximum} seconds`),
+    v.maxValue(sweepSecondsMaximum, `must be 1 to ${sweepSecondsMaximum} seconds`),
+  ),
   /** Tells the names of this installation from those of others in the same zone. */
   SLUICE_DNS_OWNER: v.pipe(
     v.optional(v.string(), 'sluice'),
@@ -70,6 +79,7 @@ interface NameEnvironment {
   readonly SLUICE_DNS_SERVER?: string | undefined
   readonly SLUICE_DNS_KEY_FILE?: string | undefined
   readonly SLUICE_DNS_TTL_SECONDS: number
+  readonly SLUICE_DNS_SWEEP_SECONDS: number
   readonly SLUICE_DNS_OWNER: string
 }
 
@@ -85,8 +95,12 @@ export function readNameSettings(environment: NameEnvironment): NameProcessSetti
       `the environment is wrong: ${missing.join(' and ')} must be set too, or none of ${needed.join(', ')}`,
     )
   }
-  const { SLUICE_DNS_TTL_SECONDS: ttlSeconds, SLUICE_DNS_OWNER: owner } = environment
-  return { names: { zone, ttlSeconds, owner }, ...server, keyFile }
+  const {
+    SLUICE_DNS_TTL_SECONDS: ttlSeconds,
+    SLUICE_DNS_SWEEP_SECONDS: sweepSeconds,
+    SLUICE_DNS_OWNER: owner,
+  } = environment
+  return { names: { zone, ttlSeconds, sweepSeconds, owner }, ...server, keyFile }
 }
 
 /** Throws an error that says what is wrong with the file, and none of what is in it. */

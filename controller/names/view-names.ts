@@ -1,6 +1,7 @@
 /** Balancers' names as callers see them. Reads. */
 
 import type { Condition } from '../contract/common.ts'
+import type { Status } from '../contract/status.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import { type LoadBalancerValue, loadBalancerKind, projectKind } from '../objects.ts'
 import type { ControllerContext } from '../services.ts'
@@ -51,5 +52,23 @@ export function createNameViewer(
       const condition = names.get(id)?.value.condition
       return condition === undefined ? [] : [condition]
     },
+  }
+}
+
+/** How it stands with all names of a client. Null: none are kept. */
+export function summarizeNames(
+  { store, settings }: Pick<ControllerContext, 'store' | 'settings'>,
+  clientId: string | undefined,
+): Status['names'] {
+  const { names: kept } = settings
+  if (kept === null) return null
+  const conditions = store.snapshot(loadBalancerNameKind, clientId).map(({ value }) => value.condition)
+  const queued = conditions.filter(({ status, reason }) => status === 'false' && reason !== 'nothingServes')
+  return {
+    zone: kept.zone,
+    ttlSeconds: kept.ttlSeconds,
+    published: conditions.filter(({ status }) => status === 'true').length,
+    queued: queued.length,
+    reason: queued[0]?.message ?? null,
   }
 }

@@ -128,3 +128,60 @@ test('a condition keeps its time for as long as it says the same', () => {
   expect(members?.changedAt).toBe(first.conditions[1]?.changedAt)
   expect(first.members).toEqual({ mbr_1: 'healthy' })
 })
+
+describe('members that were told to drain', () => {
+  const [mine] = value.members
+  const other = { ...mine, id: 'mbr_2', address: '10.0.0.8', port: null, url: null, machineId: null, weight: 1 }
+  const draining = {
+    members: value.members.map((member) => ({ ...member, draining: true })).concat([{ ...other, draining: false }]),
+  }
+
+  test('drain for as long as an instance has anything of them', () => {
+    expect(judge(['serves', 'serves'], null, 1, draining).members).toMatchObject({ mbr_1: 'draining' })
+  })
+
+  test('have drained once every instance answers for it and has nothing any more', () => {
+    const gone = { members: [{ ...other, draining: true }] }
+    expect(judge(['serves', 'serves'], null, 1, gone).members).toEqual({ mbr_2: 'drained' })
+    expect(judge(['serves', 'servesOld'], null, 1, gone).members).toEqual({ mbr_2: 'draining' })
+  })
+
+  test('are not missed among the healthy', () => {
+    const [, members] = judge(['serves', 'serves'], null, 1, {
+      members: [...value.members, { ...other, draining: true }],
+    }).conditions
+    expect(members).toMatchObject({ status: 'true', reason: 'all' })
+  })
+})
+
+test('a name without an address is told of by its condition', () => {
+  const named = {
+    id: 'mbr_1',
+    address: null,
+    host: 'web.shop.internal',
+    port: null,
+    url: null,
+    machineId: null,
+    weight: 1,
+  }
+  const before = judge(['serves', 'serves'], null, 1, { members: [named] })
+  expect(before.conditions[2]).toMatchObject({ type: 'members-resolved', status: 'true' })
+  const lost = instance('serves', '198.18.32.10')
+  const { conditions } = judgeLoadBalancer({
+    loadBalancer: stored({ members: [named], instanceCount: 1 }),
+    before,
+    slots: [{ slot: 1, vip: '198.18.32.10', instanceId: 'instance 0' }],
+    wantedCount: 1,
+    instances: new Map([
+      ['instance 0', { ...lost, report: lost.report && { ...lost.report, members: { 'mbr_1:80': 'unresolved' } } }],
+    ]),
+    obstacle: undefined,
+    leaving: [],
+    now: 0,
+  })
+  expect(conditions[2]).toMatchObject({
+    status: 'false',
+    reason: 'nameNotFound',
+    message: "web.shop.internal has no address, as the project's DNS answers.",
+  })
+})

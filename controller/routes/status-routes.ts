@@ -6,6 +6,7 @@ import type { Host } from '../contract/machine.ts'
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import { callerSchema, type Status, statusSchema } from '../contract/status.ts'
 import { listLimitMaximum } from '../control-plane/store.ts'
+import { summarizeNames } from '../names/view-names.ts'
 import type { ControllerContext, RequestInfo, Service, Services } from '../services.ts'
 import { commonProblems } from './noun-routes.ts'
 import { defineRoute, type Route } from './route.ts'
@@ -21,7 +22,7 @@ const pagesMaximum = 20
 const healthSchema = v.object({ status: v.literal('ok') })
 
 export function createStatusRoutes(
-  context: Pick<ControllerContext, 'store'>,
+  context: Pick<ControllerContext, 'store' | 'settings'>,
   services: Services,
   address: ControllerAddress,
 ): readonly Route[] {
@@ -96,7 +97,7 @@ const refuseNotReady = () =>
   })
 
 async function readStatus(
-  context: Pick<ControllerContext, 'store'>,
+  context: Pick<ControllerContext, 'store' | 'settings'>,
   services: Services,
   address: ControllerAddress,
   request: RequestInfo,
@@ -110,6 +111,7 @@ async function readStatus(
     controller: { url: address.url, version: address.version },
     store: { ...store, microshards: [...store.microshards] },
     hosts: hosts.value.map(({ name, status }) => ({ name, status })),
+    names: summarizeNames(context, request.caller.projectId ?? undefined),
     loadBalancers: balancers.value.map(describeBalancer),
   })
 }

@@ -16,6 +16,7 @@ type Balancer = {
   readonly projectId: string
   readonly networkId: string
   readonly status: string
+  readonly url: string | null
   readonly vips: readonly string[]
   readonly members: readonly Member[]
 }
@@ -29,8 +30,8 @@ const project = await step('project', () => createOrFind(readExample('project.js
 const instance = await step('load balancer', () => createOrFind(readExample('load-balancer.json')))
 const balancer = await showBalancer(String(instance.id))
 await step('three web machines', () => createMachines(String(project.id), balancer.networkId))
-const { vips, members } = await step('all members healthy', () => waitUntilHealthy(balancer.id))
-console.log(`  ${members.length} members behind ${vips.map((vip) => `http://${vip}/`).join(' and ')}`)
+const { url, vips, members } = await step('all members healthy', () => waitUntilHealthy(balancer.id))
+console.log(`  ${members.length} members behind ${url}/, on ${vips.join(' and ')}`)
 
 /** The object's info as the JSON interface tells it. */
 async function createOrFind(action: Action): Promise<Action['info']> {

@@ -65,8 +65,12 @@ export interface BalancerLab {
   readonly hosts: TestHosts
   readonly north: TestHost
   readonly south: TestHost
-  /** Tells both hosts, and does not wait. Without listeners there is no balancer. */
-  instruct(listeners?: readonly ListenerInstructions[], change?: Partial<InstanceInstructions>): void
+  /** Tells both hosts, and does not wait. Without listeners there is no balancer. `ofNorth`: of that instance alone. */
+  instruct(
+    listeners?: readonly ListenerInstructions[],
+    change?: Partial<InstanceInstructions>,
+    ofNorth?: Partial<InstanceInstructions>,
+  ): void
   /** Resolves when both have answered the last statement with everything converged and serving. */
   converged(): Promise<void>
   instance(host: TestHost): InstanceReport | undefined
@@ -129,13 +133,14 @@ export async function startBalancerLab(): Promise<BalancerLab> {
     hosts,
     north,
     south,
-    instruct(listeners, change) {
+    instruct(listeners, change, ofNorth) {
       generation += 1
       for (const [host, number] of [
         [north, 1],
         [south, 2],
       ] as const) {
-        const own = listeners && [{ ...balancerInstance(number, listeners, change), generation }]
+        const changed = number === 1 ? { ...change, ...ofNorth } : change
+        const own = listeners && [{ ...balancerInstance(number, listeners, changed), generation }]
         host.writeInstructions(makeTestInstructions(host.name, generation, hosts.hosts, [network], own))
       }
     },

@@ -3,6 +3,7 @@
  * finding is a sentence.
  */
 
+import { loadBalancerNameKind } from '../../controller/names/name-object.ts'
 import {
   addressKind,
   hostKind,
@@ -74,6 +75,7 @@ function findParts(store: StoreContent): readonly string[] {
   const sameIds = [
     [loadBalancerStatusKind, loadBalancerKind],
     [loadBalancerSlotsKind, loadBalancerKind],
+    [loadBalancerNameKind, loadBalancerKind],
     [instanceStatusKind, instanceKind],
     [machineStatusKind, machineKind],
     [shardOccupancyKind, shardKind],

@@ -8,6 +8,7 @@ import pino from 'pino'
 import * as v from 'valibot'
 import { openJetStreamStore } from '../../controller/control-plane/jetstream-store.ts'
 import type { Kind, StoredObject } from '../../controller/control-plane/store.ts'
+import { loadBalancerNameKind } from '../../controller/names/name-object.ts'
 import { connectController } from '../../controller/nats/connections.ts'
 import { openIdentity } from '../../controller/nats/identity.ts'
 import * as objects from '../../controller/objects.ts'
@@ -34,7 +35,9 @@ export interface World {
   readonly daemons: readonly string[]
 }
 
-const kinds = Object.values(objects).filter((one): one is Kind<never> => typeof one === 'object' && 'dataType' in one)
+const kinds = Object.values({ ...objects, loadBalancerNameKind }).filter(
+  (one): one is Kind<never> => typeof one === 'object' && 'dataType' in one,
+)
 
 export async function readWorld(settings: LabSettings): Promise<World> {
   const store = await readStore(settings)

@@ -1,6 +1,6 @@
 /**
  * A name server for tests that answers each request as it is told to: rightly signed or not. It knows no zone. On a free
- * port of loopback.
+ * port of loopback, where nothing else is said.
  */
 
 import type { AddressInfo } from 'node:net'
@@ -16,7 +16,10 @@ export interface ForgingServer {
 /** What is sent for one request, message by message, without lengths; `end` closes the connection. */
 export type Forge = (request: Uint8Array) => readonly (Uint8Array | 'end')[]
 
-export async function startForgingServer(forge: Forge): Promise<ForgingServer> {
+export async function startForgingServer(
+  forge: Forge,
+  { host, port }: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<ForgingServer> {
   const sockets = new Set<Socket>()
   let connections = 0
   const server = createServer((socket) => {
@@ -37,7 +40,7 @@ export async function startForgingServer(forge: Forge): Promise<ForgingServer> {
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, host, resolve))
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => connections,

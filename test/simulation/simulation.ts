@@ -79,7 +79,7 @@ export async function createSimulation(options: {
     uplinkGateway: '198.18.32.1',
     advertIntervalSeconds: 0.05,
     preemptDelaySeconds: 1,
-    names: { zone: 'sluice.test', ttlSeconds: 2, owner: 'sluice' },
+    names: { zone: 'sluice.test', ttlSeconds: 2, sweepSeconds: 30, owner: 'sluice' },
     life: options.life ?? lifeDefaults,
   }
   let controllers: Controller[] = []
