@@ -18,6 +18,8 @@ const benches = [
   'allocate',
   'pool-size',
   'defragment',
+  'scaling',
+  'crowd',
   'names',
   'provider',
 ] as const

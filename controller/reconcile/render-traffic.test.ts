@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { trafficSchema } from '../../agent/contract/traffic-instructions.ts'
-import { plainTraffic } from '../../templates/plain-traffic.ts'
 import type { LoadBalancerValue, MemberValue } from '../objects.ts'
 import { renderMembers, renderTraffic } from './render-traffic.ts'
 
@@ -31,8 +30,7 @@ const place = {
 describe('what a host is told', () => {
   test('of a balancer that says nothing is what it takes for granted', () => {
     const { traffic, timeouts } = renderTraffic(former, { ...place, nameServers: [] })
-    expect(traffic).toEqual(plainTraffic)
-    expect(v.parse(trafficSchema, {})).toEqual(plainTraffic)
+    expect(traffic).toEqual(v.parse(trafficSchema, {}))
     expect(timeouts).toEqual({ connectSeconds: 2, clientSeconds: 30, serverSeconds: 30, drainSeconds: 30 })
   })
 
