@@ -17,6 +17,8 @@ const benches = [
   'allocate',
   'pool-size',
   'defragment',
+  'scaling',
+  'crowd',
   'names',
   'provider',
 ] as const

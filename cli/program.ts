@@ -16,6 +16,7 @@ import { memberCommand } from './nouns/member.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
+import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
@@ -46,6 +47,7 @@ export function createProgram(connect: () => Api): Command {
     nounCommand(hostNoun, connect),
     breakerCommand(connect),
     eventCommand(connect),
+    providerCommand(),
     labCommand(),
     doctorCommand(),
   ]) {

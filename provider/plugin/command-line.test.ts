@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { string } from './attributes.ts'
 import { defineSchema } from './schema.ts'
-import { attach, commandLines } from './testing/command-line.ts'
+import { attach, commandLines, installed } from './testing/command-line.ts'
 import { memoryProvider, memoryResource } from './testing/memory.ts'
 import { configOf, randomSchema } from './testing/random-schemas.ts'
 import { toJsonSyntax } from './testing/to-json-syntax.ts'
@@ -44,6 +44,32 @@ for (const program of commandLines) {
       }
       expect(complaint(await cli.run('destroy', '-auto-approve', '-no-color'))).toBe('')
       await cli.close()
+    }, 120_000)
+
+    test('a provider that the CLI starts: what is wrong is told by line, logs are shown, an interruption is heard', async () => {
+      const cli = installed(program, join(folder, `${program}-installed`))
+      const note = (body: string) => cli.write('main.tf', `resource "test_note" "a" {\n${body}\n}\n`)
+      note('  title = "a"\n  links = [\n    { port = 1 },\n    { port = 70000 },\n  ]')
+      const refused = await cli.run('validate', '-no-color')
+      expect(refused.status).toBe(1)
+      expect(refused.output).toContain('Error: links[1].port must be a port, 1 to 65535')
+      expect(refused.output).toContain('on main.tf line 5')
+
+      note('  title = "a"\n  weight = 0.1\n  tags = ["b", "a"]')
+      const logging = { environment: { TF_LOG: 'info' } }
+      const applied = await cli.runWith(logging, 'apply', '-auto-approve', '-no-color')
+      expect(complaint(applied)).toBe('')
+      expect(applied.output).toMatch(/\[INFO\] .*created a note/)
+      expect(complaint(await cli.run('plan', '-detailed-exitcode', '-no-color'))).toBe('')
+
+      note('  title = "slow"\n  color = "blue"')
+      const interrupt = { after: /Creating\.\.\./, signal: 'SIGINT' } as const
+      const interrupted = await cli.runWith({ interrupt }, 'apply', '-auto-approve', '-no-color')
+      expect(interrupted.output).toContain('Creating test_note was not finished: the run was interrupted')
+      note('  title = "after"')
+      expect((await cli.run('apply', '-auto-approve', '-no-color')).output).toContain('1 added, 0 changed, 1 destroyed')
+      expect(complaint(await cli.run('destroy', '-auto-approve', '-no-color'))).toBe('')
+      expect(readdirSync(join(folder, `${program}-installed`, 'notes'))).toEqual([])
     }, 120_000)
   })
 }

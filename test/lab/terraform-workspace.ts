@@ -52,14 +52,17 @@ export function findCli(): string {
   return found
 }
 
-/** Where the CLI finds the provider, and the file that says so. */
+/** The file that says where the CLI finds the provider. */
+export const cliSettings = 'cli.tfrc'
+
+/** Where it does, and that file; returns its path. */
 export function createMirror(folder: string): string {
   for (const registry of registries) {
     const place = join(folder, 'mirror', registry, 'sluice/sluice', packageJson.version, platform)
     mkdirSync(place, { recursive: true })
     placeBinary(join(place, `terraform-provider-sluice_v${packageJson.version}`))
   }
-  const file = join(folder, 'cli.tfrc')
+  const file = join(folder, cliSettings)
   const mirror = `filesystem_mirror {\n    path = ${JSON.stringify(join(folder, 'mirror'))}\n  }`
   writeFileSync(file, `provider_installation {\n  ${mirror}\n}\n`)
   return file

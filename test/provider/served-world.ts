@@ -14,22 +14,31 @@ export interface ServedWorld extends TestWorld {
   close(): Promise<void>
 }
 
-const settleMilliseconds = 5
+const settleMilliseconds = 2
 
 export async function serveTestWorld(port = 0): Promise<ServedWorld> {
   const world = await createTestWorld()
   const requests: string[] = []
+  let changing = 0
   let intercepted: (request: Request) => Response | undefined = () => undefined
   const server = Bun.serve({
     port,
     hostname: '127.0.0.1',
     idleTimeout: 0,
-    fetch(request) {
+    async fetch(request) {
       requests.push(`${request.method} ${new URL(request.url).pathname}`)
-      return intercepted(request) ?? world.app.fetch(request)
+      const answer = intercepted(request)
+      if (answer !== undefined) return answer
+      if (request.method === 'GET') return world.app.fetch(request)
+      changing += 1
+      try {
+        return await world.app.fetch(request)
+      } finally {
+        changing -= 1
+      }
     },
   })
-  const stop = keepSettling(world)
+  const stop = keepSettling(world, () => changing > 0)
   return {
     ...world,
     url: `http://127.0.0.1:${server.port}`,
@@ -44,12 +53,12 @@ export async function serveTestWorld(port = 0): Promise<ServedWorld> {
   }
 }
 
-/** Hosts work whenever there is something to do, as they do in a rack. */
-function keepSettling(world: TestWorld): () => Promise<void> {
+/** Hosts work while something is being changed, as they do in a rack. */
+function keepSettling(world: TestWorld, isChanging: () => boolean): () => Promise<void> {
   let isOver = false
   const settling = (async () => {
     while (!isOver) {
-      await world.settle()
+      if (isChanging()) await world.settle()
       await Bun.sleep(settleMilliseconds)
     }
   })()

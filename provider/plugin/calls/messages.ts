@@ -4,7 +4,7 @@ import type { Attribute, Fields, ValueType } from '../attributes.ts'
 import type { ProviderFunction } from '../define.ts'
 import { type AttributePath, type Diagnostic, errorDiagnostic, ProviderError } from '../diagnostics.ts'
 import { toSnakeCase } from '../names.ts'
-import { type PathStep, toSteps } from '../plan/path.ts'
+import { type PathStep, showPath, toShownSteps, toSteps } from '../plan/path.ts'
 import { nestedFields, type Schema } from '../schema.ts'
 import type { Encodable } from '../wire/protobuf.ts'
 import {
@@ -17,8 +17,10 @@ import {
 } from '../wire/tfplugin6.ts'
 import { jsonBytes } from './session.ts'
 
-export const toPathMessage = (fields: Fields, path: AttributePath): Encodable<typeof attributePath> => ({
-  steps: toSteps(fields, path).map(toStepMessage),
+export const toPathMessage = (fields: Fields, path: AttributePath) => pathMessage(toSteps(fields, path))
+
+const pathMessage = (steps: readonly PathStep[]): Encodable<typeof attributePath> => ({
+  steps: steps.map(toStepMessage),
 })
 
 function toStepMessage(step: PathStep) {
@@ -34,14 +36,21 @@ function toStepMessage(step: PathStep) {
   }
 }
 
+/** The whole path is in the text; the message's own leads to a line that the CLI can show. */
 export const toDiagnosticMessages = (
   fields: Fields,
   diagnostics: readonly Diagnostic[],
 ): Encodable<typeof diagnosticMessage>[] =>
   diagnostics.map(({ severity, summary, detail = '', path = [] }) => {
-    const attribute = toPathMessage(fields, path)
-    const isPointed = attribute.steps !== undefined && attribute.steps.length > 0
-    return { severity: severities[severity], summary, detail, ...(isPointed ? { attribute } : {}) }
+    const steps = toShownSteps(fields, path)
+    const place = showPath(fields, path)
+    const isTold = steps.length === toSteps(fields, path).length || summary.includes(place)
+    return {
+      severity: severities[severity],
+      summary,
+      detail: isTold ? detail : `${place}: ${detail}`.replace(/: $/, ''),
+      ...(steps.length === 0 ? {} : { attribute: pathMessage(steps) }),
+    }
   })
 
 /** An exception for the user. A ProviderError was meant for them; an abort has its reason; the rest is a fault. */

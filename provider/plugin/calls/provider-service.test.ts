@@ -110,7 +110,7 @@ describe('a configuration is refused offline, with the path of the attribute', (
         ],
       },
       'links[1].port must be a port, 1 to 65535',
-      [{ attributeName: 'links' }, { elementKeyInteger: 1 }, { attributeName: 'port' }],
+      [{ attributeName: 'links' }, { elementKeyInteger: 1 }],
     ],
     [
       'null in a map',

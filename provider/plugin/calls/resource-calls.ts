@@ -19,6 +19,7 @@ import {
   objectOf,
   type Raw,
   type RawObject,
+  ValueError,
 } from '../values/raw.ts'
 import { settleObject } from '../values/settle.ts'
 import { fromTyped, toTyped } from '../values/typed.ts'
@@ -144,12 +145,21 @@ function admitResult(fields: Fields, result: object, before: State): RawObject {
 const withTimeouts = (fields: Fields, raw: RawObject, from: State): RawObject =>
   fieldsOf(fields, raw, (attribute, value, name) => (attribute.timeouts === null ? value : member(from, name)))
 
-/** What was begun goes on top of what was there, and of nothing at creation. */
+/** What was begun goes on top of what was there, and of nothing at creation. What can't be kept of it is left out. */
 function keptState(fields: Fields, prior: State, planned: State, begun: object): RawObject {
-  const said = objectOf(Object.entries(fields).filter(([name]) => Object.hasOwn(begun, name)))
-  const raw = fromTyped(said, begun, { admitsUnknown: false, admitsMissing: true })
+  const said = Object.entries(fields).filter(([name]) => Object.hasOwn(begun, name))
+  const kept = said.flatMap((entry) => Object.entries(keptField(objectOf([entry]), begun)))
   const none = fieldsOf(fields, null, ({ presence }) => (presence === 'blocks' ? [] : null))
-  return withTimeouts(fields, settleObject(fields, planned, { ...(prior ?? none), ...raw }), planned)
+  return withTimeouts(fields, settleObject(fields, planned, { ...(prior ?? none), ...objectOf(kept) }), planned)
+}
+
+function keptField(field: Fields, begun: object): RawObject {
+  try {
+    return fromTyped(field, begun, { admitsUnknown: false, admitsMissing: true })
+  } catch (error) {
+    if (error instanceof ValueError) return {}
+    throw error
+  }
 }
 
 export async function readState<Client>(

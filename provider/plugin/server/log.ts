@@ -19,7 +19,7 @@ export function createLog(name: string, environment: Environment, write: (line: 
         '@level': level,
         '@message': message,
         '@module': `provider.${name}`,
-        '@timestamp': now(),
+        '@timestamp': microseconds(now()),
       }
       write(`${JSON.stringify(entry)}\n`)
     }
@@ -27,3 +27,6 @@ export function createLog(name: string, environment: Environment, write: (line: 
   })
   return Object.fromEntries(entries) as Log
 }
+
+/** The host parses a time with just six digits after the point, and takes a line with another for plain text. */
+const microseconds = (time: Date): string => time.toISOString().replace('Z', '000Z')

@@ -2,6 +2,7 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { createProviderService } from '../calls/provider-service.ts'
 import type { Provider } from '../define.ts'
 import { listen } from '../server/grpc.ts'
@@ -11,9 +12,64 @@ import { pluginProtocolVersion } from '../wire/go-plugin.ts'
 /** What is on the PATH; each test runs with each of them. */
 export const commandLines = ['terraform', 'tofu'].filter((name) => Bun.which(name) !== null)
 
+const testProviderMain = fileURLToPath(new URL('../test-provider-main.ts', import.meta.url))
 const runMilliseconds = 120_000
 
 export type Finished = { readonly status: number; readonly output: string }
+
+/** Started by the CLI itself, by its handshake and over mutual TLS, as users have it. */
+export function installed(program: string, folder: string) {
+  const notes = join(folder, 'notes')
+  mkdirSync(notes, { recursive: true })
+  const executable = join(folder, 'terraform-provider-test')
+  writeFileSync(executable, `#!/bin/sh\nexec '${process.execPath}' '${testProviderMain}' "$@"\n`, { mode: 0o755 })
+  const source = 'example.test/test/test'
+  const overrides = `provider_installation {\n  dev_overrides {\n    "${source}" = "${folder}"\n  }\n  direct {}\n}\n`
+  writeFileSync(join(folder, 'cli.rc'), overrides)
+  writeFileSync(
+    join(folder, 'providers.tf'),
+    `${requiring('test', source)}provider "test" {\n  folder = "${notes}"\n}\n`,
+  )
+  const environment = { TF_CLI_CONFIG_FILE: join(folder, 'cli.rc'), CHECKPOINT_DISABLE: '1' }
+  return commandLine(program, folder, environment)
+}
+
+const requiring = (name: string, source: string) =>
+  `terraform {\n  required_providers {\n    ${name} = { source = "${source}" }\n  }\n}\n`
+
+/** What is run is given a signal, if any, as soon as it has written the pattern. */
+type Interruption = { readonly after: RegExp; readonly signal: 'SIGINT' }
+type RunOptions = { readonly environment?: Readonly<Record<string, string>>; readonly interrupt?: Interruption }
+
+function commandLine(program: string, folder: string, environment: Readonly<Record<string, string>>) {
+  const start = async (args: readonly string[], { environment: more = {}, interrupt }: RunOptions = {}) => {
+    const child = Bun.spawn([program, ...args], {
+      cwd: folder,
+      env: { ...process.env, ...environment, ...more },
+      stdout: 'pipe',
+      stderr: 'pipe',
+      timeout: runMilliseconds,
+    })
+    const read = async (stream: ReadableStream<Uint8Array>) => {
+      let text = ''
+      let isInterrupted = false
+      for await (const chunk of stream) {
+        text += Buffer.from(chunk).toString()
+        if (isInterrupted || !interrupt?.after.test(text)) continue
+        isInterrupted = true
+        child.kill(interrupt.signal)
+      }
+      return text
+    }
+    const [out, error, status] = await Promise.all([read(child.stdout), read(child.stderr), child.exited])
+    return { status, output: out + error }
+  }
+  return {
+    write: (name: string, text: string) => writeFileSync(join(folder, name), text),
+    run: (...args: readonly string[]): Promise<Finished> => start(args),
+    runWith: (options: RunOptions, ...args: readonly string[]): Promise<Finished> => start(args, options),
+  }
+}
 
 /** The provider's objects outlast the CLI's runs, since it is this process that serves it. */
 export async function attach<Client>(program: string, provider: Provider<Client>, folder: string) {
@@ -41,27 +97,9 @@ export async function attach<Client>(program: string, provider: Provider<Client>
     TF_CLI_CONFIG_FILE: '/dev/null',
     CHECKPOINT_DISABLE: '1',
   }
-  writeFileSync(
-    join(folder, 'providers.tf'),
-    `terraform {\n  required_providers {\n    ${provider.name} = { source = "${source}" }\n  }\n}\n`,
-  )
+  writeFileSync(join(folder, 'providers.tf'), requiring(provider.name, source))
   return {
-    write: (name: string, text: string) => writeFileSync(join(folder, name), text),
-    run: async (...args: readonly string[]): Promise<Finished> => {
-      const child = Bun.spawn([program, ...args], {
-        cwd: folder,
-        env: { ...process.env, ...environment },
-        stdout: 'pipe',
-        stderr: 'pipe',
-        timeout: runMilliseconds,
-      })
-      const [out, error, status] = await Promise.all([
-        new Response(child.stdout).text(),
-        new Response(child.stderr).text(),
-        child.exited,
-      ])
-      return { status, output: out + error }
-    },
+    ...commandLine(program, folder, environment),
     close: async () => {
       await listening.close(0)
       rmSync(folder, { recursive: true, force: true })

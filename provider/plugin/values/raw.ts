@@ -74,6 +74,6 @@ export const areEqual = (type: ValueType, one: Raw, other: Raw): boolean =>
 /** A value that is not what its schema says: who sent it is told where. */
 export class ValueError extends ProviderError {
   constructor(path: AttributePath, problem: string) {
-    super('A value is not what the schema says', { detail: problem, path })
+    super('A value is not what the schema says', { detail: [path.join('.'), problem].filter(Boolean).join(': '), path })
   }
 }

@@ -11,7 +11,8 @@ import { unknown } from '../unknown.ts'
 import { Decimal, decimalOf, type ExactNumber, exactDecimalOf, parseDecimal } from './decimal.ts'
 import { fieldsOf, isRawList, isRawObject, objectOf, type Raw, type RawObject, ValueError } from './raw.ts'
 
-type DynamicValue = { readonly msgpack: Uint8Array; readonly json: Uint8Array }
+/** One of them, the other empty or left out. */
+type DynamicValue = { readonly msgpack: Uint8Array; readonly json?: Uint8Array }
 
 /** Deeper than any schema; bounds what nested brackets can make of a few bytes. */
 const depthMaximum = 64
@@ -40,9 +41,10 @@ export function decodeObject(fields: Fields, value: DynamicValue | undefined): R
 export const objectType = (fields: Fields): ValueType => ({ kind: 'object', fields, rules: [] })
 
 export function decodeValue(type: ValueType, value: DynamicValue | undefined): Raw {
-  if (value === undefined || (value.msgpack.length === 0 && value.json.length === 0)) return null
+  const json = value?.json ?? new Uint8Array()
+  if (value === undefined || (value.msgpack.length === 0 && json.length === 0)) return null
   const isPacked = value.msgpack.length > 0
-  const written = isPacked ? readMessagePack(value.msgpack) : readJson(value.json)
+  const written = isPacked ? readMessagePack(value.msgpack) : readJson(json)
   return toRaw(type, written, [], { unknownNames: 'refuse', toExact: isPacked ? exactDecimalOf : decimalOf })
 }
 
