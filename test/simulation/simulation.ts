@@ -156,7 +156,7 @@ export async function createSimulation(options: {
         host.work(chance)
       }
       for (const host of hosts) {
-        const isReached = (id: string) => isReachable(hosts, id)
+        const isReached = (id: string) => isReachableFrom(host, hosts, id)
         const report = host.report((instance) => listHeldVips(hosts, instance), now, isReached)
         if (report === null) continue
         const told = { ...report, loads: describeLoads(report, self.requests, now) }
@@ -203,8 +203,14 @@ export const listOnUplink = (host: SimulatedHost): readonly InstanceInstructions
   isOnUplink(host) ? (host.applied?.instances ?? []).filter(({ id }) => !host.broken.has(id)) : []
 
 /** Its kernel answers, whatever became of its programs. */
-export const isReachable = (hosts: readonly SimulatedHost[], instanceId: string): boolean =>
-  hosts.some((host) => isOnUplink(host) && host.applied?.instances.some(({ id }) => id === instanceId) === true)
+export const isReachableFrom = (from: SimulatedHost, hosts: readonly SimulatedHost[], instanceId: string): boolean =>
+  isOnUplink(from) &&
+  hosts.some(
+    (host) =>
+      isOnUplink(host) &&
+      !from.cannotReach.has(host.name) &&
+      host.applied?.instances.some(({ id }) => id === instanceId) === true,
+  )
 
 function createMemoryBus(): InstructionsBus {
   const published = new Map<string, PublishedInstructions>()
