@@ -121,7 +121,12 @@ async function probeOverlay(run: Run): Promise<Finding> {
   }
 }
 
-const programs: readonly { readonly argv: readonly string[]; readonly least?: string }[] = [
+const programs: readonly {
+  readonly argv: readonly string[]
+  readonly least?: string
+  /** What is left out without it, where all else goes on. */
+  readonly optionalFor?: string
+}[] = [
   { argv: ['bun', '--version'], least: '1.4.0' },
   { argv: ['nats-server', '--version'], least: '2.15.0' },
   { argv: ['haproxy', '-v'], least: '2.6.0' },
@@ -133,13 +138,17 @@ const programs: readonly { readonly argv: readonly string[]; readonly least?: st
   { argv: ['ping', '-V'] },
   { argv: ['busybox'] },
   { argv: ['tini', '--version'] },
+  { argv: ['knotd', '--version'], least: '3.0', optionalFor: 'name server' },
 ]
 
 async function findPrograms(run: Run): Promise<Finding[]> {
   return await Promise.all(
-    programs.map(async ({ argv, least }) => {
+    programs.map(async ({ argv, least, optionalFor }) => {
       const [program = ''] = argv
       const path = Bun.which(program, { PATH: searchPath() })
+      if (path === null && optionalFor !== undefined) {
+        return warn(program, `not installed: a lab has no ${optionalFor} without it`, '`scripts/setup` installs it')
+      }
       if (path === null) return fail(program, 'not installed', '`scripts/setup` installs it')
       const result = await run(argv)
       const version = parseVersion(`${result.stdout}\n${result.stderr}`)
