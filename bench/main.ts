@@ -1,14 +1,14 @@
 #!/usr/bin/env bun
 /**
- * `bun bench/main.ts create|gap|life|failed-requests|migrate|scale|throughput|allocate|pool-size|defragment|provider|names|all`: runs
- * benches, each in a sandbox of its own, so that it meets no other lab and leaves nothing, and writes bench/results. The only place
- * of this room that exits.
+ * `bun bench/main.ts <bench>|all`: runs benches, each in a sandbox of its own, so that it meets no other lab and leaves
+ * nothing, and writes bench/results; `--help` tells which there are. The only place of this room that exits.
  */
 
 import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { create } from './create.ts'
+import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
 import { failedRequests } from './failed-requests.ts'
 import { gap } from './gap.ts'
@@ -19,6 +19,7 @@ import { poolSize } from './pool-size.ts'
 import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
+import { scaling } from './scaling.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -34,6 +35,8 @@ const benches: Readonly<Record<string, Bench>> = {
   allocate,
   'pool-size': poolSize,
   defragment,
+  scaling,
+  crowd,
   names: namesBench,
   provider,
 }

@@ -10,6 +10,7 @@ const benches = [
   'create',
   'gap',
   'gap-100',
+  'life',
   'failed-requests',
   'migrate',
   'scale',
@@ -17,6 +18,8 @@ const benches = [
   'allocate',
   'pool-size',
   'defragment',
+  'scaling',
+  'crowd',
   'names',
   'provider',
 ] as const
@@ -31,6 +34,7 @@ the settings that the measured instance really had (they are read from its runni
 bun bench/main.ts create --times 50
 bun bench/main.ts gap --times 20 --stress-minutes 10
 bun bench/main.ts gap --times 5 --balancers 100
+bun bench/main.ts life --times 30
 bun bench/main.ts failed-requests --requests 120000
 bun bench/main.ts migrate --machines 200
 bun bench/main.ts scale

@@ -63,6 +63,14 @@ test('an object is a field a line, with lists of objects below', () => {
   )
 })
 
+test('a condition within another object is a sentence with its time', () => {
+  const condition = { type: 'suspected', status: 'true', reason: 'hostSilent', message: 'm'.repeat(60), changedAt: 'T' }
+  const text = describeObject({
+    instances: [{ id: 'lbi_1', conditions: [condition, { ...condition, type: 'ready' }] }],
+  })
+  expect(text).toContain(`suspected true since T: ${'m'.repeat(60)}, ready true since T: `)
+})
+
 test('an error is told with its causes', () => {
   const error = new Error('no controller answers', { cause: new Error('refused') })
   expect(describeError(error)).toBe('sluice: no controller answers\n  because refused')

@@ -83,7 +83,14 @@ function tableOfObjects(rows: readonly Row[]): string {
 function plain(value: unknown): string {
   if (value === null || value === undefined) return '-'
   if (Array.isArray(value)) return value.length === 0 ? '-' : value.map(plain).join(', ')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  if (typeof value !== 'object') return String(value)
+  return 'message' in value && 'changedAt' in value ? describeCondition(value) : JSON.stringify(value)
+}
+
+/** As it is said of an object that is shown within another. */
+function describeCondition(condition: Row): string {
+  const { type, status, message, changedAt } = condition
+  return `${plain(type)} ${plain(status)} since ${plain(changedAt)}: ${plain(message)}`
 }
 
 export const json = (value: unknown) => JSON.stringify(value, null, 2)

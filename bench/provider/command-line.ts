@@ -55,6 +55,8 @@ export function createCommandLine({ folder, providers, environment }: CommandLin
 
 const lookMilliseconds = 50
 const outputShown = 4000
+/** Far more than five hundred balancers take; so a run that hangs ends. */
+const commandSecondsMaximum = 1200
 
 async function runTimed(
   argv: readonly string[],
@@ -63,7 +65,14 @@ async function runTimed(
 ): Promise<Timed> {
   const watch = watchProviders()
   const begun = performance.now()
-  const child = Bun.spawn([...argv], { cwd: folder, env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+  const child = Bun.spawn([...argv], {
+    cwd: folder,
+    env,
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    timeout: commandSecondsMaximum * 1000,
+  })
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

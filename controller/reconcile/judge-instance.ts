@@ -54,6 +54,8 @@ export interface JudgedInstance {
   readonly suspicion: Suspicion | undefined
   /** Another host reaches its own address on the uplink, where any was asked. */
   readonly reached: boolean
+  /** Others were asked, and none does. */
+  readonly missed: boolean
 }
 
 export function judgeInstance(evidence: InstanceEvidence): JudgedInstance {
@@ -69,10 +71,11 @@ export function judgeInstance(evidence: InstanceEvidence): JudgedInstance {
   const serving = report?.serving === true
   const current = serving && isAnswered && report.status === 'converged'
   const reached = evidence.testimonies.reached.length > 0
+  const missed = !reached && evidence.testimonies.missed.length > 0
   // Nothing new is known: everything stays as it was, what it is suspected of as well.
   if (hearing.kind === 'unheard' && !evidence.isLeaving) {
     const trouble = before.status === 'suspect' ? before.conditions[0]?.message : undefined
-    return { status: before, report, serving, current, trouble, unknown: true, suspicion: undefined, reached }
+    return { status: before, report, serving, current, trouble, unknown: true, suspicion: undefined, reached, missed }
   }
   const verdict = decide(evidence, before, report, isAnswered)
   const suspicion = suspect(evidence, before, verdict, report)
@@ -91,6 +94,7 @@ export function judgeInstance(evidence: InstanceEvidence): JudgedInstance {
     unknown: hearing.kind === 'unheard',
     suspicion,
     reached,
+    missed,
   }
 }
 

@@ -57,6 +57,7 @@ function instance(kind: Kind, vip: string): JudgedInstance {
     unknown: kind === 'unknown',
     suspicion: undefined,
     reached: false,
+    missed: false,
   }
 }
 

@@ -1,7 +1,7 @@
 /** Machines, a load balancer in front of them, and a health check: a service in one construct. */
 
 import { Construct } from 'constructs'
-import { nameSchema, portSchema } from '../../controller/contract/common.ts'
+import { portSchema } from '../../controller/contract/common.ts'
 import { loadBalancerCreateSchema, memberCreateSchema } from '../../controller/contract/load-balancer.ts'
 import { healthCheckCreateSchema } from '../../controller/contract/traffic.ts'
 import {
@@ -10,7 +10,7 @@ import {
   type LoadBalancerMembers,
   type Machine,
 } from './bindings/generated/index.ts'
-import { addCheck, findProblems, idOf } from './checks.ts'
+import { addCheck, findProblems, idOf, plainNameSchema } from './checks.ts'
 import { createMachines, findGroupProblems } from './machine-group.ts'
 import type { PrivateNetwork } from './private-network.ts'
 
@@ -127,7 +127,7 @@ export function findBalancerProblems(
   name: string,
 ): readonly string[] {
   return [
-    ...findProblems('name', nameSchema, name),
+    ...findProblems('name', plainNameSchema, name),
     ...findProblems('port', portSchema, port),
     ...findProblems('healthCheck', healthCheckCreateSchema, healthCheck),
     ...findProblems('instanceCount', loadBalancerCreateSchema.entries.instanceCount, instanceCount),

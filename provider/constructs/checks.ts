@@ -6,6 +6,7 @@
 import * as cdktf from 'cdktf'
 import type { IConstruct } from 'constructs'
 import * as v from 'valibot'
+import { nameSchema } from '../../controller/contract/common.ts'
 
 /** At synthesis, so that what was changed in the meantime counts. */
 export function addCheck(construct: IConstruct, check: () => readonly string[]): void {
@@ -26,6 +27,13 @@ function holdsToken(value: unknown): boolean {
   if (cdktf.Token.isUnresolved(value)) return true
   return typeof value === 'object' && value !== null && Object.values(value).some(holdsToken)
 }
+
+/** As the provider has it: the API would cut spaces off, and what is applied would not be what was planned. */
+export const plainNameSchema = v.pipe(
+  v.string(),
+  v.check((name) => name === name.trim(), 'must not begin or end with a space'),
+  nameSchema,
+)
 
 /** A whole number within a range. */
 export const countSchema = (least: number, most: number) => {

@@ -10,7 +10,7 @@ import {
   shardCreateSchema,
   shardSizeDefaultAddresses,
 } from '../../controller/contract/address-space.ts'
-import { anyCidrSchema, nameSchema } from '../../controller/contract/common.ts'
+import { anyCidrSchema } from '../../controller/contract/common.ts'
 import { type Block, formatBlock, parseBlock } from '../functions/blocks.ts'
 import {
   Network,
@@ -20,7 +20,7 @@ import {
   ShardAttachment,
   type ShardAttachmentMigration,
 } from './bindings/generated/index.ts'
-import { addCheck, countSchema, findProblems, idOf, type Reference } from './checks.ts'
+import { addCheck, countSchema, findProblems, idOf, plainNameSchema, type Reference } from './checks.ts'
 
 export interface ShardProps {
   /** A power of two, 16 to 4096. Default: the network's `shardSizeAddresses`. */
@@ -187,7 +187,7 @@ function findPropProblems(props: PrivateNetworkProps, name: string): readonly st
   const block = typeof addressSpace === 'string' ? addressSpace : undefined
   const isWrong = block !== undefined && !cdktf.Token.isUnresolved(block) && parseBlock(block) === null
   return [
-    ...findProblems('name', nameSchema, name),
+    ...findProblems('name', plainNameSchema, name),
     ...findProblems('addressSpace', anyCidrSchema, block),
     ...(isWrong ? [`addressSpace ${block} has address bits beyond its prefix, or is no block`] : []),
     ...findProblems('shards', countSchema(1, shardsMaximum), count),

@@ -55,11 +55,17 @@ for (const program of commandLines) {
       expect(refused.output).toContain('Error: links[1].port must be a port, 1 to 65535')
       expect(refused.output).toContain('on main.tf line 5')
 
-      note('  title = "a"\n  weight = 0.1\n  tags = ["b", "a"]')
+      note('  title = "a"\n  weight = 0.1\n  tags = ["b", "a"]\n  password = ephemeral.test_pass.p.word')
+      cli.write(
+        'more.tf',
+        'ephemeral "test_pass" "p" {}\noutput "loud" {\n  value = provider::test::shout(test_note.a.title, 2)\n}\n',
+      )
       const logging = { environment: { TF_LOG: 'info' } }
       const applied = await cli.runWith(logging, 'apply', '-auto-approve', '-no-color')
       expect(complaint(applied)).toBe('')
-      expect(applied.output).toMatch(/\[INFO\] .*created a note/)
+      expect(applied.output).toMatch(/\[INFO\] .*created a note: .*hasPassword=true/)
+      expect(applied.output).toContain('loud = "A!!"')
+      expect(cli.readState()).not.toContain('xxxxxxxx')
       expect(complaint(await cli.run('plan', '-detailed-exitcode', '-no-color'))).toBe('')
 
       note('  title = "slow"\n  color = "blue"')

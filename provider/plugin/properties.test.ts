@@ -64,7 +64,7 @@ test('values come through the wire as they were', () => {
     }),
     { numRuns: 1_000 },
   )
-})
+}, 60_000)
 
 test('plan, apply, plan is empty: on creation and on update', async () => {
   await fc.assert(

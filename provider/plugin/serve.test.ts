@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { string } from './attributes.ts'
 import { createCertificate } from './server/certificate.ts'
 import { connect } from './testing/client.ts'
-import { readUntil, spawnProvider, startProvider } from './testing/spawned.ts'
+import { readUntil, spawnProvider, startProvider, testProviderMain } from './testing/spawned.ts'
 import { encodeObject } from './values/wire.ts'
+import { magicCookie } from './wire/go-plugin.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plugin-serve-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -55,6 +56,28 @@ describe('a provider that the CLI started', () => {
     expect(await child.exited).toBe(0)
   }, 30_000)
 })
+
+test('it does not outlive a CLI that was killed', async () => {
+  const start = `'${process.execPath}' '${testProviderMain}' & echo "pid=$!"; wait`
+  const parent = Bun.spawn(['sh', '-c', start], {
+    env: {
+      ...process.env,
+      PLUGIN_UNIX_SOCKET_DIR: folder,
+      [magicCookie.name]: magicCookie.value,
+      PLUGIN_CLIENT_CERT: '',
+    },
+    stdout: 'pipe',
+    stderr: 'ignore',
+  })
+  const text = await readUntil(parent.stdout, /\|grpc\|/)
+  const pid = Number(/pid=(\d+)/.exec(text)?.[1])
+  parent.kill('SIGKILL')
+  const isRunning = () => existsSync(`/proc/${pid}`)
+  expect(isRunning()).toBe(true)
+  for (let turn = 0; turn < 300 && isRunning(); turn += 1) await Bun.sleep(50)
+  expect(isRunning()).toBe(false)
+  expect(readdirSync(folder)).toEqual([])
+}, 30_000)
 
 test('started by hand it says what it is, and does not serve', async () => {
   const child = spawnProvider({ folder, environment: { TF_PLUGIN_MAGIC_COOKIE: '' } })

@@ -1,6 +1,7 @@
 /** `sluice_load_balancer_member`: a member that is managed on its own, of a balancer that leaves its members out. */
 
 import * as v from 'valibot'
+import { pageSchema } from '../../controller/contract/common.ts'
 import { loadBalancerSchema, memberSchema, memberStatuses } from '../../controller/contract/load-balancer.ts'
 import type { Client } from '../api/client.ts'
 import { createObject, deleteObject, findObject, updateObject } from '../api/client.ts'
@@ -153,8 +154,10 @@ const membersSource = defineDataSource({
   }),
   async read({ config }, { client, signal }) {
     const { loadBalancerId, status } = config
-    const all = await client.api.listAll(`${balancerPath(loadBalancerId)}/members`, memberSchema, {}, signal)
-    const items = all.filter((member) => status === null || member.status === status)
+    // All of them are one page.
+    const request = { method: 'GET', path: `${balancerPath(loadBalancerId)}/members` } as const
+    const { body } = await client.api.call(request, pageSchema(memberSchema), signal)
+    const items = body.items.filter((member) => status === null || member.status === status)
     return { loadBalancerId, status, items, ids: items.map(({ id }) => id) }
   },
 })

@@ -17,6 +17,7 @@ import {
   object,
   type Planned,
   portNumber,
+  type State,
   sizeBetween,
   string,
   unknown,
@@ -197,7 +198,7 @@ function findPortsTwice(listeners: unknown) {
 
 /** What is decided by what else is wanted, so that the plan says it. */
 function planWhatFollows(
-  prior: { readonly instanceCount: number; readonly autoScaling: unknown; readonly listeners: unknown } | null,
+  prior: Pick<State<typeof schema>, 'name' | 'instanceCount' | 'autoScaling' | 'listeners'> | null,
   planned: PlannedBalancer,
   config: PlannedBalancer,
 ): Partial<PlannedBalancer> {
@@ -208,7 +209,8 @@ function planWhatFollows(
   const instanceCount = config.instanceCount ?? (isUnknown(autoScaling) ? unknown : usualCount)
   const isScaled =
     prior !== null && (instanceCount !== prior.instanceCount || !Bun.deepEquals(planned.autoScaling, prior.autoScaling))
-  const isMoved = prior !== null && !Bun.deepEquals(planned.listeners, prior.listeners)
+  // Its name is in the URL where names are kept.
+  const isMoved = prior !== null && (planned.name !== prior.name || !Bun.deepEquals(planned.listeners, prior.listeners))
   return {
     healthCheck: healthCheck as PlannedBalancer['healthCheck'],
     forwardedFor,

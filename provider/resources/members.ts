@@ -103,6 +103,7 @@ export function memberBody({ address, host, url, machineId, port, weight, draini
     ...(machineId !== null && { machineId }),
     ...(port !== null && { port }),
     weight,
-    ...(draining && { draining }),
+    // Said also where it does not drain: what a list leaves out stays as somebody has told the member.
+    draining,
   }
 }

@@ -57,6 +57,7 @@ for (const [file, count] of [
   ['json-interface.md', 9],
   ['address-space.md', 20],
   ['ipv6.md', 15],
+  ['auto-scaling.md', 9],
   ['load-balancing.md', 9],
 ] as const) {
   test(`every example in docs/${file} is answered as it says`, async () => {

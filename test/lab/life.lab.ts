@@ -4,6 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { measureOutage } from '../../bench/prober/outage.ts'
 import { type Prober, startProber } from '../../bench/prober/start-prober.ts'
 import { type Cleanup, createCleanup } from '../../bench/system/cleanup.ts'
 import { createBalancer, type System, showBalancer, startSystem } from '../../bench/system/system.ts'
@@ -11,16 +12,19 @@ import { awaitWhole, listHeldVips } from '../../bench/system/world.ts'
 import type { LoadBalancer } from '../../controller/contract/load-balancer.ts'
 import { bootHostAgain, cutHost, healHost, killHost, killHostAgent, openLab, startHostAgent } from '../../lab/lab.ts'
 import { waitUntil } from '../../lab/wait.ts'
+import { createOutside, finish, repository } from './lab-client.ts'
 import { requireSandbox } from './machine-snapshot.ts'
 
 setDefaultTimeout(120_000)
 
-/** Of the second half of the time that the tests of what is back in time need. */
-const graceSeconds = 25
+/** Longer than a host takes to boot, and short enough to wait for its end. */
+const graceSeconds = 15
 const pace = { periodMilliseconds: 5, timeoutMilliseconds: 100 }
 /** The aim is ten seconds; a machine that is busy with other things may take a little longer. */
 const replacedSecondsMaximum = 15
 const waitSeconds = 60
+/** Generous: how long exactly is measured by bench/life.ts on a machine that does nothing else. */
+const gapMillisecondsMaximum = 1500
 
 const cleanup: Cleanup = createCleanup((text) => process.stderr.write(`${text}\n`))
 let system: System
@@ -31,7 +35,7 @@ beforeAll(async () => {
   requireSandbox()
   process.env.SLUICE_GRACE_SECONDS = String(graceSeconds)
   system = await startSystem(cleanup)
-  balancerId = (await createBalancer(system, 'life')).id
+  balancerId = (await createBalancer(system, 'life', { timeouts: { drainSeconds: 2 } })).id
   prober = await startProber(system.clientPid)
   cleanup.defer('the prober', () => prober.stop())
 })
@@ -87,13 +91,21 @@ const target = (address: string) => ({ address, port: 80 })
 
 describe('a host whose plug is pulled', () => {
   test('is replaced on the third one, with the VIP of the slot; back in time it has its slot again', async () => {
-    const { first, vip, host, spare } = await findPlaces()
-    await killHost(lab(), host)
+    const { first, vip, spare } = await findPlaces()
+    const losing = finish(
+      ['examples/life/lose-host.sh', 'life'],
+      repository,
+      createOutside(system.settings).environment(),
+    )
     const seconds = await waitForReplacement(spare, vip)
-    console.log(`replaced after ${seconds.toFixed(1)} s`)
     expect(seconds).toBeLessThan(replacedSecondsMaximum)
     await prober.awaitFirst([target(vip)], pace, waitSeconds)
-    await bootHostAgain(lab(), host)
+    const { exitCode, stdout, stderr } = await losing
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    const told = stdout.split('\n').flatMap((line) => /load-balancer\.instance\.(\w+)/.exec(line)?.[1] ?? [])
+    for (const participle of ['suspected', 'replaced', 'placed', 'reinstated', 'retired']) {
+      expect(told).toContain(participle)
+    }
     const whole = await awaitWhole(system, balancerId)
     expect(whole.instances.map(({ id }) => id)).toContain(first.id)
     expect(whole.instances).toHaveLength(2)
@@ -123,6 +135,19 @@ test('an uplink that is cut is seen by the others, though its agent is heard', a
   await healHost(lab(), host, ['uplink'])
   const whole = await awaitWhole(system, balancerId)
   expect(whole.instances.map(({ id }) => id)).toContain(first.id)
+})
+
+test('a host in maintenance is left, and its VIP is away for no longer than when it fails', async () => {
+  const { first, vip, host, spare } = await findPlaces()
+  const outside = createOutside(system.settings)
+  await prober.watch(target(vip), pace)
+  await outside.sluice(['host', 'update', host, '--maintenance', 'true'])
+  await waitForReplacement(spare, vip)
+  await waitFor('the old one to be gone', ({ instances }) => !instances.some(({ id }) => id === first.id))
+  const { gapMilliseconds } = measureOutage(await prober.endWatch())
+  expect(gapMilliseconds).toBeLessThan(gapMillisecondsMaximum)
+  await outside.sluice(['host', 'update', host, '--maintenance', 'false'])
+  await awaitWhole(system, balancerId)
 })
 
 test('a blind host condemns nobody, and a dead agent alone costs nobody his slot', async () => {

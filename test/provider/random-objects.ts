@@ -31,7 +31,8 @@ const label = fc.uuid().map((text) => `m-${text}`)
 
 const policy = orNull(
   fc.record({
-    maximumShards: orNull(fc.integer({ min: 1, max: 1024 })),
+    // One that grows needs more than one.
+    maximumShards: orNull(fc.integer({ min: 2, max: 1024 })),
     growAtUtilization: orNull(fc.constantFrom(0.5, 0.75, 0.9, 1)),
     growSizeAddresses: orNull(fc.constantFrom(16, 256, 4096)),
     giveBackAfterSeconds: orNull(fc.integer({ min: 60, max: 9000 })),

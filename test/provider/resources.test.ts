@@ -90,5 +90,5 @@ async function live({ type, first, second }: RandomObject): Promise<void> {
 }
 
 test(`${runs} random objects become what was planned, then there is nothing to plan, and they go`, async () => {
-  await fc.assert(fc.asyncProperty(randomObject(ground), live), { numRuns: runs, seed })
+  await fc.assert(fc.asyncProperty(randomObject(ground), live), { numRuns: runs, seed, endOnFailure: true })
 })

@@ -111,6 +111,9 @@ async function disturb(simulation: Simulation): Promise<void> {
   const instance = chance.pick(host.applied?.instances ?? [])
   if (instance !== undefined && chance.happens(0.02)) host.broken.add(instance.id)
   if (chance.happens(0.1)) host.broken.clear()
+  const other = chance.pick(hosts)
+  if (other !== undefined && chance.happens(0.05)) host.cannotReach.add(other.name)
+  if (chance.happens(0.1)) host.cannotReach.clear()
   if (chance.happens(0.01)) await setMaintenance(simulation, host.name, chance.happens(0.5))
   if (chance.happens(0.02)) await resetBreaker(simulation)
 }
@@ -137,6 +140,7 @@ async function recover(simulation: Simulation): Promise<void> {
   for (const host of simulation.hosts) {
     Object.assign(host, { isCut: false, isDead: false, isUnplugged: false })
     host.broken.clear()
+    host.cannotReach.clear()
     // The store may fail just then.
     for (let attempt = 0; attempt < 5; attempt++) await setMaintenance(simulation, host.name, false)
   }

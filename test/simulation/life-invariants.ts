@@ -9,7 +9,7 @@ import {
   loadBalancerSlotsKind,
 } from '../../controller/objects.ts'
 import { isOnUplink, type SimulatedHost } from './simulated-host.ts'
-import { isReachable, listOnUplink, type Simulation } from './simulation.ts'
+import { isReachableFrom, listOnUplink, type Simulation } from './simulation.ts'
 
 export interface LivesWatch {
   /** Looks at the world as it is now. */
@@ -110,7 +110,7 @@ function createEvidence({ store, hosts, now }: Simulation) {
         missedAt.set(id, words)
         for (const host of hosts) {
           const isItsOwn = names.get(value.hostId) === host.name
-          if (!isItsOwn && isOnUplink(host) && !isReachable(hosts, id)) words.set(host.name, now())
+          if (!isItsOwn && isOnUplink(host) && !isReachableFrom(host, hosts, id)) words.set(host.name, now())
         }
       }
     },

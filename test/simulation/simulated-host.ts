@@ -17,6 +17,8 @@ export interface SimulatedHost {
   isDead: boolean
   /** Its uplink is out: it reaches nobody there, and is reached by nobody. */
   isUnplugged: boolean
+  /** Hosts, by name, that it does not reach on the uplink, though it reaches others. */
+  readonly cannotReach: Set<string>
   /** Instances whose haproxy does not run, whatever its agent does. */
   readonly broken: Set<string>
   /** How likely it is, each time it works at something, that it fails at it for a while; 0 to 1. */
@@ -76,6 +78,7 @@ export function createSimulatedHost(name: string): SimulatedHost {
     isCut: false,
     isDead: false,
     isUnplugged: false,
+    cannotReach: new Set(),
     broken: new Set(),
     failureRate: 0,
     applied: null,

@@ -5,6 +5,7 @@
 
 import pino from 'pino'
 import type { HostInstructions, InstanceInstructions } from '../../agent/contract/host-instructions.ts'
+import type { HostReport, InstanceLoadReport } from '../../agent/contract/host-report.ts'
 import { createSeed } from '../../controller/access/object-id.ts'
 import { type AssembledController, assembleController } from '../../controller/assemble.ts'
 import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
@@ -36,6 +37,8 @@ export interface Simulation {
   stallRate: number
   /** How likely it is that a host's report comes only with a later one; 0 to 1. */
   lateRate: number
+  /** How many requests an instance has had so far, by its id: hosts tell of those that are here. */
+  readonly requests: Map<string, number>
   now(): number
   advance(milliseconds: number): void
   /** At least one: a dead one is followed by another. */
@@ -53,6 +56,14 @@ export interface Simulation {
 
 /** Long enough for others to carry on meanwhile, and too short for what it has taken to be swept. */
 const stallMilliseconds = 8_000
+
+function describeLoads(report: HostReport, requests: ReadonlyMap<string, number>, now: number): InstanceLoadReport[] {
+  const idle = { worker: 1, threads: 1, cpuSeconds: 0, connections: 0, latencyMilliseconds: 0 }
+  return report.instances.flatMap(({ id }) => {
+    const count = requests.get(id)
+    return count === undefined ? [] : [{ ...idle, id, atSeconds: now / 1000, requests: count }]
+  })
+}
 
 /** A chain of asynchronous steps longer than this many rounds is taken for one that never ends. */
 const flushRounds = 60
@@ -121,6 +132,7 @@ export async function createSimulation(options: {
     settings,
     stallRate: 0,
     lateRate: 0,
+    requests: new Map(),
     now: () => now,
     advance(milliseconds) {
       now += milliseconds
@@ -144,10 +156,11 @@ export async function createSimulation(options: {
         host.work(chance)
       }
       for (const host of hosts) {
-        const isReached = (id: string) => isReachable(hosts, id)
+        const isReached = (id: string) => isReachableFrom(host, hosts, id)
         const report = host.report((instance) => listHeldVips(hosts, instance), now, isReached)
         if (report === null) continue
-        const waiting = [...(late.get(host.name) ?? []), JSON.stringify(report)]
+        const told = { ...report, loads: describeLoads(report, self.requests, now) }
+        const waiting = [...(late.get(host.name) ?? []), JSON.stringify(told)]
         const isLate = self.lateRate > 0 && chance.happens(self.lateRate)
         late.set(host.name, isLate ? waiting : [])
         if (isLate) continue
@@ -190,8 +203,14 @@ export const listOnUplink = (host: SimulatedHost): readonly InstanceInstructions
   isOnUplink(host) ? (host.applied?.instances ?? []).filter(({ id }) => !host.broken.has(id)) : []
 
 /** Its kernel answers, whatever became of its programs. */
-export const isReachable = (hosts: readonly SimulatedHost[], instanceId: string): boolean =>
-  hosts.some((host) => isOnUplink(host) && host.applied?.instances.some(({ id }) => id === instanceId) === true)
+export const isReachableFrom = (from: SimulatedHost, hosts: readonly SimulatedHost[], instanceId: string): boolean =>
+  isOnUplink(from) &&
+  hosts.some(
+    (host) =>
+      isOnUplink(host) &&
+      !from.cannotReach.has(host.name) &&
+      host.applied?.instances.some(({ id }) => id === instanceId) === true,
+  )
 
 function createMemoryBus(): InstructionsBus {
   const published = new Map<string, PublishedInstructions>()

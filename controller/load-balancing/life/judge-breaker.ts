@@ -89,12 +89,18 @@ export function listFailingHosts(
   })
 }
 
+/** Null: it is not, or nothing on it could tell. Those that have been replaced meanwhile tell it as well. */
 function severedSince(
   instances: readonly StoredObject<unknown>[],
   judged: ReadonlyMap<string, JudgedInstance>,
 ): number | null {
-  const suspicions = instances.map(({ id }) => judged.get(id)?.suspicion)
-  const unreached = suspicions.filter((one) => one?.cause === 'vipAway' && one.isCondemned)
-  if (unreached.length === 0 || unreached.length < instances.length) return null
-  return Math.min(...unreached.map((one) => Date.parse(one?.since ?? '')))
+  const present = instances
+    .flatMap(({ id }) => judged.get(id) ?? [])
+    .filter(({ status }) => status.status !== 'deleting')
+  const since = present.flatMap(({ suspicion, status, missed }) => {
+    if (suspicion?.cause === 'vipAway' && suspicion.isCondemned) return [Date.parse(suspicion.since)]
+    const replaced = status.conditions.find(({ type }) => type === 'replaced')
+    return status.status === 'replaced' && missed && replaced !== undefined ? [Date.parse(replaced.changedAt)] : []
+  })
+  return since.length === 0 || since.length < present.length ? null : Math.min(...since)
 }

@@ -55,10 +55,14 @@ function addLoads(loads: readonly InstanceLoad[]): LoadLevels {
   }
 }
 
-export const maxLevels = (a: LoadLevels, b: LoadLevels): LoadLevels =>
-  Object.fromEntries(
-    scalingMetrics.flatMap((metric): [ScalingMetric, number][] => {
-      const known = [a[metric], b[metric]].filter((level) => level !== undefined)
-      return known.length === 0 ? [] : [[metric, Math.max(...known)]]
-    }),
-  )
+/** The greatest of each metric. */
+export function maxLevels(all: readonly LoadLevels[]): LoadLevels {
+  const greatest: Partial<Record<ScalingMetric, number>> = {}
+  for (const metric of scalingMetrics) {
+    for (const levels of all) {
+      const level = levels[metric]
+      if (level !== undefined && level > (greatest[metric] ?? -1)) greatest[metric] = level
+    }
+  }
+  return greatest
+}

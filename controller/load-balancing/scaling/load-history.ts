@@ -44,7 +44,7 @@ export function createLoadHistory(): LoadHistory {
       const pieceMilliseconds = (keepSeconds * 1000) / piecesPerWindow
       const last = past.pieces.at(-1)
       if (last !== undefined && now - last.since < pieceMilliseconds) {
-        past.pieces[past.pieces.length - 1] = { since: last.since, levels: maxLevels(last.levels, levels) }
+        past.pieces[past.pieces.length - 1] = { since: last.since, levels: maxLevels([last.levels, levels]) }
       } else past.pieces.push({ since: now, levels })
       past.notedAt = now
       const kept = now - keepSeconds * 1000
@@ -57,7 +57,7 @@ export function createLoadHistory(): LoadHistory {
       const past = pasts.get(id)
       const [oldest] = past?.pieces ?? []
       if (past === undefined || oldest === undefined || oldest.since > now - seconds * 1000) return null
-      return past.pieces.reduce<LoadLevels>((peak, { levels }) => maxLevels(peak, levels), {})
+      return maxLevels(past.pieces.map(({ levels }) => levels))
     },
     keep(ids) {
       for (const id of [...pasts.keys()]) if (!ids.has(id)) pasts.delete(id)

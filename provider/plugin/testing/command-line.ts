@@ -1,18 +1,17 @@
 /** The real CLI, attached to a provider that a test serves itself. */
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createProviderService } from '../calls/provider-service.ts'
 import type { Provider } from '../define.ts'
 import { listen } from '../server/grpc.ts'
 import { createLog } from '../server/log.ts'
 import { pluginProtocolVersion } from '../wire/go-plugin.ts'
+import { testProviderMain } from './spawned.ts'
 
 /** What is on the PATH; each test runs with each of them. */
 export const commandLines = ['terraform', 'tofu'].filter((name) => Bun.which(name) !== null)
 
-const testProviderMain = fileURLToPath(new URL('../test-provider-main.ts', import.meta.url))
 const runMilliseconds = 120_000
 
 export type Finished = { readonly status: number; readonly output: string }
@@ -66,6 +65,7 @@ function commandLine(program: string, folder: string, environment: Readonly<Reco
   }
   return {
     write: (name: string, text: string) => writeFileSync(join(folder, name), text),
+    readState: () => readFileSync(join(folder, 'terraform.tfstate'), 'utf8'),
     run: (...args: readonly string[]): Promise<Finished> => start(args),
     runWith: (options: RunOptions, ...args: readonly string[]): Promise<Finished> => start(args, options),
   }

@@ -6,7 +6,7 @@ import { X509CertificateGenerator } from '@peculiar/x509'
 import { magicCookie } from '../wire/go-plugin.ts'
 import { connect, type Tls } from './client.ts'
 
-const main = fileURLToPath(new URL('../test-provider-main.ts', import.meta.url))
+export const testProviderMain = fileURLToPath(new URL('../test-provider-main.ts', import.meta.url))
 /** Far more than a start takes on a busy machine. */
 const startMilliseconds = 20_000
 
@@ -35,7 +35,7 @@ type Options = {
 }
 
 export function spawnProvider({ folder, environment = {}, args = [] }: Options) {
-  const child = Bun.spawn([process.execPath, main, ...args], {
+  const child = Bun.spawn([process.execPath, testProviderMain, ...args], {
     env: { ...process.env, PLUGIN_UNIX_SOCKET_DIR: folder, ...environment },
     stdout: 'pipe',
     stderr: 'pipe',
