@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import * as fc from 'fast-check'
+import fc from 'fast-check'
 import { containsAddress, cutBlock, formatBlock, parseAddress, parseBlock } from './blocks.ts'
 
 const cut = (pool: string, size: number) => {
