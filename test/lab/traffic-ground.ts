@@ -150,11 +150,10 @@ export function createRealHaproxy(): RealHaproxy {
     turn,
     async want(instance) {
       await untilTrue('haproxy is as it is wanted', async () => {
-        const operations = await turn(instance)
+        // Asked before the turn: one whose first check ends after it is still to be made ready by the next.
         const answer = await read().catch(() => undefined)
-        return (
-          operations.length === 0 && answer !== undefined && answer.servers.every(({ health }) => health !== 'unknown')
-        )
+        const isChecked = answer?.servers.every(({ health }) => health !== 'unknown') === true
+        return (await turn(instance)).length === 0 && isChecked
       })
     },
     async answer() {
