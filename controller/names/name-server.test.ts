@@ -18,8 +18,11 @@ const zoneSettings = { owner: 'rack', ttlSeconds: 10 }
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes))
 const nextSecond = () => Math.floor(Date.now() / 1000)
 
+/** Knot holds an update back for as long as a second when another one has just been made. */
+const timeoutMilliseconds = 5000
+
 function dial(port: number, parts: Partial<NameServerSettings> = {}, now = Date.now): NameServer {
-  const settings = { zone: 'sluice.test', address: '127.0.0.1', port, key, timeoutMilliseconds: 1000, ...parts }
+  const settings = { zone: 'sluice.test', address: '127.0.0.1', port, key, timeoutMilliseconds, ...parts }
   return createNameServer(settings, { now, random })
 }
 
