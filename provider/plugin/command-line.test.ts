@@ -69,8 +69,8 @@ for (const program of commandLines) {
       expect(complaint(await cli.run('plan', '-detailed-exitcode', '-no-color'))).toBe('')
 
       note('  title = "slow"\n  color = "blue"')
-      const interrupt = { after: /Creating\.\.\./, signal: 'SIGINT' } as const
-      const interrupted = await cli.runWith({ interrupt }, 'apply', '-auto-approve', '-no-color')
+      const interrupt = { after: /created a note/, signal: 'SIGINT' } as const
+      const interrupted = await cli.runWith({ ...logging, interrupt }, 'apply', '-auto-approve', '-no-color')
       expect(interrupted.output).toContain('Creating test_note was not finished: the run was interrupted')
       note('  title = "after"')
       expect((await cli.run('apply', '-auto-approve', '-no-color')).output).toContain('1 added, 0 changed, 1 destroyed')

@@ -9,7 +9,7 @@ import type { Decoded } from '../wire/protobuf.ts'
 import type { dynamicValue } from '../wire/tfplugin6.ts'
 import { toDiagnosticMessages, toDiagnostics } from './messages.ts'
 import { timeoutSeconds } from './resource-calls.ts'
-import { beginCall, type Call, type Session } from './session.ts'
+import { beginCall, type Call, refuseInterrupted, type Session } from './session.ts'
 
 export type Named = { readonly name: string; readonly schema: Schema }
 
@@ -86,6 +86,7 @@ export async function answerTimed<Client, R extends object>(
   const seconds = timeoutSeconds(subject.fields, subject.operation, state)
   const runWhole = (call: Call<Client>) => {
     if (malformed !== undefined) throw malformed
+    refuseInterrupted(call, subject.subject)
     return run(call, state)
   }
   return answer(session, subject, runWhole, { seconds, fallback })

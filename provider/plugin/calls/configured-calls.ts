@@ -21,6 +21,7 @@ type ReadData = RequestOf<'ReadDataSource'>
 export async function configureProvider<Client>(call: Call<Client>, request: Configure): Promise<void> {
   const { session } = call
   const { schema, configure } = session.provider
+  session.isInterrupted = false
   const config = withDefaults(schema.fields, decodeObject(schema.fields, request.config) ?? emptyOf(schema.fields))
   const attributes = unknownNames(config)
   if (attributes.length > 0) {

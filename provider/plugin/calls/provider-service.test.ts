@@ -191,13 +191,18 @@ describe('a resource', () => {
     expect(state).toMatchObject({ title: 'slow', timeouts: { create: '50ms' } })
   })
 
-  test('is given up when the user interrupts, and the next one is not', async () => {
+  test('is given up when the user interrupts, as is one that comes later, and that of the next run is not', async () => {
     const slow = apply(whole({ title: 'slow' }))
     const isBegun = () => served.logged().filter((line) => line['@message'] === 'created a note').length
     const before = isBegun()
     for (let turn = 0; turn < 200 && isBegun() === before; turn += 1) await Bun.sleep(5)
     await served.client.call('StopProvider', {})
-    expect(summaries(await slow)).toEqual(['Creating test_note was not finished: the run was interrupted'])
+    const interrupted = 'Creating test_note was not finished: the run was interrupted'
+    expect(summaries(await slow)).toEqual([interrupted])
+    const late = await apply(whole({ title: 'late' }))
+    expect(late.state).toBeNull()
+    expect(summaries(late)).toEqual([interrupted])
+    await configure(served.folder)
     expect((await apply(whole({ title: 'next' }))).diagnostics).toEqual([])
   })
 

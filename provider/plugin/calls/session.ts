@@ -14,8 +14,13 @@ export type Session<Client> = {
   readonly provider: Provider<Client>
   readonly log: Log
   configured: Configured<Client>
-  /** Replaced after each stop, so that what comes after it isn't ended by it. */
+  /** Replaced after each stop, so that closing what is open isn't ended by it. */
   stopping: AbortController
+  /**
+   * Since a stop, until the provider is configured for another run: a change that the CLI asked for just before the stop
+   * can be read after it, and nobody would end it any more.
+   */
+  isInterrupted: boolean
 }
 
 export const openSession = <Client>(provider: Provider<Client>, log: Log): Session<Client> => ({
@@ -23,11 +28,21 @@ export const openSession = <Client>(provider: Provider<Client>, log: Log): Sessi
   log,
   configured: { kind: 'not' },
   stopping: new AbortController(),
+  isInterrupted: false,
 })
 
+const interruption = 'the run was interrupted'
+
 export function stopCalls<Client>(session: Session<Client>): void {
-  session.stopping.abort(new Error('the run was interrupted'))
+  session.isInterrupted = true
+  session.stopping.abort(new Error(interruption))
   session.stopping = new AbortController()
+}
+
+/** Throws where the run was interrupted before the call began. */
+export function refuseInterrupted<Client>({ session }: Call<Client>, subject: string): void {
+  if (!session.isInterrupted) return
+  throw new ProviderError(`${subject} was not finished: ${interruption}`, { detail: 'Apply again to go on.' })
 }
 
 /** Without a limit of its own, no call lasts longer. */
