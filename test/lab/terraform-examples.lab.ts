@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { type Load, startLoad } from '../../bench/load/start-load.ts'
 import { bringLabUp, labSettings, openLab, silentProgress, takeLabDown } from '../../lab/lab.ts'
+import { waitUntil } from '../../lab/wait.ts'
 import { createOutside, type Outside, repository } from './lab-client.ts'
 import { requireSandbox } from './machine-snapshot.ts'
 import { openWorkspace, type TerraformWorkspace, type Variables } from './terraform-workspace.ts'
@@ -125,8 +126,14 @@ test('two projects have the same names and addresses, and one goes without the o
   await applyWholly(workspace)
   expect((await list('machines')).map(({ name }) => name)).toEqual(['web', 'web'])
   const urls = v.parse(v.record(v.string(), v.string()), await workspace.output('urls'))
-  for (const url of Object.values(urls))
-    expect(await outside.askMany(url, 1)).toEqual([expect.stringContaining('web ')])
+  for (const url of Object.values(urls)) {
+    // A balancer is active before its members have been found healthy.
+    await waitUntil(async () => (await outside.askMany(url, 1))[0]?.startsWith('web ') === true, {
+      what: () => `${url} to answer`,
+      timeoutSeconds: 30,
+      intervalMilliseconds: 100,
+    })
+  }
   const one = { owners: ['jane'] }
   await applyWholly(workspace, one)
   expect((await list('projects')).map(({ name }) => name)).toEqual(['shop'])

@@ -144,10 +144,13 @@ describe('PROXY headers', () => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined)
       socket.setEncoding('latin1')
+      let text = ''
       socket.on('data', (data) => {
-        const text = String(data)
+        // The header and the request may come one by one.
+        text += String(data)
+        if (!text.includes('GET / ')) return
         heard.push(text)
-        if (text.includes('GET / ')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
       })
     })
     await listen(server)
