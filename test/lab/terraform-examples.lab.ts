@@ -65,10 +65,21 @@ async function destroyWholly(workspace: TerraformWorkspace, variables?: Variable
   expect(await listAll()).toEqual([])
 }
 
-/** Who answers, of so many requests. */
-async function listAnswering(vip: string, times: number): Promise<readonly string[]> {
-  const answers = await outside.askMany(`http://${vip}/`, times)
-  return [...new Set(answers.map((answer) => answer.split(' ')[0] ?? ''))].toSorted()
+/** Until these answer, and nobody else. A balancer is active before its members have been found healthy. */
+async function untilAnswering(vips: readonly string[], names: readonly string[]): Promise<void> {
+  for (const vip of vips) {
+    let found: readonly string[] = []
+    const isSo = async () => {
+      const answers = await outside.askMany(`http://${vip}/`, 20)
+      found = [...new Set(answers.map((answer) => answer.split(' ')[0] ?? ''))].toSorted()
+      return found.join() === names.join()
+    }
+    await waitUntil(isSo, {
+      what: () => `${names.join(', ')} to answer by ${vip}, not ${found.join(', ')}`,
+      timeoutSeconds: 30,
+      intervalMilliseconds: 100,
+    })
+  }
 }
 
 async function vipsOf(workspace: TerraformWorkspace): Promise<readonly string[]> {
@@ -110,8 +121,8 @@ test('the snippets of the documents are valid, all together', async () => {
 test('a web service grows by a machine, and nothing is replaced', async () => {
   const workspace = await open('web-service')
   await applyWholly(workspace)
-  const [vip = ''] = await vipsOf(workspace)
-  expect(await listAnswering(vip, 10)).toEqual(['web-1', 'web-2'])
+  const vips = await vipsOf(workspace)
+  await untilAnswering(vips, ['web-1', 'web-2'])
   const more = { machines: 3 }
   expect(await workspace.plan(more)).toEqual([
     { address: 'sluice_load_balancer.web', actions: 'update', isImport: false },
@@ -144,14 +155,13 @@ test('blue is switched to green by weights, and no request fails', async () => {
   const workspace = await open('blue-green')
   await applyWholly(workspace)
   const vips = await vipsOf(workspace)
-  const [vip = ''] = vips
-  expect(await listAnswering(vip, 10)).toEqual(['blue-1', 'blue-2'])
+  await untilAnswering(vips, ['blue-1', 'blue-2'])
   const load = await startSteadyLoad(vips, 'half of it goes to green')
   await applyWholly(workspace, { green_percent: 50 })
-  expect(await listAnswering(vip, 20)).toEqual(['blue-1', 'blue-2', 'green-1', 'green-2'])
+  await untilAnswering(vips, ['blue-1', 'blue-2', 'green-1', 'green-2'])
   await load.enterPhase('all of it goes to green')
   await applyWholly(workspace, { green_percent: 100 })
-  expect(await listAnswering(vip, 10)).toEqual(['green-1', 'green-2'])
+  await untilAnswering(vips, ['green-1', 'green-2'])
   await expectNoneFailed(load)
   await destroyWholly(workspace)
 })
@@ -161,7 +171,9 @@ test('a network grows by a shard, and its old one is emptied under traffic', asy
   await applyWholly(workspace)
   const addressesSchema = v.record(v.string(), stringsSchema)
   const before = v.parse(addressesSchema, await workspace.output('addresses'))
-  const load = await startSteadyLoad(await vipsOf(workspace), 'the network grows')
+  const vips = await vipsOf(workspace)
+  await untilAnswering(vips, Object.keys(before).toSorted())
+  const load = await startSteadyLoad(vips, 'the network grows')
   await applyWholly(workspace, { shards: ['old', 'new'] })
   await load.enterPhase('the old shard is emptied')
   const only = { shards: ['new'] }
