@@ -10,6 +10,7 @@ import { type ProjectValue, projectKind, systemClient } from '../objects.ts'
 import type { ControllerContext, RequestInfo, Service } from '../services.ts'
 import { updateObject } from './change-object.ts'
 import { declareObject } from './declare-object.ts'
+import { makeDnsLabel } from './dns-label.ts'
 import { createObjectClientId } from './object-id.ts'
 import { refuseField, refuseForbidden, refuseUnavailable } from './problems.ts'
 import { describeProjectEvent, type RemoveToken, removeProject, scopeOfUser } from './remove-project.ts'
@@ -107,7 +108,7 @@ async function createProject(
 
 /** The chosen slug, or one made from the name: with a part of the id when that is taken. */
 async function reserveSlug(context: ControllerContext, id: string, input: ProjectCreate): Promise<Outcome<string>> {
-  const made = makeSlug(input.name)
+  const made = makeDnsLabel(input.name, slugCharactersMaximum, 'project')
   const candidates = input.slug === undefined ? [made, `${made}-${id.slice(-6)}`, id.slice(-12)] : [input.slug]
   for (const slug of candidates) {
     const outcome = await reserve(context, slugClaim(slug), { kind: projectKind, id }, { refresh: true })
@@ -118,16 +119,8 @@ async function reserveSlug(context: ControllerContext, id: string, input: Projec
   return refuseField('slug', message, 'Choose another slug, or leave it out to have one made.', 'name-taken')
 }
 
-/** At most 33 characters, so that a part of the id fits behind it. */
-function makeSlug(name: string): string {
-  const words = name
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/[\u0300-\u036f']/g, '')
-    .split(/[^a-z0-9]+/)
-    .filter((word) => word !== '')
-  return words.join('-').slice(0, 33).replace(/-$/, '') || 'project'
-}
+/** So that a part of the id fits behind it. */
+const slugCharactersMaximum = 33
 
 function decideUpdate(
   context: ControllerContext,

@@ -3,20 +3,13 @@
  * that give one label the balancer that came first has it, and the other's ends in a part of its id. Pure.
  */
 
+import { makeDnsLabel } from '../access/dns-label.ts'
+
 /** So that a part of the id fits behind it: a label has at most 63. */
 const madeMaximum = 56
 const idPart = 6
 
-/** @example makeLabel('Web Shop (EU)') // 'web-shop-eu' */
-export function makeLabel(name: string): string {
-  const words = name
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/[\u0300-\u036f']/g, '')
-    .split(/[^a-z0-9]+/)
-    .filter((word) => word !== '')
-  return words.join('-').slice(0, madeMaximum).replace(/-$/, '') || 'balancer'
-}
+export const makeLabel = (name: string): string => makeDnsLabel(name, madeMaximum, 'balancer')
 
 export interface Labelled {
   readonly id: string
