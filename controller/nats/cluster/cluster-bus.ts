@@ -83,7 +83,7 @@ async function readKeys(folder: string): Promise<{ readonly identity: BusIdentit
   const caCertificate = await readFileOrNull(join(folder, 'ca.pem'))
   if (caCertificate === null || (await readFileOrNull(join(folder, 'identity.json'))) === null) {
     throw new Error(
-      `${folder} holds no keys of a cluster: \`bun controller/prepare-cluster-main.ts\` makes them once, and each ` +
+      `${folder} holds no keys of a cluster: \`bun controller/cluster/main.ts\` makes them once, and each ` +
         'controller is given a copy of that folder',
     )
   }

@@ -30,7 +30,7 @@ function nameReason(cause: unknown): string {
     return `its certificate is not one of this bus's authority (${text}): is it a server of this cluster, and has it its own papers?`
   }
   if (/authorization|authentication/i.test(text)) {
-    return `it refuses this controller's keys (${text}): controllers and nodes must come from one \`prepare-cluster-main.ts\``
+    return `it refuses this controller's keys (${text}): controllers and nodes must come from one \`controller/cluster/main.ts\``
   }
   if (/refused/i.test(text)) return `nothing listens there (${text}): is the node running?`
   return `it does not answer (${text})`

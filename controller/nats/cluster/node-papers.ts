@@ -52,7 +52,7 @@ export async function readNodePapers(folder: string): Promise<NodePapers> {
   const text = await readFileOrNull(files.papers)
   if (text === null) {
     throw new Error(
-      `${files.papers} is missing: a node is given its folder by \`bun controller/prepare-cluster-main.ts\`, which is ` +
+      `${files.papers} is missing: a node is given its folder by \`bun controller/cluster/main.ts\`, which is ` +
         'copied to it from where it was made',
     )
   }

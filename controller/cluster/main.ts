@@ -1,12 +1,12 @@
 /**
  * Makes the folders that the controllers and the nodes of a cluster are given:
- *   bun controller/prepare-cluster-main.ts --state-folder /var/lib/sluice --out nodes \
+ *   bun controller/cluster/main.ts --state-folder /var/lib/sluice --out nodes \
  *     node-1=198.18.0.241:4222,198.18.0.241:6222 node-2=… node-3=…
  * Each node with the address for its clients and that for the other nodes. It ends the process.
  */
 
 import { parseArgs } from 'node:util'
-import { type PlannedNode, prepareCluster } from './nats/cluster/prepare-cluster.ts'
+import { type PlannedNode, prepareCluster } from '../nats/cluster/prepare-cluster.ts'
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

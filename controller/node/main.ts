@@ -1,7 +1,7 @@
 /** A node's process: runs one NATS server of a cluster from its folder, and ends it when it is told to. */
 
 import pino from 'pino'
-import { runNode } from './nats/cluster/run-node.ts'
+import { runNode } from '../nats/cluster/run-node.ts'
 
 const logger = pino({ level: process.env.SLUICE_LOG_LEVEL ?? 'info' })
 const folder = process.env.SLUICE_NODE_FOLDER ?? '/var/lib/sluice-node'
