@@ -33,6 +33,7 @@ import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
+import { patiently } from './nats/cluster/patience.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
@@ -77,7 +78,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const store = await openJetStreamStore({ connection, logger, replicas })
+  const store = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
   closers.push(() => store.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
@@ -154,7 +155,7 @@ async function keepNames(
 async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger: Logger): Promise<Leases> {
   const { connection, replicas } = bus
   const onTrouble = (trouble: unknown) => logger.warn({ err: trouble }, 'leases wait for the store')
-  const bucket = await openLeaseBucket({ connection, replicas, onTrouble })
+  const bucket = await patiently(() => openLeaseBucket({ connection, replicas, onTrouble }))
   return await openLeases({
     bucket,
     id: settings.name ?? hostname(),
