@@ -16,12 +16,13 @@ import {
   type EventCredentialsIssuer,
   resumeTokenRemovals,
 } from './access/tokens.ts'
-import { createApp } from './app.ts'
+import { createApi } from './app.ts'
 import { assembleController } from './assemble.ts'
 import { readEvents } from './control-plane/events.ts'
 import { openJetStreamStore } from './control-plane/jetstream-store.ts'
 import { listEvents } from './control-plane/list-events.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
+import { createActionQueue } from './control-plane/writes/action-queue.ts'
 import { createHostsService } from './hosts/hosts.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
@@ -78,11 +79,14 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
 
   // The loop begins when everything that may wake it is there.
   let wake = () => {}
+  const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes))
+  const sleep = (milliseconds: number) => Bun.sleep(milliseconds)
   const context: ControllerContext = {
     store,
+    actions: createActionQueue({ store, now: () => performance.now(), random, sleep }),
     now: Date.now,
-    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    sleep: (milliseconds) => Bun.sleep(milliseconds),
+    random,
+    sleep,
     logger,
     observed,
     settings: settings.controller,
@@ -92,8 +96,12 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   closers.push(() => assembled.close())
   const issuer = createIssuer(bus)
   const services = createServices(context, assembled.services, bus, issuer)
+  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
+  const about = { url, version: packageJson.version }
+  const api = createApi({ context, services, events: createEventReader(bus), settings: about })
   const sweep = async () => {
     await assembled.sweep()
+    await api.sweep()
     await resumeTokenRemovals(context, issuer)
     await resumeProjectRemovals(context, services.tokens.remove)
   }
@@ -109,7 +117,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   closers.push(() => loop.close())
   wake = loop.wake
   await admitFirstAdmin(context, settings.adminTokenFile)
-  return serveApi({ settings, context, services, events: createEventReader(bus) }, closers)
+  const served = await serve({ app: api.app, listen: settings.listen })
+  closers.push(() => served.close())
+  return served.urls
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -172,22 +182,4 @@ async function admitFirstAdmin(context: ControllerContext, file: string): Promis
   if (kept !== '') return
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await writeDurableFile(file, `${bearer}\n`, secretMode)
-}
-
-interface Served {
-  readonly settings: ProcessSettings
-  readonly context: ControllerContext
-  readonly services: Services
-  readonly events: EventReader
-}
-
-async function serveApi(
-  { settings, context, services, events }: Served,
-  closers: (() => unknown)[],
-): Promise<readonly string[]> {
-  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const app = createApp({ context, services, events, settings: { url, version: packageJson.version } })
-  const served = await serve({ app, listen: settings.listen })
-  closers.push(() => served.close())
-  return served.urls
 }

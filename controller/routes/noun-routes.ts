@@ -61,6 +61,24 @@ export const waitEntries = {
   timeout: v.optional(v.pipe(v.string(), v.description('How long to wait: `500ms`, `60s`, `2m`; 60s when left out'))),
 }
 
+export const versionParameter = v.pipe(
+  v.string(),
+  v.regex(/^[1-9]\d{0,14}$/, 'must be a whole number from 1'),
+  v.transform(Number),
+)
+/** Of what changes an object that is there. */
+export const changeEntries = {
+  ...waitEntries,
+  currentVersion: v.optional(
+    v.pipe(
+      versionParameter,
+      v.description(
+        'The version that the change was decided on. What others have changed since stays; a field that both have changed is escalated. If-Match is stricter: it refuses any other version',
+      ),
+    ),
+  ),
+}
+
 export const historySchema = v.object({
   items: v.array(
     v.object({
@@ -176,7 +194,7 @@ function updateRoute<V extends NounView, C, U, D extends NounView, X extends obj
   const description = {
     ...describe(noun, prefix, 'PATCH', 'update', `Update a ${noun.name}`),
     description: 'Fields that are left out stay as they are; objects and lists within are replaced whole.',
-    query: v.strictObject(waitEntries),
+    query: v.strictObject(changeEntries),
     body: schema,
     answers: [{ status: 200, description: `The ${noun.name} as it is now`, schema: noun.view }],
     problems: [
@@ -208,7 +226,7 @@ function removeRoute<V extends NounView, C, U, D extends NounView, X extends obj
 ): Route {
   const description = {
     ...describe(noun, prefix, 'DELETE', 'delete', `Delete a ${noun.name}`),
-    query: v.strictObject(waitEntries),
+    query: v.strictObject(changeEntries),
     answers: [
       { status: 204, description: 'It is gone' },
       ...(noun.statusKind === null
