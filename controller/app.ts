@@ -68,8 +68,8 @@ export function createRoutes(options: AppOptions): readonly Route[] {
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
-    ...createMigrationRoutes(services, '/v1'),
-    ...createMigrationRoutes(services, ''),
+    ...createMigrationRoutes(context, services, '/v1'),
+    ...createMigrationRoutes(context, services, ''),
     ...createSpaceRoutes(context, services),
     ...createAddressRoutes(context, services),
     ...createBreakerRoutes(context),

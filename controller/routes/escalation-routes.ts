@@ -12,7 +12,7 @@ import {
 } from '../contract/escalation.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import { createEscalations, type EscalationMeans } from '../control-plane/writes/escalations.ts'
-import { commonProblems, limitParameter, textParameter } from './noun-routes.ts'
+import { commonProblems, limitParameter, textParameter } from './parameters.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
 
 const tag = 'escalation'
