@@ -270,7 +270,8 @@ async function refuseMissingStreams(
   // Some may have been handed over since the directory was read.
   const { microshards } = missing.length === 0 ? { microshards: [] } : await directory.refresh()
   const lost = microshards.filter(({ id }) => missing.includes(id)).map(({ id }) => streamName(id))
-  if (lost.length > 0) throw new Error(`streams that the directory names are gone: ${lost.join(', ')}; restore a backup`)
+  if (lost.length > 0)
+    throw new Error(`streams that the directory names are gone: ${lost.join(', ')}; restore a backup`)
 }
 
 /** Null: the server does not answer. */

@@ -30,7 +30,10 @@ describe('the first directory', () => {
 
 describe('a directory of the first format', () => {
   const entry = (id: string, from: string, to: string) => ({ id, from, to, epoch: 1 })
-  const halves = [entry('1', '0000000000000000', '7fffffffffffffff'), entry('2', '8000000000000000', 'ffffffffffffffff')]
+  const halves = [
+    entry('1', '0000000000000000', '7fffffffffffffff'),
+    entry('2', '8000000000000000', 'ffffffffffffffff'),
+  ]
 
   test('is read as one of today, a version further', () => {
     const read = parseDirectory(JSON.stringify({ format: 1, version: 1, microshards: halves }))

@@ -198,7 +198,13 @@ const firstFormatSchema = v.object({
 })
 
 export function encodeDirectory(directory: MicroshardDirectory): string {
-  const microshards = directory.microshards.map(({ id, from, epoch, version, node }) => [id, from, epoch, version, node])
+  const microshards = directory.microshards.map(({ id, from, epoch, version, node }) => [
+    id,
+    from,
+    epoch,
+    version,
+    node,
+  ])
   return JSON.stringify({ ...directory, microshards })
 }
 

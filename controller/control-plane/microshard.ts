@@ -22,12 +22,7 @@ import type { MicroshardStream, OutgoingMessage, PublishOutcome } from './micros
 import type { ObjectTable } from './object-table.ts'
 import type { OwnMessage, OwnWrites, PlacedMessage } from './own-writes.ts'
 import { nameOf, type Parcel, packParcels } from './parcels.ts'
-import {
-  findCarrier,
-  type KnownObject,
-  planTransaction,
-  type TransactionPlan,
-} from './plan-transaction.ts'
+import { findCarrier, type KnownObject, planTransaction, type TransactionPlan } from './plan-transaction.ts'
 import { readCarriedHistory } from './read-history.ts'
 import { settleDoubt } from './settle-doubt.ts'
 import {

@@ -86,7 +86,8 @@ interface Outbox {
 /** Of all microshards that are written, and of those that were until lately. */
 function listOutboxes({ microshards, operations }: MicroshardDirectory): readonly Outbox[] {
   const handed = operations.filter(({ phase }) => phase === 'dropping')
-  const beforeOf = (id: string) => handed.find(({ targets }) => targets.some((target) => target.id === id))?.sources ?? []
+  const beforeOf = (id: string) =>
+    handed.find(({ targets }) => targets.some((target) => target.id === id))?.sources ?? []
   const places = [...handed.flatMap(({ sources }) => sources), ...microshards]
   return places.map((place) => ({ place, before: beforeOf(place.id) }))
 }
@@ -102,7 +103,11 @@ async function relayAfter(
 }
 
 /** Waits until no events of a microshard that is sealed are left, or it is gone. */
-async function whenEmpty({ connection }: OutboxRelayOptions, place: MicroshardPlace, signal: AbortSignal): Promise<void> {
+async function whenEmpty(
+  { connection }: OutboxRelayOptions,
+  place: MicroshardPlace,
+  signal: AbortSignal,
+): Promise<void> {
   const stream = openMicroshardStream({ connection, place, acknowledgementMilliseconds: publishMilliseconds })
   while (!signal.aborted) {
     try {

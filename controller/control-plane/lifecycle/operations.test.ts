@@ -11,7 +11,7 @@ import { planSplit } from './plan-operation.ts'
 
 setDefaultTimeout(60_000)
 
-const logger = pino({ level: process.env.LOG ?? 'silent' })
+const logger = pino({ level: 'silent' })
 let server: TestNatsServer
 let connection: NatsConnection
 let store: JetStreamStore
@@ -31,30 +31,29 @@ const counterKind = defineKind<{ readonly count: number }>({ name: 'counter', pr
 test('a split', async () => {
   const clients = Array.from({ length: 40 }, () => createClientId('prj', Date.now()))
   const ids = clients.map((client) => createId('cnt', client, Date.now()))
-  for (const id of ids) await store.transact({ writes: [write({ kind: counterKind, id, expect: 'absent', value: { count: 0 } })] })
+  for (const id of ids)
+    await store.transact({ writes: [write({ kind: counterKind, id, expect: 'absent', value: { count: 0 } })] })
   const counts = new Map(ids.map((id) => [id, 0]))
   let isOver = false
-  let slowest = 0
-  let writes = 0
   const writer = async (id: string) => {
     while (!isOver) {
       const count = (counts.get(id) ?? 0) + 1
-      const began = performance.now()
-      const outcome = await store.transact({ writes: [write({ kind: counterKind, id, expect: count, value: { count } })] })
-      slowest = Math.max(slowest, performance.now() - began)
+      const outcome = await store.transact({
+        writes: [write({ kind: counterKind, id, expect: count, value: { count } })],
+      })
       if (outcome.outcome !== 'committed') throw new Error(JSON.stringify(outcome))
-      writes++
       counts.set(id, count)
     }
   }
   const writing = ids.map(writer)
   await Bun.sleep(300)
-  console.log('before', { slowest, writes })
-  slowest = 0
   await store.directory.change((directory) =>
-    planSplit(directory, { id: 'op1', startedAt: new Date().toISOString() }, { microshardId: '2', at: '6000000000000000' }),
+    planSplit(
+      directory,
+      { id: 'op1', startedAt: new Date().toISOString() },
+      { microshardId: '2', at: '6000000000000000' },
+    ),
   )
-  const began = performance.now()
   await driveOperation(
     {
       directory: store.directory,
@@ -62,7 +61,6 @@ test('a split', async () => {
       now: Date.now,
       sleep: Bun.sleep,
       signal: new AbortController().signal,
-      onPhase: ({ phase }) => console.log(phase, performance.now() - began),
       whenFollowed: async (starts) => void (await store.reach(starts, 5000)),
     },
     'op1',
@@ -70,8 +68,6 @@ test('a split', async () => {
   await Bun.sleep(100)
   isOver = true
   await Promise.all(writing)
-  console.log('during', { slowest, writes })
-  console.log(store.directory.current().microshards)
   for (const id of ids) {
     expect((await store.get(counterKind, id, { latest: true }))?.value.count).toBe(counts.get(id) ?? -1)
     expect((await store.history(counterKind, id)).length).toBeGreaterThan(10)

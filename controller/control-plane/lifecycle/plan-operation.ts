@@ -6,8 +6,8 @@
 import type { Problem } from '../../contract/problem.ts'
 import type { DirectoryPlan } from '../directory/watched-directory.ts'
 import {
-  finishedOperationsMaximum,
   findOperationOf,
+  finishedOperationsMaximum,
   keyBefore,
   type MicroshardDirectory,
   type MicroshardEntry,
@@ -58,7 +58,9 @@ export function planMerge(
   if ('problem' in one) return keep(one.problem)
   if ('problem' in other) return keep(other.problem)
   const place = directory.microshards.findIndex(({ id }) => id === one.id)
-  const neighbours = [directory.microshards[place - 1], directory.microshards[place + 1]].flatMap((entry) => entry ?? [])
+  const neighbours = [directory.microshards[place - 1], directory.microshards[place + 1]].flatMap(
+    (entry) => entry ?? [],
+  )
   if (!neighbours.some(({ id }) => id === other.id)) {
     return keep({
       code: 'conflict',
