@@ -17,6 +17,7 @@ import { createApp } from '../../controller/app.ts'
 import { assembleController } from '../../controller/assemble.ts'
 import { type CloudEvent, eventTypes } from '../../controller/contract/events.ts'
 import type { MemoryStoreOptions } from '../../controller/control-plane/memory-store.ts'
+import { createTestMicroshards } from '../../controller/control-plane/lifecycle/test-microshards.ts'
 import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
@@ -81,7 +82,7 @@ export async function createTestWorld(
   await admitAdminBearer(context, admin)
   for (const { name } of rack.hosts) await addHost(context, name)
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
-  const app = createApp({ services, context, events: recorder.reader, settings })
+  const app = createApp({ services, context, events: recorder.reader, microshards: createTestMicroshards(), settings })
 
   const call: TestWorld['call'] = async (method, path, body, { token = admin, headers = {}, text } = {}) => {
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body))
