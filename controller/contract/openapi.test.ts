@@ -67,7 +67,8 @@ describe('the OpenAPI document', () => {
   test('has every route that is mounted, and no other', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
-    const routes = createRoutes({ services, context, events: reader, settings: { url: '', version: '' } })
+    const metrics = world.metrics.service
+    const routes = createRoutes({ services, context, events: reader, metrics, settings: { url: '', version: '' } })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
     const described = operations().map(({ method, path }) => `${method} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())

@@ -17,7 +17,8 @@ beforeAll(async () => {
   ids = { projectId, poolId: String(pool.id), networkId: String(network.id), shardId: String(shard.id) }
   const events = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
   const { services, context } = world
-  const routes = createRoutes({ services, context, events, settings: { url: '', version: '' } })
+  const metrics = world.metrics.service
+  const routes = createRoutes({ services, context, events, metrics, settings: { url: '', version: '' } })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })

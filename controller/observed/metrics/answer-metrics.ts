@@ -122,10 +122,10 @@ interface Gathering {
   finish(): readonly MetricsSeries[]
 }
 
-/** One data source of one series, as far as it has come. */
+/** One series, as far as it has come: of each data source that is asked for its steps. */
 interface Gathered {
   readonly match: Match
-  readonly steps: Steps
+  readonly columns: Map<number, Steps>
 }
 
 function createGathering(question: Question): Gathering {
@@ -136,12 +136,14 @@ function createGathering(question: Question): Gathering {
   function visit(name: SeriesName, take: (steps: Steps, column: number) => void): void {
     for (const [i, selection] of selections.entries()) {
       const match = selection.match(name)
-      for (const { column } of match?.columns ?? []) {
-        const key = `${seriesKeyOf(name)} ${column}`
-        const known = gathered[i]?.get(key) ?? (match === null ? undefined : { match, steps: createSteps(question) })
-        if (known === undefined) continue
-        gathered[i]?.set(key, known)
-        take(known.steps, column)
+      if (match === null) continue
+      const key = seriesKeyOf(name)
+      const series = gathered[i]?.get(key) ?? { match, columns: new Map<number, Steps>() }
+      gathered[i]?.set(key, series)
+      for (const column of match.columns) {
+        const steps = series.columns.get(column) ?? createSteps(question)
+        series.columns.set(column, steps)
+        take(steps, column)
       }
     }
   }
@@ -190,8 +192,15 @@ function finishSelection(
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([, ofGroup]) => {
       const [first] = ofGroup
-      const all = ofGroup.map(({ steps }) => steps.values(asked.timeAggregation))
+      const all = ofGroup.map(({ columns }) => addColumns([...columns.values()], asked.timeAggregation))
       const values = aggregateSteps(all, asked.aggregation, first?.match.factor ?? 1)
       return { measure, unit, labels: { ...first?.match.group }, values }
     })
+}
+
+/** The data sources of one series are parts of one figure. */
+function addColumns(columns: readonly Steps[], timeAggregation: TimeAggregation): Float64Array {
+  const [first = new Float64Array(), ...rest] = columns.map((steps) => steps.values(timeAggregation))
+  for (const one of rest) for (const [i, value] of one.entries()) first[i] = (first[i] ?? 0) + value
+  return first
 }

@@ -25,7 +25,7 @@ export interface Selection {
 
 export interface Match {
   /** By the index of the data source. */
-  readonly columns: readonly { readonly column: number; readonly isCounter: boolean }[]
+  readonly columns: readonly number[]
   /** A value times this is in the unit of the measure. */
   readonly factor: number
   readonly group: Readonly<Record<string, string>>
@@ -53,7 +53,7 @@ export function selectSeries(measure: string, subject: Subject, by: Grouping | u
       if (first === undefined || measured === undefined || !subject.includes(measured)) return null
       if (kind === undefined ? !kinds.includes(measured.kind) : measured.kind !== kind) return null
       return {
-        columns: columns.map(({ column, source: { kind: sort } }) => ({ column, isCounter: sort !== 'GAUGE' })),
+        columns: columns.map(({ column }) => column),
         factor: first.source.scale * (described.factor ?? 1),
         group: by === undefined ? {} : groupOf(by, measured, name),
       }
