@@ -40,6 +40,8 @@ import { type Bus, openBus } from './nats/bus.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
+import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { keepPresence } from './presence/presence-loop.ts'
@@ -141,8 +143,19 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   // After all that works under a lease, and before the leases and what they are about.
   closers.push(() => work.close())
   await admitFirstAdmin(context, settings.adminTokenFile)
-  const microshards = lifecycle.service
-  return serveApi({ settings, context, services, events: createEventReader(bus), microshards }, closers)
+  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  closers.push(() => metrics.close())
+  return serveApi(
+    {
+      settings,
+      context,
+      services,
+      events: createEventReader(bus),
+      metrics: metrics.service,
+      microshards: lifecycle.service,
+    },
+    closers,
+  )
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -246,14 +259,22 @@ interface Served {
   readonly services: Services
   readonly events: EventReader
   readonly microshards: MicroshardsService
+  readonly metrics: MetricsService
 }
 
 async function serveApi(
-  { settings, context, services, events, microshards }: Served,
+  { settings, context, services, events, microshards, metrics }: Served,
   closers: (() => unknown)[],
 ): Promise<readonly string[]> {
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const app = createApp({ context, services, events, microshards, settings: { url, version: packageJson.version } })
+  const app = createApp({
+    context,
+    services,
+    events,
+    microshards,
+    metrics,
+    settings: { url, version: packageJson.version },
+  })
   const served = await serve({ app, listen: settings.listen })
   closers.push(() => served.close())
   return served.urls

@@ -69,7 +69,15 @@ describe('the OpenAPI document', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
     const microshards = createTestMicroshards()
-    const routes = createRoutes({ services, context, events: reader, microshards, settings: { url: '', version: '' } })
+    const metrics = world.metrics.service
+    const routes = createRoutes({
+      services,
+      context,
+      events: reader,
+      microshards,
+      metrics,
+      settings: { url: '', version: '' },
+    })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
     const described = operations().map(({ method, path }) => `${method} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())

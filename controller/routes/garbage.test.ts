@@ -19,7 +19,8 @@ beforeAll(async () => {
   const events = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
   const { services, context } = world
   const microshards = createTestMicroshards()
-  const routes = createRoutes({ services, context, events, microshards, settings: { url: '', version: '' } })
+  const metrics = world.metrics.service
+  const routes = createRoutes({ services, context, events, microshards, metrics, settings: { url: '', version: '' } })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })
