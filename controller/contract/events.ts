@@ -11,6 +11,14 @@ const named = { name: v.string() }
 const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
+const handedOver = v.object({
+  operationId: v.string(),
+  sources: v.array(v.string()),
+  targets: v.array(v.string()),
+  /** Of the directory. */
+  version: v.number(),
+})
+
 export const eventTypes = {
   'project.created': v.object({ ...named, user: v.string() }),
   'project.updated': v.object({ ...named, user: v.string() }),
@@ -158,6 +166,12 @@ export const eventTypes = {
     by: v.string(),
     version: v.nullable(v.number()),
   }),
+  /** The subject is the first of the microshards that were handed over; their successors keep the same arcs. */
+  'microshard.split': handedOver,
+  'microshard.merged': handedOver,
+  'microshard.migrated': handedOver,
+  /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
+  'microshard.restored': handedOver,
   'host.created': v.object(named),
   'host.joined': v.object({ ...named, underlayAddress: v.string() }),
   'host.updated': v.object(named),
