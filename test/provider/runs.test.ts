@@ -9,8 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createCertificate } from '../../provider/plugin/server/certificate.ts'
-import { attach } from '../../provider/plugin/testing/command-line.ts'
-import { createProvider } from '../../provider/provider.ts'
+import { openAttached } from './attached.ts'
 import { findPrograms } from './command-line.ts'
 import { type ServedWorld, serveTestWorld } from './served-world.ts'
 
@@ -31,29 +30,7 @@ async function openWorld(...tls: Parameters<typeof serveTestWorld>): Promise<Ser
   return world
 }
 
-/** A CLI in a folder of its own, attached to a provider for this controller. */
-async function open(program: string, { url, admin, context: { now } }: ServedWorld) {
-  const environment = { SLUICE_ADDR: url, SLUICE_TOKEN: admin }
-  const provider = createProvider({ environment, fetch, creationsFolder: null, run: '', now })
-  const own = mkdtempSync(join(folder, `${program}-`))
-  const cli = await attach(program, provider, own)
-  return {
-    ...cli,
-    configure: (text: string) => cli.write('main.tf', text),
-    /** Rejects with what was said where it does not end well. */
-    async succeed(command: string, ...argv: readonly string[]): Promise<string> {
-      const { status, output } = await cli.run(command, '-no-color', ...argv)
-      if (status !== 0) throw new Error(`${program} ${command} ended with ${status}:\n${output}`)
-      return output
-    },
-    /** What was said, on one line. */
-    async fail(command: string): Promise<string> {
-      const { status, output } = await cli.run(command, '-no-color', '-input=false')
-      if (status === 0) throw new Error(`${program} ${command} ended well:\n${output}`)
-      return output.replaceAll(/[\s│╷╵]+/g, ' ')
-    },
-  }
-}
+const open = (program: string, world: ServedWorld) => openAttached(program, world, folder)
 
 describe.each(findPrograms())('by %s', (program) => {
   const applied = ['-auto-approve', '-input=false'] as const
