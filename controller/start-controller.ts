@@ -44,6 +44,7 @@ import * as objects from './objects.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
@@ -130,7 +131,18 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const about = { url, version: packageJson.version }
   const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
   closers.push(() => metrics.close())
-  const rest = { events: createEventReader(bus), metrics: metrics.service, microshards: lifecycle.service }
+  const controlPlane = createControlPlaneService({
+    store,
+    directory: store.directory.current,
+    leases,
+    connections: [connection, bus.hostsConnection],
+    replicas,
+    isCluster: natsServers.length > 0,
+    version: packageJson.version,
+    now: Date.now,
+  })
+  const events = createEventReader(bus)
+  const rest = { events, metrics: metrics.service, microshards: lifecycle.service, controlPlane }
   const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()

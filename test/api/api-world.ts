@@ -24,6 +24,7 @@ import { createHostsService, type HostBus } from '../../controller/hosts/hosts.t
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
 import type { Services } from '../../controller/services.ts'
@@ -90,7 +91,8 @@ export async function createTestWorld(
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
   const metrics = await createTestMetrics(context)
   const microshards = createTestMicroshards()
-  const rest = { events: recorder.reader, microshards, metrics: metrics.service }
+  const controlPlane = createTestControlPlane()
+  const rest = { events: recorder.reader, microshards, controlPlane, metrics: metrics.service }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
 
