@@ -49,6 +49,29 @@ function renderBodyLimit(bytes: number): string[] {
   ]
 }
 
+/** Of the instance's own address on the uplink, where other hosts ask whether its haproxy is there. */
+export const witnessPort = 10_001
+
+/** By its own address and never by a VIP, which moves; and for neighbours on the uplink alone. */
+export function renderWitness({ uplink }: Pick<InstanceInstructions, 'uplink'>): string[] {
+  return [
+    'frontend witness',
+    `  bind ${uplink.address}:${witnessPort}`,
+    '  mode http',
+    `  tcp-request connection reject unless { src ${networkOf(uplink)} }`,
+    '  monitor-uri /',
+  ]
+}
+
+function networkOf({ address, prefixLength }: InstanceInstructions['uplink']): string {
+  const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number)
+  const bits = (a * 256 + b) * 65_536 + c * 256 + d
+  const size = 2 ** (32 - prefixLength)
+  const first = bits - (bits % size)
+  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256)
+  return `${bytes.join('.')}/${prefixLength}`
+}
+
 /** Of the private leg, where nobody but the network's own machines can reach it. */
 const peersPort = 10_000
 const peersName = 'mates'

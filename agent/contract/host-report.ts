@@ -57,7 +57,16 @@ export const instanceReportSchema = v.object({
 export const testimonySchema = v.object({
   /** False: it reached none of the controls either. */
   sees: v.boolean(),
-  suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
+  suspects: v.array(
+    v.object({
+      id: idSchema,
+      since: v.string(),
+      /** The kernel of whoever has the address does. */
+      answers: v.boolean(),
+      /** Its haproxy does; left out where this host has nowhere to ask from, or nobody answers it there. */
+      serves: v.optional(v.boolean()),
+    }),
+  ),
 })
 
 /** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
