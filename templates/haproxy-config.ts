@@ -8,6 +8,7 @@ import type { InstanceInstructions, ListenerInstructions } from '../agent/contra
 import {
   renderFrontendRules,
   renderHealthCheck,
+  renderLoopGuard,
   renderPeers,
   renderResolvers,
   renderStickiness,
@@ -168,7 +169,7 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
     // A member's first check is told as well, which would go without saying where it confirms what was assumed.
     '  option log-health-checks',
     ...renderAlgorithm(instance),
-    ...(instance.trafficType === 'http' ? renderHttpRules(instance) : []),
+    ...(instance.trafficType === 'http' ? renderHttpRules(instance, listener) : []),
     ...renderStickiness(instance, legMark(instance)),
     ...renderHealthCheck(instance.healthCheck),
     ...(withMembers ? members.map((member) => `  server ${renderServer(instance, member, numbers.get(member))}`) : []),
@@ -176,8 +177,10 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
   ]
 }
 
-function renderHttpRules({ forwardedFor }: HaproxyInstance): string[] {
+function renderHttpRules(instance: HaproxyInstance, listener: ListenerInstructions): string[] {
+  const { forwardedFor } = instance
   return [
+    ...renderLoopGuard(instance, listener),
     ...(forwardedFor ? ['  option forwardfor'] : []),
     // RFC 9110, 9.2.2: any other method done twice may do harm.
     '  http-request disable-l7-retry unless { method GET HEAD OPTIONS TRACE PUT DELETE }',

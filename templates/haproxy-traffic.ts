@@ -3,7 +3,7 @@
  * are checked and their names followed. Pure.
  */
 
-import type { InstanceInstructions } from '../agent/contract/host-instructions.ts'
+import type { InstanceInstructions, ListenerInstructions } from '../agent/contract/host-instructions.ts'
 import type { HealthCheckInstructions } from '../agent/contract/traffic-instructions.ts'
 import { milliseconds, quote } from './haproxy-words.ts'
 import { plainTraffic } from './plain-traffic.ts'
@@ -46,6 +46,21 @@ function renderBodyLimit(bytes: number): string[] {
   return [
     `  http-request deny deny_status 413 if { req.hdr_val(content-length) gt ${bytes} }`,
     '  http-request return status 411 content-type text/plain string "Length required" if { req.hdr(transfer-encoding) -m found }',
+  ]
+}
+
+/**
+ * A name may lead back to the balancer, and only who looks it up could know. So a request that goes to one is marked, as
+ * RFC 8586 has it, and is refused when it comes again.
+ */
+export function renderLoopGuard(
+  { loadBalancerId }: Pick<InstanceInstructions, 'loadBalancerId'>,
+  { namedMembers = [] }: ListenerInstructions,
+): string[] {
+  if (namedMembers.length === 0) return []
+  return [
+    `  http-request return status 508 content-type text/plain string "Loop detected" if { req.fhdr(CDN-Loop) -m sub ${loadBalancerId} }`,
+    `  http-request add-header CDN-Loop ${loadBalancerId}`,
   ]
 }
 
