@@ -45,6 +45,8 @@ export const instanceReportSchema = v.object({
   serving: v.boolean(),
   /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
   drained: v.optional(v.boolean()),
+  /** Of those that were open when its time to drain was over; told along with `drained` where there were any. */
+  connectionsCut: v.optional(v.number()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
