@@ -1,6 +1,6 @@
 /**
- * The agent's line to the controller over NATS: its own instructions in, its own report out, within the few subjects that
- * an agent may use. It tries for ever; whether anybody is there changes nothing for the host.
+ * The agent's line to the controller over NATS: its own instructions in, its own report and points out, within the few
+ * subjects that an agent may use. It tries for ever; whether anybody is there changes nothing for the host.
  */
 
 import { jetstream } from '@nats-io/jetstream'
@@ -8,7 +8,9 @@ import { Kvm } from '@nats-io/kv'
 import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
+import { pointSubject } from './contract/points.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
+import type { PointMessage } from './metrics/point-sender.ts'
 
 export interface BusOptions {
   readonly host: string
@@ -22,11 +24,15 @@ export interface BusOptions {
 export interface Bus {
   /** Sends it if anybody is there. A report that finds nobody is dropped: the next one says the same, and newer. */
   sendReport(report: HostReport): void
+  /** Resolves when the stream of points has stored it; rejects where nobody is there, or nobody says so in time. */
+  sendPoints(message: PointMessage): Promise<void>
   close(): Promise<void>
 }
 
 const pingIntervalMilliseconds = 2000
 const reconnectMilliseconds = 500
+/** The stream is on a disk that may be busy; what isn't answered is sent again. */
+const storedMilliseconds = 5000
 
 export function startBus(options: BusOptions): Bus {
   let connection: NatsConnection | undefined
@@ -65,6 +71,12 @@ export function startBus(options: BusOptions): Bus {
       } catch (error) {
         options.log({ error: String(error) }, 'the report could not be sent')
       }
+    },
+    async sendPoints({ id, payload }) {
+      if (!isConnected || connection === undefined) throw new Error('there is no connection to NATS')
+      const stream = jetstream(connection, { checkAPI: false })
+      const subject = pointSubject({ kind: 'host', host: options.host })
+      await stream.publish(subject, payload, { msgID: id, timeout: storedMilliseconds, retries: 0 })
     },
     async close() {
       isClosed = true

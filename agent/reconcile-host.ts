@@ -15,6 +15,7 @@ import {
   type ReportAddresses,
   type ReportInstances,
   type ReportLoads,
+  type ReportPoints,
   type ReportTestimony,
   type Room,
   type Turn,
@@ -29,6 +30,7 @@ export interface LoopParts {
   readonly reportAddresses: ReportAddresses
   readonly reportTestimony: ReportTestimony
   readonly reportLoads: ReportLoads
+  readonly reportPoints?: ReportPoints | undefined
   readonly execute: Execute
   /** Told what was done, so that what is remembered of the world is looked at again. */
   readonly onApplied: (groups: readonly OperationGroup[]) => void
@@ -37,6 +39,8 @@ export interface LoopParts {
   readonly sendReport: (report: HostReport) => void
   readonly log: (fields: Record<string, unknown>, message: string) => void
   readonly now: () => Date
+  /** Told how long each turn took. */
+  readonly onTurn?: ((milliseconds: number) => void) | undefined
   /** What was kept, applied from the first turn on. */
   readonly initial?: HostInstructions | undefined
 }
@@ -80,6 +84,7 @@ export function createHostLoop(parts: LoopParts): HostLoop {
         reportAddresses: parts.reportAddresses,
         reportTestimony: parts.reportTestimony,
         reportLoads: parts.reportLoads,
+        reportPoints: parts.reportPoints,
       }),
     )
   }
@@ -111,9 +116,11 @@ export function createHostLoop(parts: LoopParts): HostLoop {
   const takeTurns = async () => {
     do {
       isAskedAgain = false
+      const startedAt = parts.now().getTime()
       await takeTurn().catch((error: unknown) => {
         parts.log({ error: String(error) }, 'BUG: a turn failed as a whole')
       })
+      parts.onTurn?.(Math.max(0, parts.now().getTime() - startedAt))
       // After the turn, so that the disk is not on the way from an instruction to a packet.
       if (isUnsaved && desired) parts.saveInstructions(desired)
       isUnsaved = false

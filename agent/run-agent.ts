@@ -8,6 +8,7 @@ import { existsSync, readFileSync, watch } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import packageJson from '../package.json'
 import { createAddressRoom } from './addresses/address-room.ts'
+import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { AgentSettings } from './contract/enrolment.ts'
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport } from './contract/host-report.ts'
@@ -20,6 +21,8 @@ import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
 import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
 import { touchedParts } from './kernel/touched-parts.ts'
 import { createMachineRoom } from './machine/machine-room.ts'
+import type { PointMessage } from './metrics/point-sender.ts'
+import { startMetrics } from './metrics/start-metrics.ts'
 import { createBatcher } from './operations/batch.ts'
 import { createDaemons } from './operations/daemons.ts'
 import { createExecute } from './operations/execute.ts'
@@ -34,11 +37,15 @@ import { createWitnessRoom } from './witness/witness-room.ts'
 
 export interface AgentOptions {
   readonly settings: AgentSettings
+  /** Of a collectd that may send to this agent; undefined: none may. */
+  readonly collectd?: AgentCollectdSettings | undefined
   /** How this program is started again for a workload, up to its subcommand. */
   readonly agentArgv: readonly string[]
   /** Applied from the first turn on. */
   readonly initial: HostInstructions | undefined
   readonly sendReport: (report: HostReport) => void
+  /** Rejects unless they are stored; absent where nobody keeps points. */
+  readonly sendPoints?: ((message: PointMessage) => Promise<void>) | undefined
   readonly log: (fields: Record<string, unknown>, message: string) => void
 }
 
@@ -99,6 +106,13 @@ export function startAgent(options: AgentOptions): Agent {
     },
     now: () => performance.now(),
   })
+  const metrics = startMetrics({
+    settings,
+    collectd: options.collectd,
+    takeWholeAnswers: instances.takeWholeAnswers,
+    sendPoints: options.sendPoints,
+    log,
+  })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
     rooms: [
@@ -108,12 +122,14 @@ export function startAgent(options: AgentOptions): Agent {
       instances,
       addresses,
       witness,
+      metrics.room,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
     reportAddresses: addresses.reportAddresses,
     reportTestimony: witness.reportTestimony,
     reportLoads: instances.reportLoads,
+    reportPoints: metrics.report,
     execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)
@@ -126,6 +142,7 @@ export function startAgent(options: AgentOptions): Agent {
     sendReport: options.sendReport,
     log,
     now: () => new Date(),
+    onTurn: metrics.onTurn,
     initial: options.initial,
   })
 
@@ -144,7 +161,7 @@ export function startAgent(options: AgentOptions): Agent {
       clearInterval(ticking)
       stopFollowing()
       daemons.close()
-      await loop.stop()
+      await Promise.all([loop.stop(), metrics.stop()])
     },
   }
 }

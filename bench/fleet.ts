@@ -27,7 +27,7 @@ const requestsAtOnce = 8
 const batch = 30
 const settleSeconds = 10
 const countSeconds = 10
-const measureSeconds = 60
+const measureSeconds = 30
 
 const programs = ['agents', 'controller', 'nats-server', 'haproxy', 'keepalived'] as const
 type Program = (typeof programs)[number]

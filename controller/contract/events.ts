@@ -4,13 +4,23 @@
  */
 
 import * as v from 'valibot'
+import { clashReasons, escalationResolutions } from './escalation.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
+const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
 /** How many connections outlasted the time to drain, and ended when the VIP moved; left out where none did. */
 const cut = { connectionsCut: v.optional(v.number()) }
+
+const handedOver = v.object({
+  operationId: v.string(),
+  sources: v.array(v.string()),
+  targets: v.array(v.string()),
+  /** Of the directory. */
+  version: v.number(),
+})
 
 export const eventTypes = {
   'project.created': v.object({ ...named, user: v.string() }),
@@ -147,12 +157,41 @@ export const eventTypes = {
     address: v.string(),
     status: v.string(),
   }),
+  /** A change could not be made and waits for a person; `by` is the token that asked for it. */
+  'escalation.raised': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    reason: v.picklist(clashReasons),
+    by: v.string(),
+  }),
+  /** A person has decided: `version` is that which the change made, where it made one. */
+  'escalation.resolved': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    resolution: v.picklist(escalationResolutions),
+    by: v.string(),
+    version: v.nullable(v.number()),
+  }),
+  /** The subject is the first of the microshards that were handed over; their successors keep the same arcs. */
+  'microshard.split': handedOver,
+  'microshard.merged': handedOver,
+  'microshard.migrated': handedOver,
+  /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
+  'microshard.restored': handedOver,
   'host.created': v.object(named),
   'host.joined': v.object({ ...named, underlayAddress: v.string() }),
   'host.updated': v.object(named),
   'host.silenced': v.object({ ...named, lastReportAt: v.string() }),
   'host.recovered': v.object(named),
   'host.deleted': v.object(named),
+  /** A controller is heard of, or no more. */
+  'controller.appeared': v.object(carrier),
+  'controller.disappeared': v.object(carrier),
+  /** A NATS server answers, or no more. */
+  'node.appeared': v.object(carrier),
+  'node.disappeared': v.object(carrier),
   /** Too many hosts fail together: nothing is replaced from now on. */
   'breaker.opened': v.object({ reason: v.string(), hostIds: v.array(v.string()) }),
   /** By a recovery, or by a person. */

@@ -14,6 +14,7 @@ import {
   type OperatorLimits,
   type UserPermissionsLimits,
 } from '@nats-io/jwt'
+import { pointSubject } from '../../agent/contract/points.ts'
 import { desiredBucket, inboxPrefix, reportKey, statusBucket } from '../../agent/contract/subjects.ts'
 import { eventStream } from '../control-plane/event-stream.ts'
 import { type AccountName, accountNames, type BusIdentity } from './identity.ts'
@@ -39,8 +40,8 @@ const ownKey = '{{subject()}}'
 
 /**
  * What an agent may do, everything else being refused. It watches its own key, reads it directly, writes its own report
- * and answers the orders that it is sent. A consumer can only be made over its own key, since the server holds the
- * subject of the request against what it asks for; none can be deleted or listed.
+ * and points, and answers the orders that it is sent. A consumer can only be made over its own key, since the server
+ * holds the subject of the request against what it asks for; none can be deleted or listed.
  */
 export const agentRights: Partial<UserPermissionsLimits> = {
   pub: {
@@ -50,6 +51,7 @@ export const agentRights: Partial<UserPermissionsLimits> = {
       `$JS.API.DIRECT.GET.${desiredStream}.$KV.${desiredBucket}.${ownHost}.>`,
       `$JS.FC.${desiredStream}.>`,
       `$KV.${statusBucket}.${reportKey(ownName)}`,
+      pointSubject({ kind: 'host', host: ownName }),
     ],
     deny: [],
   },
