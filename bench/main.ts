@@ -10,6 +10,7 @@ import type { Bench, BenchOptions } from './bench.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
+import { drain } from './drain.ts'
 import { failedRequests } from './failed-requests.ts'
 import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, Bench>> = {
   gap,
   life,
   'failed-requests': failedRequests,
+  drain,
   migrate,
   scale,
   fleet,
