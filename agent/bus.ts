@@ -8,6 +8,7 @@ import { Kvm } from '@nats-io/kv'
 import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
+import type { PublishLogs } from './logs/log-buffer.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
 
 export interface BusOptions {
@@ -22,16 +23,26 @@ export interface BusOptions {
 export interface Bus {
   /** Sends it if anybody is there. A report that finds nobody is dropped: the next one says the same, and newer. */
   sendReport(report: HostReport): void
+  readonly publishLogs: PublishLogs
   close(): Promise<void>
 }
 
 const pingIntervalMilliseconds = 2000
 const reconnectMilliseconds = 500
+const publishMilliseconds = 5000
+/** The same trouble is told no oftener. */
+const troubleMilliseconds = 60_000
 
 export function startBus(options: BusOptions): Bus {
   let connection: NatsConnection | undefined
   let isConnected = false
   let isClosed = false
+  let troubleToldAt = Number.NEGATIVE_INFINITY
+  const tellTrouble = (error: unknown) => {
+    if (performance.now() - troubleToldAt < troubleMilliseconds) return
+    troubleToldAt = performance.now()
+    options.log({ error: String(error) }, 'what instances say is not taken by the bus; it is kept and tried again')
+  }
 
   const serve = async () => {
     while (!isClosed) {
@@ -64,6 +75,20 @@ export function startBus(options: BusOptions): Bus {
         connection?.publish(`$KV.${statusBucket}.${reportKey(options.host)}`, JSON.stringify(report))
       } catch (error) {
         options.log({ error: String(error) }, 'the report could not be sent')
+      }
+    },
+    async publishLogs(subject, payload, id) {
+      if (!isConnected || connection === undefined) return false
+      try {
+        // The manager's own check asks for rights that an agent doesn't have.
+        await jetstream(connection, { checkAPI: false }).publish(subject, payload, {
+          msgID: id,
+          timeout: publishMilliseconds,
+        })
+        return true
+      } catch (error) {
+        tellTrouble(error)
+        return false
       }
     },
     async close() {

@@ -61,7 +61,7 @@ function run({ configuration, instructions: file, report: reportFile, once }: Ru
     }
   }
   const initial = kept.kind === 'kept' ? kept.instructions : undefined
-  const agent = startAgent({ settings, agentArgv, initial, sendReport, log })
+  const agent = startAgent({ settings, agentArgv, initial, sendReport, publishLogs: bus?.publishLogs, log })
   log({ host: settings.host, generation: initial?.generation ?? 0 }, 'agent runs')
   if (file !== undefined) followFile(agent, settings.host, file)
 

@@ -19,11 +19,13 @@ import { type KernelEvent, monitorArgv, parseKernelEvent } from './kernel/kernel
 import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
 import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
 import { touchedParts } from './kernel/touched-parts.ts'
+import { createLogRoom, type LogRoom } from './logs/log-room.ts'
+import type { PublishLogs } from './logs/log-buffer.ts'
 import { createMachineRoom } from './machine/machine-room.ts'
 import { createBatcher } from './operations/batch.ts'
 import { createDaemons } from './operations/daemons.ts'
 import { createExecute } from './operations/execute.ts'
-import { ensureFolder, writeDurably } from './operations/files.ts'
+import { ensureFolder, executeFileOperation, writeDurably } from './operations/files.ts'
 import { followCommand } from './operations/follow-command.ts'
 import { askHaproxy } from './operations/haproxy-socket.ts'
 import { readStat } from './operations/marked-processes.ts'
@@ -39,6 +41,8 @@ export interface AgentOptions {
   /** Applied from the first turn on. */
   readonly initial: HostInstructions | undefined
   readonly sendReport: (report: HostReport) => void
+  /** Left out: nobody is told what instances say. */
+  readonly publishLogs?: PublishLogs | undefined
   readonly log: (fields: Record<string, unknown>, message: string) => void
 }
 
@@ -57,6 +61,9 @@ const restFactor = 3
 const restMillisecondsMaximum = 400
 /** One part of the kernel is read again, told or untold, after as many ticks. */
 const rereadTicks = 3
+
+/** How soon what an instance says is on its way. */
+const logFlushMilliseconds = 500
 
 /** Of one haproxy: many share a host, and few need more. */
 const haproxyThreadsMaximum = 4
@@ -83,7 +90,9 @@ export function startAgent(options: AgentOptions): Agent {
     log,
     hasUplink: () => observer.hasSignal(settings.uplinkDevice),
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
+    onWorker: (instanceId) => logs?.onWorker(instanceId),
   })
+  const logs = createLogs(options)
   const addresses = createAddressRoom({
     run: runCommand,
     onNews: () => {
@@ -108,6 +117,7 @@ export function startAgent(options: AgentOptions): Agent {
       instances,
       addresses,
       witness,
+      ...(logs === undefined ? [] : [logs]),
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
@@ -137,15 +147,50 @@ export function startAgent(options: AgentOptions): Agent {
     loop.tick()
   }, reportIntervalSeconds * 1000)
   wake()
+  const stopFlushing = logs === undefined ? undefined : flushSteadily(logs, log)
 
   return {
     loop,
     async stop() {
       clearInterval(ticking)
+      stopFlushing?.()
       stopFollowing()
       daemons.close()
       await loop.stop()
     },
+  }
+}
+
+function createLogs({ settings: { host, runFolder }, publishLogs }: AgentOptions): LogRoom | undefined {
+  if (publishLogs === undefined) return undefined
+  const path = `${runFolder}/log-positions.json`
+  return createLogRoom({
+    host,
+    runFolder,
+    ask: askHaproxy,
+    publish: publishLogs,
+    readPositions: () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
+    savePositions: (content) => executeFileOperation({ kind: 'writeFile', path, content }),
+    now: () => performance.now(),
+    clock: Date.now,
+  })
+}
+
+/** One after the other, with a rest between them. */
+function flushSteadily(logs: LogRoom, log: AgentOptions['log']): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let isStopped = false
+  const flush = async () => {
+    await logs.flush().catch((error: unknown) => {
+      log({ error: String(error) }, 'BUG: what instances say could not be collected')
+    })
+    if (!isStopped) timer = setTimeout(() => void flush(), logFlushMilliseconds)
+  }
+  void flush()
+  return () => {
+    isStopped = true
+    clearTimeout(timer)
+    logs.close()
   }
 }
 
