@@ -8,8 +8,8 @@ import { Kvm } from '@nats-io/kv'
 import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
-import type { PublishLogs } from './logs/log-buffer.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
+import type { PublishLogs } from './logs/log-buffer.ts'
 
 export interface BusOptions {
   readonly host: string

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import type { Api } from './api.ts'
 import { doctorCommand } from './doctor.ts'
 import { labCommand } from './lab.ts'
+import { logsCommand } from './logs/logs.ts'
 import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
@@ -42,7 +43,7 @@ export function createProgram(connect: () => Api): Command {
     addressCommand(connect),
     nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
     nounCommand(machineNoun, connect),
-    nounCommand(loadBalancerNoun, connect, [explainCommand(connect)]),
+    nounCommand(loadBalancerNoun, connect, [explainCommand(connect), logsCommand(connect)]),
     memberCommand(connect),
     nounCommand(hostNoun, connect),
     breakerCommand(connect),

@@ -6,12 +6,14 @@
 import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
+import type { LogReader } from './observed/logs/read-logs.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
+import { createLogRoutes } from './routes/log-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
@@ -27,6 +29,7 @@ export interface AppOptions {
   readonly services: Services
   readonly context: ControllerContext
   readonly events: EventReader
+  readonly logs: LogReader
   readonly settings: ControllerAddress
 }
 
@@ -49,7 +52,7 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, settings } = options
+  const { context, services, events, logs, settings } = options
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
@@ -59,6 +62,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createAddressRoutes(context, services),
     ...createBreakerRoutes(context),
     ...createEventRoutes(events),
+    ...createLogRoutes(context, services, logs),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]

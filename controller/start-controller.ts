@@ -29,6 +29,8 @@ import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
+import { ensureLogStream } from './observed/logs/log-stream.ts'
+import { createLogReader, type LogReader } from './observed/logs/read-logs.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
@@ -109,7 +111,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   closers.push(() => loop.close())
   wake = loop.wake
   await admitFirstAdmin(context, settings.adminTokenFile)
-  return serveApi({ settings, context, services, events: createEventReader(bus) }, closers)
+  await ensureLogStream(bus.hostsConnection)
+  const logs = createLogReader(bus.hostsConnection, Date.now)
+  return serveApi({ settings, context, services, events: createEventReader(bus), logs }, closers)
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -179,14 +183,15 @@ interface Served {
   readonly context: ControllerContext
   readonly services: Services
   readonly events: EventReader
+  readonly logs: LogReader
 }
 
 async function serveApi(
-  { settings, context, services, events }: Served,
+  { settings, context, services, events, logs }: Served,
   closers: (() => unknown)[],
 ): Promise<readonly string[]> {
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const app = createApp({ context, services, events, settings: { url, version: packageJson.version } })
+  const app = createApp({ context, services, events, logs, settings: { url, version: packageJson.version } })
   const served = await serve({ app, listen: settings.listen })
   closers.push(() => served.close())
   return served.urls

@@ -20,13 +20,7 @@ const userAgentBytesMaximum = 256
 
 export function renderAccessRing({ accessLog }: Logged): string[] {
   if (accessLog === undefined) return []
-  return [
-    '',
-    `ring ${accessRing}`,
-    '  format raw',
-    `  maxlen ${lineBytesMaximum}`,
-    `  size ${accessRingBytes}`,
-  ]
+  return ['', `ring ${accessRing}`, '  format raw', `  maxlen ${lineBytesMaximum}`, `  size ${accessRingBytes}`]
 }
 
 /** In a frontend. */

@@ -4,7 +4,7 @@
  */
 
 import type { LogLine } from '../contract/log-lines.ts'
-import { type Counts, type CountStart, createMissingCounter, type MissingCounter } from './count-missing.ts'
+import { type CountStart, type Counts, createMissingCounter, type MissingCounter } from './count-missing.ts'
 import type { LineLimit } from './line-limit.ts'
 import { type AccessLine, parseAccessLine } from './parse-access-line.ts'
 
@@ -110,7 +110,9 @@ export function createAccessCollector({ before, limit, now, clock }: AccessColle
         if (memory.seeking !== undefined && now() - memory.seeking.since >= seekMilliseconds) endSeeking(memory)
         unread += memory.missing.tell()
       }
-      const dropped = ([overRate, unread] as const).map((count, i) => ({ count, reason: i === 0 ? 'rate' : 'unread' }) as const)
+      const dropped = ([overRate, unread] as const).map(
+        (count, i) => ({ count, reason: i === 0 ? 'rate' : 'unread' }) as const,
+      )
       const told = dropped.flatMap(({ count, reason }): LogLine[] =>
         count === 0 ? [] : [{ at: clock(), dropped: { lines: count, reason } }],
       )

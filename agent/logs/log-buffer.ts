@@ -65,7 +65,9 @@ export function createLogBuffer(options: {
       if (batches.length === 0) return
       inFlight = new Set(batches)
       const kept = await Promise.all(
-        batches.map(({ subject, payload }) => publish(subject, payload, Bun.hash(`${subject} ${payload}`).toString(36))),
+        batches.map(({ subject, payload }) =>
+          publish(subject, payload, Bun.hash(`${subject} ${payload}`).toString(36)),
+        ),
       )
       const sent = new Set(batches.filter((_, i) => kept[i] === true))
       inFlight = new Set()
@@ -77,7 +79,8 @@ export function createLogBuffer(options: {
   }
   /** Of those that have said nothing since. */
   const tellDropped = () => {
-    for (const [subject, lines] of dropped) push({ subject, lines: [describeDropped(lines)], onSettled: () => undefined })
+    for (const [subject, lines] of dropped)
+      push({ subject, lines: [describeDropped(lines)], onSettled: () => undefined })
     dropped.clear()
   }
 

@@ -111,7 +111,12 @@ export function createLogRoom(options: LogRoomOptions): LogRoom {
     isUnsaved = settled.delete(id) || isUnsaved
   }
 
-  const hand = (instance: InstanceInstructions, kind: LogKind, lines: readonly LogLine[], position: Partial<Position>) => {
+  const hand = (
+    instance: InstanceInstructions,
+    kind: LogKind,
+    lines: readonly LogLine[],
+    position: Partial<Position>,
+  ) => {
     const { projectId, loadBalancerId, id: instanceId } = instance
     const subject = logSubject({ host, projectId, loadBalancerId, instanceId, kind })
     for (let i = 0; i < lines.length; i += logLinesMaximum) {
@@ -157,7 +162,12 @@ export function createLogRoom(options: LogRoomOptions): LogRoom {
       for (const one of followed.values()) {
         const flushed = one.access?.collector.flush()
         if (flushed !== undefined) {
-          hand(one.instance, 'access', flushed.lines, flushed.position === undefined ? {} : { access: flushed.position })
+          hand(
+            one.instance,
+            'access',
+            flushed.lines,
+            flushed.position === undefined ? {} : { access: flushed.position },
+          )
         }
         collectOwn(one, 'haproxy')
         collectOwn(one, 'keepalived')

@@ -232,6 +232,7 @@ const plainFields = [
   'slowStartSeconds',
   'proxyProtocol',
   'limits',
+  'logging',
   'forwardedFor',
   'instanceCount',
 ] as const

@@ -21,6 +21,7 @@ import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
+import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
@@ -81,7 +82,7 @@ export async function createTestWorld(
   await admitAdminBearer(context, admin)
   for (const { name } of rack.hosts) await addHost(context, name)
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
-  const app = createApp({ services, context, events: recorder.reader, settings })
+  const app = createApp({ services, context, events: recorder.reader, logs: createKeptLogs(), settings })
 
   const call: TestWorld['call'] = async (method, path, body, { token = admin, headers = {}, text } = {}) => {
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body))
