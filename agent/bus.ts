@@ -1,6 +1,6 @@
 /**
- * The agent's line to the controller over NATS: its own instructions in, its own report out, within the few subjects that
- * an agent may use. It tries for ever; whether anybody is there changes nothing for the host.
+ * The agent's line to the controller over NATS: its own instructions in, its own report and points out, within the few
+ * subjects that an agent may use. It tries for ever; whether anybody is there changes nothing for the host.
  */
 
 import { jetstream } from '@nats-io/jetstream'
@@ -8,8 +8,10 @@ import { Kvm } from '@nats-io/kv'
 import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
+import { pointSubject } from './contract/points.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
 import type { PublishLogs } from './logs/log-buffer.ts'
+import type { PointMessage } from './metrics/point-sender.ts'
 
 export interface BusOptions {
   readonly host: string
@@ -24,12 +26,15 @@ export interface Bus {
   /** Sends it if anybody is there. A report that finds nobody is dropped: the next one says the same, and newer. */
   sendReport(report: HostReport): void
   readonly publishLogs: PublishLogs
+  /** Resolves when the stream of points has stored it; rejects where nobody is there, or nobody says so in time. */
+  sendPoints(message: PointMessage): Promise<void>
   close(): Promise<void>
 }
 
 const pingIntervalMilliseconds = 2000
 const reconnectMilliseconds = 500
-const publishMilliseconds = 5000
+/** The stream is on a disk that may be busy; what isn't answered is sent again. */
+const storedMilliseconds = 5000
 /** The same trouble is told no oftener. */
 const troubleMilliseconds = 60_000
 
@@ -68,6 +73,13 @@ export function startBus(options: BusOptions): Bus {
   }
   void serve()
 
+  /** Resolves when the subject's stream has it. */
+  const store = async (subject: string, payload: string | Uint8Array, id: string) => {
+    if (!isConnected || connection === undefined) throw new Error('there is no connection to NATS')
+    const stream = jetstream(connection, { checkAPI: false })
+    await stream.publish(subject, payload, { msgID: id, timeout: storedMilliseconds, retries: 0 })
+  }
+
   return {
     sendReport(report) {
       if (!isConnected) return
@@ -78,19 +90,16 @@ export function startBus(options: BusOptions): Bus {
       }
     },
     async publishLogs(subject, payload, id) {
-      if (!isConnected || connection === undefined) return false
+      if (!isConnected) return false
       try {
-        // The manager's own check asks for rights that an agent doesn't have.
-        await jetstream(connection, { checkAPI: false }).publish(subject, payload, {
-          msgID: id,
-          timeout: publishMilliseconds,
-        })
+        await store(subject, payload, id)
         return true
       } catch (error) {
         tellTrouble(error)
         return false
       }
     },
+    sendPoints: ({ id, payload }) => store(pointSubject({ kind: 'host', host: options.host }), payload, id),
     async close() {
       isClosed = true
       await connection?.close()

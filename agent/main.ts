@@ -61,7 +61,8 @@ function run({ configuration, instructions: file, report: reportFile, once }: Ru
     }
   }
   const initial = kept.kind === 'kept' ? kept.instructions : undefined
-  const agent = startAgent({ settings, agentArgv, initial, sendReport, publishLogs: bus?.publishLogs, log })
+  const { sendPoints, publishLogs } = bus ?? {}
+  const agent = startAgent({ settings, agentArgv, initial, sendReport, sendPoints, publishLogs, log })
   log({ host: settings.host, generation: initial?.generation ?? 0 }, 'agent runs')
   if (file !== undefined) followFile(agent, settings.host, file)
 

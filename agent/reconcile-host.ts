@@ -37,6 +37,8 @@ export interface LoopParts {
   readonly sendReport: (report: HostReport) => void
   readonly log: (fields: Record<string, unknown>, message: string) => void
   readonly now: () => Date
+  /** Told how long each turn took. */
+  readonly onTurn?: ((milliseconds: number) => void) | undefined
   /** What was kept, applied from the first turn on. */
   readonly initial?: HostInstructions | undefined
 }
@@ -111,9 +113,11 @@ export function createHostLoop(parts: LoopParts): HostLoop {
   const takeTurns = async () => {
     do {
       isAskedAgain = false
+      const startedAt = parts.now().getTime()
       await takeTurn().catch((error: unknown) => {
         parts.log({ error: String(error) }, 'BUG: a turn failed as a whole')
       })
+      parts.onTurn?.(Math.max(0, parts.now().getTime() - startedAt))
       // After the turn, so that the disk is not on the way from an instruction to a packet.
       if (isUnsaved && desired) parts.saveInstructions(desired)
       isUnsaved = false

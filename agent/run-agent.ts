@@ -22,6 +22,9 @@ import { touchedParts } from './kernel/touched-parts.ts'
 import type { PublishLogs } from './logs/log-buffer.ts'
 import { createLogRoom, type LogRoom } from './logs/log-room.ts'
 import { createMachineRoom } from './machine/machine-room.ts'
+import { createMetricsRoom } from './metrics/metrics-room.ts'
+import { createPointSender, type PointMessage } from './metrics/point-sender.ts'
+import { measureCounts, runMetrics } from './metrics/run-metrics.ts'
 import { createBatcher } from './operations/batch.ts'
 import { createDaemons } from './operations/daemons.ts'
 import { createExecute } from './operations/execute.ts'
@@ -43,6 +46,8 @@ export interface AgentOptions {
   readonly sendReport: (report: HostReport) => void
   /** Left out: nobody is told what instances say. */
   readonly publishLogs?: PublishLogs | undefined
+  /** Rejects unless they are stored; absent where nobody keeps points. */
+  readonly sendPoints?: ((message: PointMessage) => Promise<void>) | undefined
   readonly log: (fields: Record<string, unknown>, message: string) => void
 }
 
@@ -108,6 +113,23 @@ export function startAgent(options: AgentOptions): Agent {
     },
     now: () => performance.now(),
   })
+  const sender = createPointSender({
+    idPrefix: `${settings.host}.${crypto.randomUUID().slice(0, 8)}`,
+    send: options.sendPoints ?? (() => Promise.resolve()),
+    now: () => performance.now(),
+    log,
+  })
+  const metricsRoom = createMetricsRoom({
+    host: settings.host,
+    runFolder: settings.runFolder,
+    place: {
+      devices: [...new Set([settings.uplinkDevice, settings.underlayDevice])],
+      stateFolder: settings.stateFolder,
+    },
+    takeWholeAnswers: instances.takeWholeAnswers,
+    measurePoints: () => [measureCounts(sender.counts(), 0)],
+    unixSeconds: () => Date.now() / 1000,
+  })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
     rooms: [
@@ -118,6 +140,7 @@ export function startAgent(options: AgentOptions): Agent {
       addresses,
       witness,
       ...(logs === undefined ? [] : [logs]),
+      metricsRoom,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
@@ -136,9 +159,11 @@ export function startAgent(options: AgentOptions): Agent {
     sendReport: options.sendReport,
     log,
     now: () => new Date(),
+    onTurn: metricsRoom.onTurn,
     initial: options.initial,
   })
 
+  const metrics = runMetrics({ room: metricsRoom, sender, onPoints: () => undefined, log })
   const stopFollowing = followKernel(observer, loop, log)
   let ticks = 0
   const ticking = setInterval(() => {
@@ -156,7 +181,7 @@ export function startAgent(options: AgentOptions): Agent {
       stopFlushing?.()
       stopFollowing()
       daemons.close()
-      await loop.stop()
+      await Promise.all([loop.stop(), metrics.stop()])
     },
   }
 }

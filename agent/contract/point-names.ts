@@ -13,7 +13,8 @@ export const ownPluginPrefix = 'sluice_'
  * What is measured, as points name it. An instance's plugin instance is
  * `<project id>.<load balancer id>.<instance id>`, a network's `<project id>.<network id>`, a shard's
  * `<project id>.<network id>.<shard id>`, a machine's `<project id>.<network id>.<machine id>`. A listener's type instance
- * is its port, a member's `<port>.<member id>`, a device's or a disk's its name.
+ * is its port, a member's `<port>.<member id>.<server>`, a device's or a disk's its name. A member whose address changes
+ * is another server of haproxy, with counts of its own: what the member did is the sum over its servers.
  */
 export const ownPlugins = {
   /** What haproxy counts: of the process, by listener and by member. */
@@ -43,13 +44,19 @@ export const shardName = (ids: { projectId: string; networkId: string; shardId: 
 export const machineName = (ids: { projectId: string; networkId: string; machineId: string }) =>
   `${networkName(ids)}.${ids.machineId}`
 export const listenerName = (port: number) => String(port)
-export const memberName = (port: number, memberId: string) => `${port}.${memberId}`
+/** `server`: what haproxy calls it after the member's id. */
+export const memberName = (port: number, memberId: string, server: string) => `${port}.${memberId}.${server}`
 
 /** What a point is about. All but the host and its parts belong to a project. */
 export type Measured =
   | ({ readonly kind: 'instance' } & InstanceIds)
   | ({ readonly kind: 'listener'; readonly port: number } & InstanceIds)
-  | ({ readonly kind: 'member'; readonly port: number; readonly memberId: string } & InstanceIds)
+  | ({
+      readonly kind: 'member'
+      readonly port: number
+      readonly memberId: string
+      readonly server: string
+    } & InstanceIds)
   | { readonly kind: 'network'; readonly projectId: string; readonly networkId: string }
   | { readonly kind: 'shard'; readonly projectId: string; readonly networkId: string; readonly shardId: string }
   | { readonly kind: 'machine'; readonly projectId: string; readonly networkId: string; readonly machineId: string }
@@ -95,10 +102,10 @@ function partOfInstance(
   ids: InstanceIds,
 ): Measured | undefined {
   if (plugin !== ownPlugins.haproxy || typeInstance === '') return { kind: 'instance', ...ids }
-  const [, portText = '', memberId] = /^(\d{1,5})(?:\.([a-z0-9_]+))?$/.exec(typeInstance) ?? []
+  const [, portText = '', memberId, server] = /^(\d{1,5})(?:\.([a-z0-9_]+)\.([a-z0-9.-]+))?$/.exec(typeInstance) ?? []
   const port = Number(portText)
   if (portText === '' || port > 65_535) return undefined
   if (type === 'haproxy_listener') return memberId === undefined ? { kind: 'listener', ...ids, port } : undefined
-  if (type !== 'haproxy_member' || memberId === undefined) return undefined
-  return idPattern.test(memberId) ? { kind: 'member', ...ids, port, memberId } : undefined
+  if (type !== 'haproxy_member' || memberId === undefined || server === undefined) return undefined
+  return idPattern.test(memberId) ? { kind: 'member', ...ids, port, memberId, server } : undefined
 }

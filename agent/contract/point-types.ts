@@ -19,21 +19,23 @@ export interface DataSource {
   readonly help: string
 }
 
-const gauge = (name: string, help: string, unit: Unit = 'count'): DataSource => ({
+type Named<Name extends string> = DataSource & { readonly name: Name }
+
+const gauge = <const Name extends string>(name: Name, help: string, unit: Unit = 'count'): Named<Name> => ({
   name,
   kind: 'GAUGE',
   unit,
   scale: 1,
   help,
 })
-const total = (name: string, help: string, unit: Unit = 'count'): DataSource => ({
+const total = <const Name extends string>(name: Name, help: string, unit: Unit = 'count'): Named<Name> => ({
   name,
   kind: 'DERIVE',
   unit,
   scale: 1,
   help,
 })
-const microseconds = (name: string, help: string): DataSource => ({
+const microseconds = <const Name extends string>(name: Name, help: string): Named<Name> => ({
   name,
   kind: 'DERIVE',
   unit: 'seconds',
@@ -42,14 +44,14 @@ const microseconds = (name: string, help: string): DataSource => ({
 })
 
 /** Of haproxy's last 1,024 requests, of tcp connections. */
-const waits: readonly DataSource[] = [
+const waits = [
   gauge('queue_time', 'Mean time in the queue, of the last 1,024', 'seconds'),
   gauge('connect_time', 'Mean time until the member was connected, of the last 1,024', 'seconds'),
   gauge('response_time', 'Mean time until the answer began, of the last 1,024 requests', 'seconds'),
   gauge('total_time', 'Mean time from the beginning to the end, of the last 1,024', 'seconds'),
 ]
 
-const answers: readonly DataSource[] = [
+const answers = [
   total('responses_1xx', 'Answers with a status of 1xx'),
   total('responses_2xx', 'Answers with a status of 2xx'),
   total('responses_3xx', 'Answers with a status of 3xx'),
@@ -57,7 +59,7 @@ const answers: readonly DataSource[] = [
   total('responses_5xx', 'Answers with a status of 5xx'),
 ]
 
-const failures: readonly DataSource[] = [
+const failures = [
   total('connect_errors', 'Connections to a member that failed'),
   total('response_errors', 'Answers of a member that broke off or were none'),
   total('retries', 'Connections that were tried again'),
@@ -66,7 +68,7 @@ const failures: readonly DataSource[] = [
   total('server_aborts', 'Transfers that the member broke off'),
 ]
 
-const device: readonly DataSource[] = [
+const device = [
   total('rx_bytes', 'Received', 'bytes'),
   total('tx_bytes', 'Sent', 'bytes'),
   total('rx_packets', 'Packets received'),
@@ -77,7 +79,7 @@ const device: readonly DataSource[] = [
   total('tx_dropped', 'Packets dropped instead of sent'),
 ]
 
-const memory: readonly DataSource[] = [
+const memory = [
   gauge('total', 'Memory of the host', 'bytes'),
   gauge('available', 'What programs could still have', 'bytes'),
   gauge('cached', 'Contents of files that are kept', 'bytes'),
@@ -181,6 +183,8 @@ export const pointTypes = {
     total('writes', 'Writes'),
     microseconds('busy', 'Time with something to do'),
   ],
+  /** By what lies there: `state`, the agent's own folder. */
+  host_filesystem: [gauge('size', 'Of the file system', 'bytes'), gauge('available', 'Room that is left', 'bytes')],
   agent_process: [
     microseconds('cpu', 'Time that it had a processor'),
     gauge('resident', 'Memory that it holds', 'bytes'),
@@ -211,6 +215,19 @@ export const pointTypes = {
 export type PointType = keyof typeof pointTypes
 
 export const isPointType = (type: string): type is PointType => Object.hasOwn(pointTypes, type)
+
+/** The names of a type's data sources. */
+export type SourceName<Type extends PointType> = (typeof pointTypes)[Type][number]['name']
+
+/** The values of a point, each by its name, in the order that the type has them. */
+export function orderValues<Type extends PointType>(
+  type: Type,
+  byName: Readonly<Record<SourceName<Type>, number>>,
+): readonly number[] {
+  const sources: readonly { readonly name: string }[] = pointTypes[type]
+  const values: Readonly<Record<string, number>> = byName
+  return sources.map(({ name }) => values[name] ?? Number.NaN)
+}
 
 /** The value of one data source of a point of ours, in its unit; undefined: it is of another type, or has no such source. */
 export function sourceValue(point: { type: string; values: readonly number[] }, type: PointType, source: string) {

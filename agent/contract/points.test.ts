@@ -11,7 +11,7 @@ const point: Point = {
   plugin: ownPlugins.haproxy,
   pluginInstance: instanceName(ids),
   type: 'haproxy_member',
-  typeInstance: memberName(80, id('mem')),
+  typeInstance: memberName(80, id('mem'), '1f2e3d4c'),
   timeSeconds: 1_700_000_000.25,
   intervalSeconds: 10,
   values: [1, Number.NaN, 3],
@@ -49,7 +49,7 @@ describe('a batch of points', () => {
   test('is small, since the names recur', () => {
     const batch = Array.from({ length: 1000 }, (_, i) => ({
       ...point,
-      typeInstance: memberName(80, id('mem', `${i}`)),
+      typeInstance: memberName(80, id('mem', `${i}`), '1f2e3d4c'),
     }))
     expect(encodePoints(batch).byteLength).toBeLessThan(JSON.stringify(batch).length / 10)
   })
@@ -94,7 +94,7 @@ describe('a batch of points', () => {
 describe('a name of ours', () => {
   const of = (change: Partial<Point>) => measuredOf({ ...point, ...change })
   test('says which object is measured', () => {
-    expect(of({})).toEqual({ kind: 'member', ...ids, port: 80, memberId: id('mem') })
+    expect(of({})).toEqual({ kind: 'member', ...ids, port: 80, memberId: id('mem'), server: '1f2e3d4c' })
     expect(of({ type: 'haproxy_listener', typeInstance: '443' })).toEqual({ kind: 'listener', ...ids, port: 443 })
     expect(of({ type: 'haproxy_process', typeInstance: '' })).toEqual({ kind: 'instance', ...ids })
     expect(of({ plugin: ownPlugins.instance, type: 'device', typeInstance: 'uplink' })).toEqual({
@@ -107,7 +107,7 @@ describe('a name of ours', () => {
   test('that is not as it should be says nothing', () => {
     expect(of({ plugin: 'cpu' })).toBeUndefined()
     expect(of({ pluginInstance: 'prj_1.lb_2.ins_3' })).toBeUndefined()
-    expect(of({ typeInstance: '80.other' })).toBeUndefined()
+    expect(of({ typeInstance: '80.other.1' })).toBeUndefined()
     expect(of({ typeInstance: '99999.' })).toBeUndefined()
   })
 })

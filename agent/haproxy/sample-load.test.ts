@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { readCpuSeconds, readUptimeSeconds } from '../health/process-facts.ts'
 import { askHaproxy } from '../operations/haproxy-socket.ts'
+import { parseStatistics } from './haproxy-statistics.ts'
 import { createLoadSampler, parseLoad } from './sample-load.ts'
 
 // A real haproxy takes a moment to begin, and much more on a busy machine.
@@ -49,6 +50,7 @@ function createWorld() {
       return answer({ requests: asked.length })
     },
     now: () => at,
+    unixSeconds: () => 1_700_000_000 + at / 1000,
     readCpuSeconds: () => 1.5,
     readUptimeSeconds: () => at / 1000,
   })
@@ -117,6 +119,7 @@ backend members_80
     const sampler = createLoadSampler({
       ask: askHaproxy,
       now: () => performance.now(),
+      unixSeconds: () => Date.now() / 1000,
       readCpuSeconds,
       readUptimeSeconds,
     })
@@ -132,6 +135,11 @@ backend members_80
     expect(load).toMatchObject({ id: 'one', worker: haproxy.pid, threads: 1, requests: 25 })
     expect(load?.cpuSeconds).toBeGreaterThanOrEqual(0)
     expect(load?.latencyMilliseconds).toBeLessThan(1000)
+    const [whole] = sampler.takeWhole()
+    expect(whole?.instanceId).toBe('one')
+    const server = parseStatistics(whole?.text ?? '')?.find((row) => row.server === 'one')
+    expect(server?.number('stot')).toBe(25)
+    expect(sampler.takeWhole()).toEqual([])
   } finally {
     haproxy.kill()
     await haproxy.exited

@@ -8,7 +8,7 @@ import type { InstanceInstructions } from '../contract/host-instructions.ts'
 import { createEventFollower } from '../haproxy/follow-events.ts'
 import { haproxyFiles } from '../haproxy/haproxy-files.ts'
 import { createHaproxyObserver } from '../haproxy/observe-haproxy.ts'
-import { createLoadSampler, type LoadSubject } from '../haproxy/sample-load.ts'
+import { createLoadSampler, type LoadSampler, type LoadSubject } from '../haproxy/sample-load.ts'
 import { holdersByAddress } from '../haproxy/wanted-servers.ts'
 import { keepalivedFiles } from '../keepalived/keepalived-files.ts'
 import { createKeepalivedObserver } from '../keepalived/observe-keepalived.ts'
@@ -41,6 +41,8 @@ export interface InstanceRoomOptions {
 export interface InstanceRoom extends Room {
   readonly reportInstances: ReportInstances
   readonly reportLoads: ReportLoads
+  /** What each haproxy has counted, since this was asked before. */
+  readonly takeWholeAnswers: LoadSampler['takeWhole']
   /** Told what was done, so that it is looked at again. */
   onApplied(groups: readonly OperationGroup[]): void
   /** Some daemon has ended: if it is an instance's, the reaction comes before the next turn. */
@@ -82,7 +84,13 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
   const keepaliveds = createKeepalivedObserver()
   const drains = createDrainWatch({ now: () => performance.now() })
-  const sampler = createLoadSampler({ ask, now: () => performance.now(), readCpuSeconds, readUptimeSeconds })
+  const sampler = createLoadSampler({
+    ask,
+    now: () => performance.now(),
+    unixSeconds: () => Date.now() / 1000,
+    readCpuSeconds,
+    readUptimeSeconds,
+  })
   const hanging = new Set<string>()
   const mark = (instanceId: string) => {
     haproxies.mark(instanceId)
@@ -196,6 +204,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
     },
     reportInstances: ({ instances }) => describeAll(instances, known),
     reportLoads: sampler.list,
+    takeWholeAnswers: sampler.takeWhole,
     onApplied(groups) {
       for (const { objectId, operations } of groups) {
         if (!known.has(objectId)) continue
