@@ -22,6 +22,7 @@ import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
 import { tokenNoun } from './nouns/token.ts'
+import { balancerTopCommand, hostTopCommand } from './top/top.ts'
 
 /** @example await createProgram(() => connectToController()).parseAsync(['shard', 'list'], { from: 'user' }) */
 export function createProgram(connect: () => Api): Command {
@@ -43,9 +44,13 @@ export function createProgram(connect: () => Api): Command {
     addressCommand(connect),
     nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
     nounCommand(machineNoun, connect),
-    nounCommand(loadBalancerNoun, connect, [explainCommand(connect), logsCommand(connect)]),
+    nounCommand(loadBalancerNoun, connect, [
+      explainCommand(connect),
+      logsCommand(connect),
+      balancerTopCommand(connect),
+    ]),
     memberCommand(connect),
-    nounCommand(hostNoun, connect),
+    nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
     breakerCommand(connect),
     eventCommand(connect),
     providerCommand(),
