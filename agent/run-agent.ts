@@ -8,6 +8,7 @@ import { existsSync, readFileSync, watch } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import packageJson from '../package.json'
 import { createAddressRoom } from './addresses/address-room.ts'
+import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { AgentSettings } from './contract/enrolment.ts'
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport } from './contract/host-report.ts'
@@ -20,11 +21,10 @@ import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
 import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
 import { touchedParts } from './kernel/touched-parts.ts'
 import type { PublishLogs } from './logs/log-buffer.ts'
-import { createLogRoom, type LogRoom } from './logs/log-room.ts'
+import { startLogs } from './logs/start-logs.ts'
 import { createMachineRoom } from './machine/machine-room.ts'
-import { createMetricsRoom } from './metrics/metrics-room.ts'
-import { createPointSender, type PointMessage } from './metrics/point-sender.ts'
-import { measureCounts, runMetrics } from './metrics/run-metrics.ts'
+import type { PointMessage } from './metrics/point-sender.ts'
+import { startMetrics } from './metrics/start-metrics.ts'
 import { createBatcher } from './operations/batch.ts'
 import { createDaemons } from './operations/daemons.ts'
 import { createExecute } from './operations/execute.ts'
@@ -39,6 +39,8 @@ import { createWitnessRoom } from './witness/witness-room.ts'
 
 export interface AgentOptions {
   readonly settings: AgentSettings
+  /** Of a collectd that may send to this agent; undefined: none may. */
+  readonly collectd?: AgentCollectdSettings | undefined
   /** How this program is started again for a workload, up to its subcommand. */
   readonly agentArgv: readonly string[]
   /** Applied from the first turn on. */
@@ -67,9 +69,6 @@ const restMillisecondsMaximum = 400
 /** One part of the kernel is read again, told or untold, after as many ticks. */
 const rereadTicks = 3
 
-/** How soon what an instance says is on its way. */
-const logFlushMilliseconds = 500
-
 /** Of one haproxy: many share a host, and few need more. */
 const haproxyThreadsMaximum = 4
 
@@ -95,9 +94,9 @@ export function startAgent(options: AgentOptions): Agent {
     log,
     hasUplink: () => observer.hasSignal(settings.uplinkDevice),
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
-    onWorker: (instanceId) => logs?.onWorker(instanceId),
+    onWorker: (instanceId) => logs?.room.onWorker(instanceId),
   })
-  const logs = createLogs(options)
+  const logs = options.publishLogs && startLogs({ ...options, publish: options.publishLogs })
   const addresses = createAddressRoom({
     run: runCommand,
     onNews: () => {
@@ -113,22 +112,12 @@ export function startAgent(options: AgentOptions): Agent {
     },
     now: () => performance.now(),
   })
-  const sender = createPointSender({
-    idPrefix: `${settings.host}.${crypto.randomUUID().slice(0, 8)}`,
-    send: options.sendPoints ?? (() => Promise.resolve()),
-    now: () => performance.now(),
-    log,
-  })
-  const metricsRoom = createMetricsRoom({
-    host: settings.host,
-    runFolder: settings.runFolder,
-    place: {
-      devices: [...new Set([settings.uplinkDevice, settings.underlayDevice])],
-      stateFolder: settings.stateFolder,
-    },
+  const metrics = startMetrics({
+    settings,
+    collectd: options.collectd,
     takeWholeAnswers: instances.takeWholeAnswers,
-    measurePoints: () => [measureCounts(sender.counts(), 0)],
-    unixSeconds: () => Date.now() / 1000,
+    sendPoints: options.sendPoints,
+    log,
   })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
@@ -139,14 +128,15 @@ export function startAgent(options: AgentOptions): Agent {
       instances,
       addresses,
       witness,
-      ...(logs === undefined ? [] : [logs]),
-      metricsRoom,
+      ...(logs === undefined ? [] : [logs.room]),
+      metrics.room,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
     reportAddresses: addresses.reportAddresses,
     reportTestimony: witness.reportTestimony,
     reportLoads: instances.reportLoads,
+    reportPoints: metrics.report,
     execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)
@@ -159,11 +149,10 @@ export function startAgent(options: AgentOptions): Agent {
     sendReport: options.sendReport,
     log,
     now: () => new Date(),
-    onTurn: metricsRoom.onTurn,
+    onTurn: metrics.onTurn,
     initial: options.initial,
   })
 
-  const metrics = runMetrics({ room: metricsRoom, sender, onPoints: () => undefined, log })
   const stopFollowing = followKernel(observer, loop, log)
   let ticks = 0
   const ticking = setInterval(() => {
@@ -172,50 +161,16 @@ export function startAgent(options: AgentOptions): Agent {
     loop.tick()
   }, reportIntervalSeconds * 1000)
   wake()
-  const stopFlushing = logs === undefined ? undefined : flushSteadily(logs, log)
 
   return {
     loop,
     async stop() {
       clearInterval(ticking)
-      stopFlushing?.()
+      logs?.stop()
       stopFollowing()
       daemons.close()
       await Promise.all([loop.stop(), metrics.stop()])
     },
-  }
-}
-
-function createLogs({ settings: { host, runFolder }, publishLogs }: AgentOptions): LogRoom | undefined {
-  if (publishLogs === undefined) return undefined
-  const path = `${runFolder}/log-positions.json`
-  return createLogRoom({
-    host,
-    runFolder,
-    ask: askHaproxy,
-    publish: publishLogs,
-    readPositions: () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
-    savePositions: (content) => executeFileOperation({ kind: 'writeFile', path, content }),
-    now: () => performance.now(),
-    clock: Date.now,
-  })
-}
-
-/** One after the other, with a rest between them. */
-function flushSteadily(logs: LogRoom, log: AgentOptions['log']): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let isStopped = false
-  const flush = async () => {
-    await logs.flush().catch((error: unknown) => {
-      log({ error: String(error) }, 'BUG: what instances say could not be collected')
-    })
-    if (!isStopped) timer = setTimeout(() => void flush(), logFlushMilliseconds)
-  }
-  void flush()
-  return () => {
-    isStopped = true
-    clearTimeout(timer)
-    logs.close()
   }
 }
 

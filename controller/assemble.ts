@@ -30,6 +30,8 @@ export interface AssembledController {
     'pools' | 'shards' | 'addresses' | 'migrations' | 'networks' | 'machines' | 'loadBalancers'
   >
   readonly reconciler: Reconciler
+  /** Called before this controller reconciles, as another one may have done so until now. */
+  takeOver(): void
   /** Gives back what has no owner, and finishes what was cut off. Never rejects. */
   sweep(): Promise<void>
   close(): void
@@ -54,6 +56,7 @@ export function assembleController(context: ControllerContext, bus: Instructions
       loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts, loadHistory }),
     },
     reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher, loadHistory }),
+    takeOver: () => publisher.forget(),
     async sweep() {
       const steps = [
         () => sweepReservations(context, createUplinkJudges(context.store, { published, observed: context.observed })),

@@ -12,6 +12,10 @@ export interface ProcessSettings {
   readonly listen: readonly string[]
   /** Where callers reach the API, for what it says of itself; the first of `listen` when left out. */
   readonly publicUrl: string | null
+  /** Of a cluster: its servers, as `198.18.0.241:4222`. Empty: the controller runs a server of its own. */
+  readonly natsServers: readonly string[]
+  /** By which the others know this controller; the machine's name when left out. */
+  readonly name: string | null
   readonly natsListen: string
   /** How hosts reach the bus, where that is not what it listens on. */
   readonly natsAdvertise: readonly string[]
@@ -41,6 +45,10 @@ const secondsSchema = (fallback: string, least: number, most: number) =>
 const environmentSchema = v.object({
   SLUICE_LISTEN: v.pipe(listSchema('127.0.0.1:7480'), v.minLength(1, 'must name an address, as 127.0.0.1:7480')),
   SLUICE_PUBLIC_URL: v.optional(v.pipe(v.string(), v.url('must be a URL'))),
+  SLUICE_NATS_SERVERS: listSchema(''),
+  SLUICE_CONTROLLER_NAME: v.optional(
+    v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{1,63}$/, 'must be letters, digits, hyphens and underscores')),
+  ),
   SLUICE_NATS_LISTEN: v.optional(v.string(), '127.0.0.1:4222'),
   SLUICE_NATS_ADVERTISE: listSchema(''),
   SLUICE_STATE_FOLDER: v.optional(v.string(), '/var/lib/sluice'),
@@ -94,6 +102,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   return {
     listen: settings.SLUICE_LISTEN,
     publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
+    natsServers: settings.SLUICE_NATS_SERVERS,
+    name: settings.SLUICE_CONTROLLER_NAME ?? null,
     natsListen: settings.SLUICE_NATS_LISTEN,
     natsAdvertise: settings.SLUICE_NATS_ADVERTISE,
     stateFolder: settings.SLUICE_STATE_FOLDER,

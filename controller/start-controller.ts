@@ -4,6 +4,7 @@
  */
 
 import { mkdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import packageJson from '../package.json' with { type: 'json' }
@@ -20,8 +21,12 @@ import { createApp } from './app.ts'
 import { assembleController } from './assemble.ts'
 import { readEvents } from './control-plane/events.ts'
 import { openJetStreamStore } from './control-plane/jetstream-store.ts'
+import { type Leases, whenAborted } from './control-plane/leases/lease.ts'
+import { openLeaseBucket } from './control-plane/leases/lease-bucket.ts'
+import { openLeases } from './control-plane/leases/leases.ts'
 import { listEvents } from './control-plane/list-events.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
+import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
@@ -33,8 +38,10 @@ import { ensureLogStream } from './observed/logs/log-stream.ts'
 import { createLogReader, type LogReader } from './observed/logs/read-logs.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
+import { keepSweeping } from './reconcile/sweep-loop.ts'
 import type { EventReader } from './routes/event-routes.ts'
 import { serve } from './serve.ts'
 import type { ControllerContext, Services } from './services.ts'
@@ -66,19 +73,25 @@ export async function startController(settings: ProcessSettings, logger: Logger)
 
 /** `closers` are called last first. */
 async function open(settings: ProcessSettings, logger: Logger, closers: (() => unknown)[]): Promise<readonly string[]> {
-  const { stateFolder, natsListen, natsAdvertise } = settings
+  const { stateFolder, natsListen, natsAdvertise, natsServers } = settings
   await mkdir(stateFolder, { recursive: true, mode: 0o700 })
-  const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger })
+  const servers = natsServers.length === 0 ? {} : { servers: natsServers }
+  const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
-  const { connection } = bus
-  const store = await openJetStreamStore({ connection, logger })
+  const { connection, replicas } = bus
+  const store = await openJetStreamStore({ connection, logger, replicas })
   closers.push(() => store.close())
-  const relay = await startOutboxRelay({ connection, logger })
-  closers.push(() => relay.stop())
+  const leases = await openControllerLeases(bus, settings, logger)
+  closers.push(() => leases.close())
+  const work = divideWork(leases, logger)
+  work.add('events', async (signal) => {
+    const relay = await startOutboxRelay({ connection, logger, replicas })
+    await runLoop({ close: () => relay.stop() }, signal)
+  })
   const observed = createObservedHosts({ now: Date.now })
   closers.push(watchReports({ connection: bus.hostsConnection, inbox: observed, logger }))
 
-  // The loop begins when everything that may wake it is there.
+  // What wakes the loop, while this controller has it.
   let wake = () => {}
   const context: ControllerContext = {
     store,
@@ -99,17 +112,21 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await resumeTokenRemovals(context, issuer)
     await resumeProjectRemovals(context, services.tokens.remove)
   }
-  await keepNames(context, settings, closers)
-  const loop = startReconcileLoop({
-    reconciler: assembled.reconciler,
-    store,
-    observed,
-    logger,
-    sweep,
-    onStandstill: observed.beginAnew,
+  await keepNames(context, settings, work)
+  work.add('reconcile', async (signal) => {
+    assembled.takeOver()
+    const { reconciler } = assembled
+    const loop = startReconcileLoop({ reconciler, store, observed, logger, onStandstill: observed.beginAnew })
+    wake = loop.wake
+    await runLoop(loop, signal)
+    wake = () => {}
   })
-  closers.push(() => loop.close())
-  wake = loop.wake
+  work.add('sweep', (signal) => keepSweeping({ sweep }, signal))
+  work.add('presence', (signal) =>
+    keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
+  )
+  // After all that works under a lease, and before the leases and what they are about.
+  closers.push(() => work.close())
   await admitFirstAdmin(context, settings.adminTokenFile)
   await ensureLogStream(bus.hostsConnection)
   const logs = createLogReader(bus.hostsConnection, Date.now)
@@ -120,19 +137,43 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
 async function keepNames(
   context: ControllerContext,
   { controller: { names }, nameServer }: ProcessSettings,
-  closers: (() => unknown)[],
+  work: DividedWork,
 ): Promise<void> {
   if (names === null || nameServer === null) return
   const { address, port, keyFile } = nameServer
   const key = await readKeyFile(keyFile)
   const { store, observed, now, random, logger } = context
   const timeoutMilliseconds = nameServerTimeoutMilliseconds
-  const server = createNameServer({ zone: names.zone, address, port, key, timeoutMilliseconds }, { now, random })
-  const keeper = createNamesKeeper({ store, observed, now, random, logger }, server, names)
-  const loop = startNamesLoop({ keeper, store, observed })
-  closers.push(() => loop.close())
-  // Before the loop: a turn that waits for the server ends at once.
-  closers.push(() => server.close())
+  work.add('names', async (signal) => {
+    const server = createNameServer({ zone: names.zone, address, port, key, timeoutMilliseconds }, { now, random })
+    const keeper = createNamesKeeper({ store, observed, now, random, logger }, server, names)
+    const loop = startNamesLoop({ keeper, store, observed })
+    await whenAborted(signal)
+    // Before the loop: a turn that waits for the server ends at once.
+    await server.close()
+    await loop.close()
+  })
+}
+
+async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger: Logger): Promise<Leases> {
+  const { connection, replicas } = bus
+  const onTrouble = (trouble: unknown) => logger.warn({ err: trouble }, 'leases wait for the store')
+  const bucket = await openLeaseBucket({ connection, replicas, onTrouble })
+  return await openLeases({
+    bucket,
+    id: settings.name ?? hostname(),
+    address: describeOwnUrl(settings),
+    version: packageJson.version,
+    since: new Date().toISOString(),
+    createNonce: () => crypto.randomUUID(),
+    now: () => performance.now(),
+    onTrouble,
+  })
+}
+
+/** Where this very controller is reached: not on the loopback, if it listens elsewhere as well. */
+function describeOwnUrl({ listen }: ProcessSettings): string {
+  return `http://${listen.find((address) => !/^(127\.|localhost|\[::1\])/.test(address)) ?? listen[0]}`
 }
 
 function createServices(

@@ -79,6 +79,20 @@ export const instanceLoadSchema = v.object({
   latencyMilliseconds: v.number(),
 })
 
+/** What became of the points of this host, since its agent began. */
+export const pointsReportSchema = v.object({
+  sent: v.number(),
+  /** As NATS was away for too long. */
+  dropped: v.number(),
+  waiting: v.number(),
+  /** Of a collectd: what was refused, by reason. */
+  refused: v.record(v.string(), v.number()),
+  /** A collectd has more series than it may; the last time that it was so. */
+  explosion: v.optional(
+    v.object({ at: v.string(), series: v.number(), culprit: v.string(), culpritSeries: v.number() }),
+  ),
+})
+
 export const hostReportSchema = v.object({
   format: v.literal(1),
   host: hostNameSchema,
@@ -98,6 +112,7 @@ export const hostReportSchema = v.object({
   testimony: v.optional(testimonySchema),
   /** Of those whose haproxy has answered; one without load is told of as one with much. */
   loads: v.optional(v.array(instanceLoadSchema)),
+  points: v.optional(pointsReportSchema),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
@@ -106,5 +121,6 @@ export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
 export type Testimony = v.InferOutput<typeof testimonySchema>
 export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
+export type PointsReport = v.InferOutput<typeof pointsReportSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

@@ -89,7 +89,7 @@ new\\u{1b}[2J\\u… provisioning      -                -      -    -  0/10  0/2 
         .slice(2)
         .map((line) => line.slice(0, 3))
     expect(names({ sortKey: 'cpu' })).toEqual(['sho', 'caf', 'a n', 'new'])
-    expect(names({ sortKey: 'cpu', isReversed: true })).toEqual(['a n', 'sho', 'caf', 'new'])
+    expect(names({ sortKey: 'cpu', isReversed: true })).toEqual(['a n', 'caf', 'sho', 'new'])
     expect(names({ sortKey: 'name' })).toEqual(['a n', 'caf', 'new', 'sho'])
     expect(names({ sortKey: 'status' })).toEqual(['caf', 'new', 'a n', 'sho'])
   })

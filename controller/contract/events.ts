@@ -7,6 +7,7 @@ import * as v from 'valibot'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
+const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
 export const eventTypes = {
@@ -145,6 +146,12 @@ export const eventTypes = {
   'host.silenced': v.object({ ...named, lastReportAt: v.string() }),
   'host.recovered': v.object(named),
   'host.deleted': v.object(named),
+  /** A controller is heard of, or no more. */
+  'controller.appeared': v.object(carrier),
+  'controller.disappeared': v.object(carrier),
+  /** A NATS server answers, or no more. */
+  'node.appeared': v.object(carrier),
+  'node.disappeared': v.object(carrier),
   /** Too many hosts fail together: nothing is replaced from now on. */
   'breaker.opened': v.object({ reason: v.string(), hostIds: v.array(v.string()) }),
   /** By a recovery, or by a person. */

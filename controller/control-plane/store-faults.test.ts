@@ -275,7 +275,7 @@ describe('a store is not opened', () => {
     cleanups.push(() => own.stop())
     const connection = await dial(own.url)
     await open({ connection })
-    await connection.request('$KV.sluice_directory.directory', '{"format": 2}', { timeout: 5000 })
+    await connection.request('$KV.sluice_directory.directory', '{"format": 3}', { timeout: 5000 })
     await expect(openJetStreamStore({ connection, logger })).rejects.toThrow('run the version of sluice that wrote it')
   })
 
@@ -284,7 +284,7 @@ describe('a store is not opened', () => {
     cleanups.push(() => own.stop())
     const connection = await dial(own.url)
     const store = await open({ connection })
-    await connection.request(`ms.1.1.shard.${newIdInFirstMicroshard()}`, '{"format": 2}', { timeout: 5000 })
+    await connection.request(`ms.1.1.shard.${newIdInFirstMicroshard()}`, '{"format": 3}', { timeout: 5000 })
     await expect(openJetStreamStore({ connection, logger })).rejects.toThrow('run the version of sluice that wrote it')
     const write = () => writeShard(store, newIdInFirstMicroshard(), 'absent', plain)
     await waitUntil(async () => (await write()).outcome === 'unavailable', 'the microshard is given up')

@@ -31,22 +31,27 @@ const desiredBytesMaximum = 768 * 1024 ** 2
 const statusBytesMaximum = 192 * 1024 ** 2
 
 /** Opens them, and makes what is missing. */
-export async function ensureBuckets(connections: {
-  readonly control: NatsConnection
-  readonly hosts: NatsConnection
-}): Promise<Buckets> {
+export async function ensureBuckets(
+  connections: { readonly control: NatsConnection; readonly hosts: NatsConnection },
+  replicas = 1,
+): Promise<Buckets> {
+  // On the disk, so that it is there after a restart, but not awaited: each host says its status again within a second.
+  // What is kept by several servers is always awaited.
+  const unhurried = replicas === 1 ? { persist_mode: PersistMode.Async } : {}
+  const shape = { num_replicas: replicas }
   await ensureStream(connections.control, {
     ...describeBucket(desiredBucket),
+    ...shape,
     max_bytes: desiredBytesMaximum,
   })
   await ensureStream(connections.hosts, {
     ...describeBucket(statusBucket),
+    ...shape,
     max_bytes: statusBytesMaximum,
-    // On the disk, so that it is there after a restart, but not awaited: each host says it again within a second.
-    persist_mode: PersistMode.Async,
+    ...unhurried,
   })
   const { subjects: _, ...mirror } = describeBucket(desiredBucket)
-  await ensureStream(connections.hosts, { ...mirror, mirror: mirrorSource, persist_mode: PersistMode.Async })
+  await ensureStream(connections.hosts, { ...mirror, ...shape, mirror: mirrorSource, ...unhurried })
   return {
     desired: await new Kvm(connections.control).open(desiredBucket, { allow_direct: true }),
     status: await new Kvm(connections.hosts).open(statusBucket, { allow_direct: true }),
@@ -65,18 +70,19 @@ function describeBucket(bucket: string) {
     allow_rollup_hdrs: true,
     deny_delete: true,
     allow_direct: true,
-    num_replicas: 1,
   } satisfies Partial<StreamConfig>
 }
 
-/** One that is there keeps its limits: they are the operator's to change. */
+/** One that is there keeps its limits: they are the operator's to change. How many servers keep it is not. */
 async function ensureStream(
   connection: NatsConnection,
-  config: Partial<StreamConfig> & { name: string },
+  config: Partial<StreamConfig> & { name: string; num_replicas: number },
 ): Promise<void> {
   const manager = await jetstreamManager(connection, { checkAPI: false })
   try {
-    await manager.streams.info(config.name)
+    const { config: known } = await manager.streams.info(config.name)
+    if (known.num_replicas === config.num_replicas) return
+    await manager.streams.update(config.name, { ...known, num_replicas: config.num_replicas })
   } catch (cause) {
     if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
     await manager.streams.add(config)

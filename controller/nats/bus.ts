@@ -6,25 +6,21 @@
 import { mkdir } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import { sleep, watchConnection } from '../control-plane/connection-watch.ts'
+import { sleep } from '../control-plane/connection-watch.ts'
 import { updateAccounts } from './account-update.ts'
-import { encodeAccountTokens, encodeAgentToken, encodeOperatorToken } from './accounts.ts'
-import { type Buckets, ensureBuckets } from './buckets.ts'
+import { encodeAccountTokens, encodeOperatorToken } from './accounts.ts'
 import { chooseAdvertised, listCertificateNames, localAddress, parseAddress, serverUrl } from './bus-address.ts'
 import { takeFolder } from './bus-owner.ts'
 import { openCertificates } from './certificates.ts'
-import { type BusAddress, connectController } from './connections.ts'
-import {
-  type EventCredentials,
-  type EventReader,
-  issueEventCredentials,
-  removeReaderConsumer,
-} from './event-readers.ts'
+import { openClusterBus } from './cluster/cluster-bus.ts'
+import type { BusAddress } from './connections.ts'
+import { type Bus, connectBoth, createBus } from './create-bus.ts'
 import { openIdentity } from './identity.ts'
-import { type NatsServer, type NatsServerStatus, startNatsServer } from './nats-server.ts'
+import { type NatsServer, startNatsServer } from './nats-server.ts'
 import { openRevocations } from './revocations.ts'
+
+export type { Bus, BusCredentials, BusStatus } from './create-bus.ts'
 
 export interface BusSettings {
   /** The controller's: the bus keeps `nats/` in it. */
@@ -41,48 +37,17 @@ export interface BusSettings {
   readonly now?: () => number
   /** Another build of nats-server. */
   readonly program?: string
+  /** Of a cluster: no server is started here, and `listen` plays no part. */
+  readonly servers?: readonly string[]
   /** How often it is looked whether the server's certificate comes to its end; a day when left out. */
   readonly renewalCheckMilliseconds?: number
-}
-
-export interface Bus {
-  /** For the store and the events. */
-  readonly connection: NatsConnection
-  /** For what controller and agents tell each other: a wall keeps agents from the store. */
-  readonly hostsConnection: NatsConnection
-  /** `desired`: what each host must have, by `instructionsKey`; `status`: what each reports, by `reportKey`. */
-  readonly buckets: Buckets
-  /** What agents and readers connect to, e.g. `tls://198.18.0.254:4222`. */
-  readonly natsServers: readonly string[]
-  /** PEM: the only authority that they trust. */
-  readonly caCertificate: string
-  /** Hex SHA-256 of it: the last part of a join token. */
-  readonly caFingerprint: string
-  /** Signs an agent in for good, until it is revoked. Touches nothing, so that asking twice is as good as once. */
-  issueAgentJwt(agent: { readonly host: string; readonly publicKey: string }): Promise<string>
-  issueEventCredentials(reader: EventReader): Promise<BusCredentials>
-  /** Throws a user out and keeps it out, agent or reader. Resolves when the server has done so; asking twice is fine. */
-  revokeUser(publicKey: string): Promise<void>
-  status(): BusStatus
-  /** Ends the connections, then the server. */
-  close(): Promise<void>
-}
-
-export interface BusCredentials extends EventCredentials {
-  readonly servers: readonly string[]
-  readonly caCertificate: string
-}
-
-export interface BusStatus extends NatsServerStatus {
-  readonly version: string
-  /** Both connections are up. What is sent while one is not may be lost without a word. */
-  readonly isConnected: boolean
 }
 
 const renewalCheckMillisecondsDefault = 24 * 3600 * 1000
 
 /** @example const bus = await openBus({ stateFolder: '/var/lib/sluice', listen: '198.18.0.254:4222', logger }) */
 export async function openBus(settings: BusSettings): Promise<Bus> {
+  if (settings.servers !== undefined) return await openClusterBus({ ...settings, servers: settings.servers })
   const ground = await layGround(settings)
   const { folder, identity, accountTokens, certificates, listen } = ground
   const server = await startNatsServer({
@@ -139,44 +104,23 @@ async function connectBus(settings: BusSettings, ground: Ground, server: NatsSer
   const tellAccounts = async () => updateAccounts(address, identity, await accountTokens())
   // One that was started by this very call has read in its configuration what its accounts are.
   if (server.status().isAdopted) await tellAccounts()
-  const connect = (account: 'control' | 'hosts') => connectController(address, identity, account)
-  const [connection, hostsConnection] = await Promise.all([connect('control'), connect('hosts')])
-  const watches = [connection, hostsConnection].map(watchConnection)
-  const closeConnections = () => Promise.all([connection.close(), hostsConnection.close()])
-  const buckets = await ensureBuckets({ control: connection, hosts: hostsConnection }).catch(async (cause: unknown) => {
-    await closeConnections()
-    throw cause
-  })
+  const connections = await connectBoth(address, identity)
   const stopRenewal = keepCertificate(settings, ground, server)
-
-  return {
-    connection,
-    hostsConnection,
-    buckets,
+  return await createBus({
+    ...connections,
+    address,
+    identity,
     natsServers,
-    caCertificate,
     caFingerprint,
-    issueAgentJwt: (agent) => encodeAgentToken(identity, agent),
-    async issueEventCredentials(reader) {
-      const issued = await issueEventCredentials(connection, identity, reader)
-      return { ...issued, servers: natsServers, caCertificate }
-    },
-    async revokeUser(publicKey) {
+    replicas: 1,
+    async revoke(publicKey) {
       await revocations.add(publicKey, Math.floor(ground.now() / 1000))
       await tellAccounts()
-      await removeReaderConsumer(connection, publicKey)
     },
-    status: () => ({
-      ...server.status(),
-      version: server.version,
-      isConnected: watches.every((watch) => watch.isConnected()),
-    }),
-    async close() {
-      await stopRenewal()
-      await closeConnections()
-      await server.close()
-    },
-  }
+    status: () => ({ ...server.status(), version: server.version }),
+    stopRenewal,
+    close: () => server.close(),
+  })
 }
 
 /** Renews the server's certificate in time, until the returned function is called. */

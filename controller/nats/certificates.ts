@@ -27,6 +27,8 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const dayMilliseconds = 24 * 3600 * 1000
 const authorityDays = 20 * 365
 const serverDays = 365
+/** A node's is renewed by hand, as it has not the authority's key. */
+const nodeDays = 5 * 365
 /** What is left of its life when the server's certificate is made anew. */
 const renewalDays = 30
 /** Clocks of hosts may be behind the controller's. */
@@ -48,7 +50,7 @@ export async function openCertificates(options: {
   const serverKeyFile = join(folder, 'server.key')
   const isUsable = await isServerCertificateUsable({ serverCertificateFile, serverKeyFile, authority, names, now })
   if (!isUsable) {
-    const made = await makeServerCertificate(authority, names, now)
+    const made = await makeServerCertificate(authority, names, { now, role: 'server' })
     // The key first: a certificate without its key is made anew, a key without its certificate too.
     await writeDurableFile(serverKeyFile, made.key, secretMode)
     await writeDurableFile(serverCertificateFile, made.certificate, publicMode)
@@ -62,6 +64,21 @@ export async function openCertificates(options: {
     isRenewed: !isUsable,
   }
 }
+
+/** The bus's authority alone, made where it is missing: what a controller of a cluster has. */
+export async function openBusAuthority(
+  folder: string,
+  now: number,
+): Promise<
+  Pick<Certificates, 'caCertificate' | 'caFingerprint'> & { issueNode(names: readonly string[]): IssuedNode }
+> {
+  const authority = await openAuthority(folder, now)
+  const caCertificate = authority.certificate.toString('pem')
+  const issueNode = (names: readonly string[]) => makeServerCertificate(authority, names, { now, role: 'node' })
+  return { caCertificate, caFingerprint: fingerprintOf(caCertificate), issueNode }
+}
+
+type IssuedNode = Promise<{ readonly certificate: string; readonly key: string }>
 
 /** Hex SHA-256 of a PEM certificate's DER. */
 export function fingerprintOf(certificate: string): string {
@@ -113,7 +130,7 @@ async function makeAuthority(now: number): Promise<Authority> {
 async function makeServerCertificate(
   authority: Authority,
   names: readonly string[],
-  now: number,
+  { now, role }: { readonly now: number; readonly role: 'server' | 'node' },
 ): Promise<{ readonly certificate: string; readonly key: string }> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.create({
@@ -121,14 +138,19 @@ async function makeServerCertificate(
     subject: 'CN=nats-server',
     issuer: authority.certificate.subject,
     notBefore: new Date(now - skewMilliseconds),
-    notAfter: new Date(now + serverDays * dayMilliseconds),
+    notAfter: new Date(now + (role === 'node' ? nodeDays : serverDays) * dayMilliseconds),
     signingAlgorithm: algorithm,
     publicKey: keys.publicKey,
     signingKey: authority.privateKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.ExtendedKeyUsageExtension(
+        // Towards the others of its cluster a node is a client as well.
+        role === 'node'
+          ? [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]
+          : [x509.ExtendedKeyUsage.serverAuth],
+      ),
       new x509.SubjectAlternativeNameExtension(names.map(alternativeName)),
       await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
     ],

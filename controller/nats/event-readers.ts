@@ -40,12 +40,12 @@ const unacknowledgedMaximum = 1_000
 export async function issueEventCredentials(
   connection: NatsConnection,
   identity: BusIdentity,
-  reader: EventReader,
+  reader: EventReader & { readonly replicas: number },
 ): Promise<EventCredentials> {
   const user = createUser()
   const publicKey = user.getPublicKey()
   const subject = eventSubjects(reader.projectId)
-  await ensureEventStream(connection, 1)
+  await ensureEventStream(connection, reader.replicas)
   const manager = await jetstreamManager(connection, { checkAPI: false })
   await manager.consumers.add(eventStream, {
     durable_name: publicKey,

@@ -13,7 +13,7 @@ import { refuseOldServerVersion } from '../control-plane/server-version.ts'
 import type { AccountToken } from './accounts.ts'
 import type { Address } from './bus-address.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './durable-file.ts'
-import { renderServerConfiguration } from './server-configuration.ts'
+import { renderServerConfiguration, type ServerCluster } from './server-configuration.ts'
 import {
   endServerProcess,
   findServerProcess,
@@ -42,6 +42,8 @@ export interface NatsServerOptions {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Another build of nats-server. */
   readonly program?: string
+  /** Left out: it is the only one, and its controller's own. */
+  readonly cluster?: ServerCluster
 }
 
 export interface NatsServer {
@@ -186,9 +188,10 @@ async function startOne(
   program: Program,
 ): Promise<ServerProcess | 'locked'> {
   await writeConfiguration(options, place, program.version)
-  // The resolver's folder only repeats what the configuration says. It is made anew, since what is in it wins over the
-  // configuration when the clock has gone back.
-  await rm(resolverFolderOf(place), { recursive: true, force: true })
+  // The resolver's folder of a server that is alone only repeats what the configuration says. It is made anew, since what
+  // is in it wins over the configuration when the clock has gone back. In a cluster it holds what controllers have said
+  // since, which the configuration doesn't know.
+  if (options.cluster === undefined) await rm(resolverFolderOf(place), { recursive: true, force: true })
   const server = await startServerProcess(place, program.program)
   const abort = () => server.signal('SIGTERM')
   program.signal?.addEventListener('abort', abort, { once: true })
@@ -203,7 +206,9 @@ async function startOne(
 }
 
 /** One name a bus, so that a server of another one on the same port is not taken for ours. */
-const serverNameOf = (options: NatsServerOptions) => `sluice-${options.systemAccount.slice(1, 13).toLowerCase()}`
+export const busNameOf = (systemAccount: string) => `sluice-${systemAccount.slice(1, 13).toLowerCase()}`
+const serverNameOf = ({ systemAccount, cluster }: NatsServerOptions) =>
+  cluster === undefined ? busNameOf(systemAccount) : `${busNameOf(systemAccount)}-${cluster.nodeName}`
 const expectedServer = (options: NatsServerOptions) => ({ ...options.local, serverName: serverNameOf(options) })
 
 const settingsMark = '# settings '
@@ -229,6 +234,7 @@ function fixedSettings(options: NatsServerOptions, place: ServerFolder) {
     certificateFile: options.certificateFile,
     keyFile: options.keyFile,
     systemAccount: options.systemAccount,
+    cluster: options.cluster ?? null,
   }
 }
 

@@ -8,10 +8,8 @@ import { openCertificates } from './certificates.ts'
 import type { BusIdentity } from './identity.ts'
 import { renderServerConfiguration } from './server-configuration.ts'
 
-const golden = join(import.meta.dir, 'server-configuration.golden.conf')
-
-test('the text is the golden one', async () => {
-  const text = renderServerConfiguration({
+test('the text is the golden one, alone and in a cluster', async () => {
+  const alone = {
     listen: '198.18.0.254:4222',
     serverName: 'sluice-abc',
     storeFolder: '/var/lib/sluice/nats/store',
@@ -25,9 +23,24 @@ test('the text is the golden one', async () => {
       { publicKey: 'ASYSTEM', token: 'system.token' },
       { publicKey: 'ACONTROL', token: 'control.token' },
     ],
-  })
-  expect(text).toBe(await Bun.file(golden).text())
+    cluster: null,
+  }
+  const cluster = {
+    name: 'sluice-abc',
+    nodeName: 'node-1',
+    listen: '198.18.0.241:6222',
+    routes: ['198.18.0.242:6222', '198.18.0.243:6222'],
+    caFile: '/var/lib/sluice/nats/ca.pem',
+  }
+  await expectGolden(renderServerConfiguration(alone), 'server-configuration.golden.conf')
+  await expectGolden(renderServerConfiguration({ ...alone, cluster }), 'clustered-configuration.golden.conf')
 })
+
+async function expectGolden(text: string, name: string): Promise<void> {
+  const golden = join(import.meta.dir, name)
+  if (process.env.SLUICE_WRITE_GOLDEN === '1') await Bun.write(golden, text)
+  expect(text).toBe(await Bun.file(golden).text())
+}
 
 test('nats-server accepts it, with tokens that are signed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-nats-configuration-'))
@@ -54,6 +67,13 @@ test('nats-server accepts it, with tokens that are signed', async () => {
       operatorToken: await encodeOperatorToken(identity),
       systemAccount: identity.accounts.system.getPublicKey(),
       accounts: await encodeAccountTokens(identity, {}),
+      cluster: {
+        name: 'sluice-test',
+        nodeName: 'node-1',
+        listen: '127.0.0.1:6222',
+        routes: ['127.0.0.2:6222'],
+        caFile: join(folder, 'ca.pem'),
+      },
     })
     const path = join(folder, 'nats-server.conf')
     await writeFile(path, configuration)

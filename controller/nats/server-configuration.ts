@@ -15,6 +15,22 @@ export interface ServerConfiguration {
   readonly operatorToken: string
   readonly systemAccount: string
   readonly accounts: readonly AccountToken[]
+  /** Null: it is the only one. */
+  readonly cluster: ServerCluster | null
+}
+
+/** How a server and the others of its cluster find and believe each other. */
+export interface ServerCluster {
+  /** The same for all. */
+  readonly name: string
+  /** Of this one: microshards are placed by it. */
+  readonly nodeName: string
+  /** Where the others reach it, e.g. `198.18.0.241:6222`. */
+  readonly listen: string
+  /** Where it reaches the others. */
+  readonly routes: readonly string[]
+  /** Of the authority whose certificates the others must show. */
+  readonly caFile: string
 }
 
 const logBytesMaximum = 16 * 1024 ** 2
@@ -25,13 +41,14 @@ const handshakeSecondsMaximum = 10
 const pingIntervalSeconds = 10
 const pingsUnansweredMaximum = 2
 
+const text = (value: string) => JSON.stringify(value)
+
 /**
  * `sync_interval: always` puts a write on the disk before it is acknowledged; the default would lose two minutes of
  * acknowledged writes in a power cut. The accounts' tokens are in the file itself, so that the server knows them, and
  * whom they revoke, before it lets anybody in.
  */
 export function renderServerConfiguration(configuration: ServerConfiguration): string {
-  const text = (value: string) => JSON.stringify(value)
   return `# Written whole by the Sluice controller at each start of nats-server; a change made here is lost.
 listen: ${text(configuration.listen)}
 server_name: ${text(configuration.serverName)}
@@ -48,7 +65,7 @@ tls {
   min_version: "1.3"
   timeout: ${handshakeSecondsMaximum}
 }
-
+${configuration.cluster === null ? '' : renderCluster(configuration, configuration.cluster)}
 jetstream {
   store_dir: ${text(configuration.storeFolder)}
   sync_interval: always
@@ -63,6 +80,28 @@ resolver {
 }
 resolver_preload {
 ${configuration.accounts.map(({ publicKey, token }) => `  ${publicKey}: ${text(token)}`).join('\n')}
+}
+`
+}
+
+/** The others must show a certificate of the bus's authority, and each is tagged by its name, so that it can be placed on. */
+function renderCluster(configuration: ServerConfiguration, cluster: ServerCluster): string {
+  return `
+server_tags: [${text(`node:${cluster.nodeName}`)}]
+cluster {
+  name: ${text(cluster.name)}
+  listen: ${text(cluster.listen)}
+  routes: [
+${cluster.routes.map((route) => `    ${text(`nats-route://${route}`)}`).join('\n')}
+  ]
+  tls {
+    cert_file: ${text(configuration.certificateFile)}
+    key_file: ${text(configuration.keyFile)}
+    ca_file: ${text(cluster.caFile)}
+    verify: true
+    min_version: "1.3"
+    timeout: ${handshakeSecondsMaximum}
+  }
 }
 `
 }

@@ -13,6 +13,8 @@ export interface Publisher {
   knows(hosts: readonly string[]): boolean
   /** Reads what is not known yet of these hosts, and at the first call of all others that have a statement. */
   load(hosts: Iterable<string>): Promise<void>
+  /** Knows nothing any more: others may have published since. */
+  forget(): void
   /** False: another controller published meanwhile; what it wrote is read before the next plan. */
   publish(statement: HostInstructions): Promise<boolean>
   /** Whether what is known of a host is what is published: another controller may have told it more. */
@@ -41,6 +43,12 @@ export function createPublisher(bus: InstructionsBus): Publisher {
       const unknown = [...wanted].filter((host) => !revisions.has(host))
       await Promise.all(unknown.map(async (host) => remember(host, await bus.read(host))))
       hasListed = true
+    },
+
+    forget() {
+      published.clear()
+      revisions.clear()
+      hasListed = false
     },
 
     async isCurrent(host) {

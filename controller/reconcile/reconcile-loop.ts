@@ -19,19 +19,15 @@ export interface ReconcileLoopOptions {
   readonly store: Pick<Store, 'subscribe'>
   readonly observed: Pick<ObservedHosts, 'subscribe'>
   readonly logger: Pick<Logger, 'warn'>
-  /** Gives back what has no owner; called every `sweepSeconds`. It never fails. */
-  readonly sweep: () => Promise<unknown>
   /** Told before the next turn when this process did not run for a while: what was said meanwhile has yet to be heard. */
   readonly onStandstill?: () => void
   /** In milliseconds, of a clock that goes on while the process does not. */
   readonly now?: () => number
   readonly tickSeconds?: number
-  readonly sweepSeconds?: number
 }
 
 /** Also how soon a failed step is tried again, and a silent host is noticed. */
 const tickSecondsDefault = 1
-const sweepSecondsDefault = 15
 /** A tick that is this late was held up by more than a long turn. */
 const standstillMilliseconds = 3000
 
@@ -70,23 +66,14 @@ export function startReconcileLoop(options: ReconcileLoopOptions): ReconcileLoop
 
   const forget = [store.subscribe(wake), observed.subscribe(wake)]
   const tick = setInterval(wake, (options.tickSeconds ?? tickSecondsDefault) * 1000)
-  let sweeping: Promise<unknown> = Promise.resolve()
-  const sweep = setInterval(
-    () => {
-      sweeping = sweeping.then(() => (isClosed ? undefined : options.sweep()))
-    },
-    (options.sweepSeconds ?? sweepSecondsDefault) * 1000,
-  )
   wake()
   return {
     wake,
     async close() {
       isClosed = true
       clearInterval(tick)
-      clearInterval(sweep)
       for (const end of forget) end()
       await running
-      await sweeping
     },
   }
 }
