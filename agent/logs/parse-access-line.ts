@@ -27,7 +27,6 @@ export function parseAccessLine(line: string): AccessLine | undefined {
   const number = toCount(row.r)
   const countBefore = toCount(row.n)
   const listenerPort = toCount(/_(\d+)$/.exec(String(row.f))?.[1])
-  const { ending } = { ending: String(row.e ?? '') }
   if (at === null || worker === null || number === null || countBefore === null || listenerPort === null) {
     return undefined
   }
@@ -48,12 +47,12 @@ export function parseAccessLine(line: string): AccessLine | undefined {
       protocol: typeof row.v === 'string' && row.v.startsWith('HTTP/') ? row.v : null,
       userAgent: toText(row.u),
       status: toCount(row.c),
-      memberId: typeof row.s === 'string' && row.s.startsWith('mem_') ? memberIdOfServer(row.s) : null,
+      memberId: typeof row.s === 'string' && row.s.includes('.') ? memberIdOfServer(row.s) : null,
       // `+1`: to another member in the end.
       retries: toCount(String(row.x ?? '').replace('+', '')) ?? 0,
       bytesReceived: toCount(row.i) ?? 0,
       bytesSent: toCount(row.b) ?? 0,
-      ending: ending.slice(0, 4),
+      ending: String(row.e ?? '').slice(0, 4),
       milliseconds: describeTimes(row),
     },
   }

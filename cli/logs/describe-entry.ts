@@ -4,9 +4,13 @@ import type { LogEntry } from '../../controller/contract/logs.ts'
 
 type LoggedRequest = NonNullable<LogEntry['request']>
 
-/** @example 23:05:12.120  north/k3f9aq  200 GET shop.example/cart  12 ms, 1.2 kB  from 203.0.113.0, by mem…a1 */
-export function describeEntry(entry: LogEntry): string {
-  const time = entry.at.slice(11, 23)
+/**
+ * @param now RFC 3339, as all times here are UTC: the day is told where it is another
+ * @example 23:05:12.120  north/k3f9aq  200 GET shop.example/cart  12 ms, 1.2 kB  from 203.0.113.0, by mbr_…f4a1
+ */
+export function describeEntry(entry: LogEntry, now: string): string {
+  const isToday = entry.at.slice(0, 10) === now.slice(0, 10)
+  const time = `${isToday ? '' : `${entry.at.slice(5, 10)} `}${entry.at.slice(11, 23)}`
   return `${time}  ${entry.host}/${entry.instanceId.slice(-suffixCharacters)}  ${describeContent(entry)}`
 }
 

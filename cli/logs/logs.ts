@@ -37,7 +37,8 @@ export function logsCommand(connect: () => Api): Command {
       const api = connect()
       const path = `${balancer.path}/${await idOf(api, balancer, nameOrId, options)}/logs`
       const query = { instance: text('instance'), kind: text('kind'), since }
-      const print = (entry: LogEntry) => console.log(options.json === true ? printable(entry) : describeEntry(entry))
+      const print = (entry: LogEntry) =>
+        console.log(options.json === true ? printable(entry) : describeEntry(entry, new Date().toISOString()))
       if (options.follow === true) await follow(api, path, query, print)
       else await printKept(api, path, { ...query, limit: text('limit') }, print)
     })

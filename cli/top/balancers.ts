@@ -33,8 +33,8 @@ export const balancerView: TopView<BalancerRow> = {
     [
       `${rows.length} load balancer${rows.length === 1 ? '' : 's'}`,
       ...describeUnwell(rows),
-      `${amount(sum(rows, ({ requestsPerSecond }) => requestsPerSecond))} requests/s`,
-      `${amount(sum(rows, ({ errorsPerSecond }) => errorsPerSecond))} errors/s`,
+      ...describeSum(rows, 'requests/s', ({ requestsPerSecond }) => requestsPerSecond),
+      ...describeSum(rows, 'errors/s', ({ errorsPerSecond }) => errorsPerSecond),
     ].join(', '),
   columns: [
     { heading: 'NAME', key: 'name', value: ({ name }) => name, isFlexible: true, cell: ({ name }) => ({ text: name }) },
@@ -113,9 +113,14 @@ export const balancerView: TopView<BalancerRow> = {
   ],
 }
 
-const sum = (rows: readonly BalancerRow[], of: (row: BalancerRow) => number | null): number | null => {
+function describeSum(
+  rows: readonly BalancerRow[],
+  unit: string,
+  of: (row: BalancerRow) => number | null,
+): readonly string[] {
   const known = rows.map(of).filter((value) => value !== null)
-  return known.length === 0 && rows.length > 0 ? null : known.reduce((total, value) => total + value, 0)
+  if (known.length === 0) return []
+  return [`${amount(known.reduce((total, value) => total + value, 0))} ${unit}`]
 }
 
 function describeUnwell(rows: readonly BalancerRow[]): readonly string[] {
