@@ -14,6 +14,7 @@ import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
+import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
@@ -51,6 +52,7 @@ export function createProgram(connect: () => Api): Command {
     ]),
     memberCommand(connect),
     nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
+    microshardCommand(connect),
     breakerCommand(connect),
     eventCommand(connect),
     providerCommand(),

@@ -6,7 +6,9 @@
 import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
+import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
+import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
@@ -14,6 +16,8 @@ import { createBreakerRoutes } from './routes/breaker-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createLogRoutes } from './routes/log-routes.ts'
+import { createMetricsRoutes } from './routes/metrics-routes.ts'
+import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
@@ -30,10 +34,12 @@ export interface AppOptions {
   readonly context: ControllerContext
   readonly events: EventReader
   readonly logs: LogReader
+  readonly microshards: MicroshardsService
+  readonly metrics: MetricsService
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, metrics, settings: { url, version } }).request('/healthz') */
 export function createApp(options: AppOptions): Hono {
   const { context, services } = options
   const routes = createRoutes(options)
@@ -52,7 +58,7 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, settings } = options
+  const { context, services, events, logs, microshards, metrics, settings } = options
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
@@ -63,6 +69,8 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createBreakerRoutes(context),
     ...createEventRoutes(events),
     ...createLogRoutes(context, services, logs),
+    ...createMicroshardRoutes(microshards),
+    ...createMetricsRoutes(metrics),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]

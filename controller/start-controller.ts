@@ -19,11 +19,15 @@ import {
 } from './access/tokens.ts'
 import { createApp } from './app.ts'
 import { assembleController } from './assemble.ts'
+import { rememberNodes, type StoreNode } from './control-plane/directory/nodes.ts'
 import { readEvents } from './control-plane/events.ts'
 import { openJetStreamStore } from './control-plane/jetstream-store.ts'
 import { type Leases, whenAborted } from './control-plane/leases/lease.ts'
 import { openLeaseBucket } from './control-plane/leases/lease-bucket.ts'
 import { openLeases } from './control-plane/leases/leases.ts'
+import { dataTypeOfAction } from './control-plane/lifecycle/action-data-type.ts'
+import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
+import { openLifecycle } from './control-plane/lifecycle/open-lifecycle.ts'
 import { listEvents } from './control-plane/list-events.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
@@ -33,9 +37,13 @@ import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
+import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
+import * as objects from './objects.ts'
 import { ensureLogStream } from './observed/logs/log-stream.ts'
 import { createLogReader, type LogReader } from './observed/logs/read-logs.ts'
+import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
+import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { keepPresence } from './presence/presence-loop.ts'
@@ -88,6 +96,15 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     const relay = await startOutboxRelay({ connection, logger, replicas })
     await runLoop({ close: () => relay.stop() }, signal)
   })
+  const lifecycle = openLifecycle({
+    store,
+    connection,
+    replicas,
+    logger,
+    nodes: rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () => performance.now()),
+    dataTypeOf: (action) => dataTypeOfAction(action, kinds),
+  })
+  work.add('microshards', (signal) => lifecycle.drive(signal))
   const observed = createObservedHosts({ now: Date.now })
   closers.push(watchReports({ connection: bus.hostsConnection, inbox: observed, logger }))
 
@@ -130,7 +147,20 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   await admitFirstAdmin(context, settings.adminTokenFile)
   await ensureLogStream(bus.hostsConnection)
   const logs = createLogReader(bus.hostsConnection, Date.now)
-  return serveApi({ settings, context, services, events: createEventReader(bus), logs }, closers)
+  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  closers.push(() => metrics.close())
+  return serveApi(
+    {
+      settings,
+      context,
+      services,
+      events: createEventReader(bus),
+      logs,
+      metrics: metrics.service,
+      microshards: lifecycle.service,
+    },
+    closers,
+  )
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -170,6 +200,15 @@ async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger:
     onTrouble,
   })
 }
+
+const describeNode = ({ node, address, isJetStreamOn }: ListedServer): StoreNode => ({
+  name: node,
+  address,
+  isAlive: isJetStreamOn,
+})
+
+/** Of all that is kept. */
+const kinds = Object.values(objects).filter((one) => typeof one === 'object' && 'dataType' in one)
 
 /** Where this very controller is reached: not on the loopback, if it listens elsewhere as well. */
 function describeOwnUrl({ listen }: ProcessSettings): string {
@@ -225,14 +264,24 @@ interface Served {
   readonly services: Services
   readonly events: EventReader
   readonly logs: LogReader
+  readonly microshards: MicroshardsService
+  readonly metrics: MetricsService
 }
 
 async function serveApi(
-  { settings, context, services, events, logs }: Served,
+  { settings, context, services, events, logs, microshards, metrics }: Served,
   closers: (() => unknown)[],
 ): Promise<readonly string[]> {
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const app = createApp({ context, services, events, logs, settings: { url, version: packageJson.version } })
+  const app = createApp({
+    context,
+    services,
+    events,
+    logs,
+    microshards,
+    metrics,
+    settings: { url, version: packageJson.version },
+  })
   const served = await serve({ app, listen: settings.listen })
   closers.push(() => served.close())
   return served.urls

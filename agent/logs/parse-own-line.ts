@@ -3,12 +3,12 @@
 import type { LogLine } from '../contract/log-lines.ts'
 
 const charactersMaximum = 2000
-const keepalivedTime = /^(\w{3} \w{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}): (.*)$/
+const keepalivedTime = /^(\w{3} \w{3} \d{1,2} \d{2}:\d{2}:\d{2} \d{4}): (.*)$/
 
 /** @param now milliseconds since 1970, for a line that doesn't say when */
 export function parseOwnLine(line: string, now: number): LogLine {
   const clean = line
-    .replaceAll(/\p{Cc}/gu, ' ')
+    .replaceAll(/[\p{Cc}\s]+/gu, ' ')
     .toWellFormed()
     .slice(0, charactersMaximum)
     .trimEnd()

@@ -75,7 +75,7 @@ test.each([
     'haproxy does not',
     '[NOTICE]   (10033) : New worker (10036) forked',
     now,
-    '[NOTICE]   (10033) : New worker (10036) forked',
+    '[NOTICE] (10033) : New worker (10036) forked',
   ],
   ['what would move a cursor is a space', 'a\u001b[2Jb\tc', now, 'a [2Jb c'],
 ])('%s', (_, line, at, message) => {

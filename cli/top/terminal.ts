@@ -69,7 +69,7 @@ const namedKeys: Readonly<Record<string, string>> = {
   [`${control}H`]: 'home',
 }
 
-const keyPattern = /\u001b\[[0-9;]*[A-Za-z~]|\u001b.?|[^\u001b]/gu
+const keyPattern = /\p{Cc}\[[0-9;]*[A-Za-z~]|./gsu
 
 /** Pure: what comes at once may be several keys. */
 export const readKeys = (text: string): readonly string[] =>

@@ -10,6 +10,14 @@ const named = { name: v.string() }
 const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
+const handedOver = v.object({
+  operationId: v.string(),
+  sources: v.array(v.string()),
+  targets: v.array(v.string()),
+  /** Of the directory. */
+  version: v.number(),
+})
+
 export const eventTypes = {
   'project.created': v.object({ ...named, user: v.string() }),
   'project.updated': v.object({ ...named, user: v.string() }),
@@ -140,6 +148,12 @@ export const eventTypes = {
     address: v.string(),
     status: v.string(),
   }),
+  /** The subject is the first of the microshards that were handed over; their successors keep the same arcs. */
+  'microshard.split': handedOver,
+  'microshard.merged': handedOver,
+  'microshard.migrated': handedOver,
+  /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
+  'microshard.restored': handedOver,
   'host.created': v.object(named),
   'host.joined': v.object({ ...named, underlayAddress: v.string() }),
   'host.updated': v.object(named),

@@ -24,8 +24,8 @@ import { type AccountName, accountNames, type BusIdentity } from './identity.ts'
 export type Revocations = Readonly<Record<string, number>>
 
 const unlimited = -1
-/** More than all streams of the account may take together: buckets.ts and log-stream.ts have their limits. */
-const hostsDiskBytesMaximum = 1.5 * 1024 ** 3
+/** What reports, points and logs may take, and the copy of the instructions: each stream has its own limit below. */
+const hostsDiskBytesMaximum = 2 * 1024 ** 3
 const hostsMemoryBytesMaximum = 256 * 1024 ** 2
 const hostsConsumersMaximum = 10_000
 const agentAnswerNanoseconds = 60e9

@@ -198,9 +198,12 @@ async function waitFor(
   milliseconds: number | null,
   arrival: Arrival,
 ): Promise<Outcome<Answer>> {
-  if (!outcome.ok || milliseconds === null || outcome.value.settles === undefined) return outcome
-  const { settles } = outcome.value
-  const settled = await waitUntilSettled(routing.context, settles, { milliseconds, signal: arrival.request.signal })
+  if (!outcome.ok || milliseconds === null) return outcome
+  const { settles, waitForEnd } = outcome.value
+  const wait = { milliseconds, signal: arrival.request.signal }
+  if (waitForEnd !== undefined) return waitForEnd(wait)
+  if (settles === undefined) return outcome
+  const settled = await waitUntilSettled(routing.context, settles, wait)
   return settled.ok ? settles.answer() : settled
 }
 

@@ -16,12 +16,14 @@ import {
 import { createApp } from '../../controller/app.ts'
 import { assembleController } from '../../controller/assemble.ts'
 import { type CloudEvent, eventTypes } from '../../controller/contract/events.ts'
+import { createTestMicroshards } from '../../controller/control-plane/lifecycle/test-microshards.ts'
 import type { MemoryStoreOptions } from '../../controller/control-plane/memory-store.ts'
 import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
+import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
@@ -47,6 +49,7 @@ export interface TestWorld {
   readonly admin: string
   readonly app: ReturnType<typeof createApp>
   readonly events: readonly CloudEvent[]
+  readonly metrics: TestMetrics
   /** As an admin, unless `token` says otherwise. */
   call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Reply>
   /** The creation's answer; throws what it is refused with. */
@@ -82,7 +85,17 @@ export async function createTestWorld(
   await admitAdminBearer(context, admin)
   for (const { name } of rack.hosts) await addHost(context, name)
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
-  const app = createApp({ services, context, events: recorder.reader, logs: createKeptLogs(), settings })
+  const metrics = await createTestMetrics(context)
+  const microshards = createTestMicroshards()
+  const app = createApp({
+    services,
+    context,
+    events: recorder.reader,
+    logs: createKeptLogs(),
+    microshards,
+    metrics: metrics.service,
+    settings,
+  })
 
   const call: TestWorld['call'] = async (method, path, body, { token = admin, headers = {}, text } = {}) => {
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body))
@@ -100,6 +113,7 @@ export async function createTestWorld(
     admin,
     app,
     events: recorder.events,
+    metrics,
     call,
     async create(path, body, callOptions) {
       const reply = await call('POST', path, body, callOptions)
