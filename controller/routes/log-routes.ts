@@ -12,7 +12,7 @@ import { type Outcome, succeed } from '../contract/problem.ts'
 import type { LogQuery, LogReader } from '../observed/logs/read-logs.ts'
 import type { ControllerContext, Services } from '../services.ts'
 import { streamItems } from './event-stream.ts'
-import { commonProblems, limitParameter } from './noun-routes.ts'
+import { commonProblems, limitParameter } from './parameters.ts'
 import { parseValue, refuseParameter } from './parse.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
 

@@ -22,7 +22,7 @@ const messageBytesMaximum = 2 * 1024 ** 2
 const duplicateSeconds = 120
 
 /** Makes the stream, or brings the one that is there to the limits above. `hosts`: the account in which agents are. */
-export async function ensureLogStream(hosts: NatsConnection): Promise<void> {
+export async function ensureLogStream(hosts: NatsConnection, replicas: number): Promise<void> {
   const manager = await jetstreamManager(hosts, { checkAPI: false })
   const limits = {
     subjects: [logSubjects],
@@ -30,6 +30,7 @@ export async function ensureLogStream(hosts: NatsConnection): Promise<void> {
     max_bytes: logBytesMaximum,
     max_msg_size: messageBytesMaximum,
     duplicate_window: nanos(1000 * duplicateSeconds),
+    num_replicas: replicas,
   } satisfies Partial<StreamConfig>
   try {
     await manager.streams.update(logStream, limits)
@@ -40,9 +41,8 @@ export async function ensureLogStream(hosts: NatsConnection): Promise<void> {
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
-      // On the disk, but not awaited: a power cut may take the last moments of a log.
-      persist_mode: PersistMode.Async,
-      num_replicas: 1,
+      // On the disk, but not awaited: a power cut may take the last moments of a log. Several servers always await it.
+      ...(replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
       ...limits,
     })
   }
