@@ -8,7 +8,9 @@ import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
 import { breakerCommand } from './nouns/breaker.ts'
+import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
+import { historyCommand } from './nouns/history.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
@@ -48,6 +50,8 @@ export function createProgram(connect: () => Api): Command {
     nounCommand(hostNoun, connect),
     microshardCommand(connect),
     breakerCommand(connect),
+    escalationCommand(connect),
+    historyCommand(connect),
     eventCommand(connect),
     providerCommand(),
     labCommand(),

@@ -12,6 +12,7 @@ import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
+import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
@@ -20,6 +21,7 @@ import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
+import { createRoutePerformer, createRun, describeAsAction } from './routes/perform-route.ts'
 import { defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
@@ -37,10 +39,22 @@ export interface AppOptions {
 }
 
 /** @example createApp({ services, context, events, microshards, metrics, settings: { url, version } }).request('/healthz') */
-export function createApp(options: AppOptions): Hono {
+export const createApp = (options: AppOptions): Hono => createApi(options).app
+
+export interface Api {
+  readonly app: Hono
+  /** Carries on changes that were answered 202 by a controller that died. */
+  sweep(): Promise<void>
+}
+
+export function createApi(options: AppOptions): Api {
   const { context, services } = options
   const routes = createRoutes(options)
-  const routing: RoutingContext = { context, tokens: services.tokens, lock: createKeyedLock() }
+  const performer = createRoutePerformer(
+    context,
+    createRun(() => routes),
+  )
+  const routing: RoutingContext = { context, tokens: services.tokens, performer, lock: createKeyedLock() }
   const app = new Hono()
   for (const route of routes) {
     app.on(route.method, toHonoPath(route.path), (c) => {
@@ -50,27 +64,29 @@ export function createApp(options: AppOptions): Hono {
     })
   }
   app.notFound((c) => refuseUnrouted(context, routes, c.req.raw))
-  return app
+  return { app, sweep: performer.sweep }
 }
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
   const { context, services, events, microshards, metrics, settings } = options
+  const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
-    ...createMigrationRoutes(services, '/v1'),
-    ...createMigrationRoutes(services, ''),
+    ...createMigrationRoutes(context, services, '/v1'),
+    ...createMigrationRoutes(context, services, ''),
     ...createSpaceRoutes(context, services),
     ...createAddressRoutes(context, services),
     ...createBreakerRoutes(context),
+    ...createEscalationRoutes({ ...context, run: createRun(() => described) }),
     ...createEventRoutes(events),
     ...createMicroshardRoutes(microshards),
     ...createMetricsRoutes(metrics),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]
-  const described: Route[] = [...routes]
+  described.push(...routes.map(describeAsAction))
   described.push(createDescriptionRoute(described, settings))
   return described
 }

@@ -4,6 +4,7 @@
  */
 
 import * as v from 'valibot'
+import { clashReasons, escalationResolutions } from './escalation.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
@@ -147,6 +148,23 @@ export const eventTypes = {
     memberId: v.string(),
     address: v.string(),
     status: v.string(),
+  }),
+  /** A change could not be made and waits for a person; `by` is the token that asked for it. */
+  'escalation.raised': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    reason: v.picklist(clashReasons),
+    by: v.string(),
+  }),
+  /** A person has decided: `version` is that which the change made, where it made one. */
+  'escalation.resolved': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    resolution: v.picklist(escalationResolutions),
+    by: v.string(),
+    version: v.nullable(v.number()),
   }),
   /** The subject is the first of the microshards that were handed over; their successors keep the same arcs. */
   'microshard.split': handedOver,
