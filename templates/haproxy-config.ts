@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import type { InstanceInstructions, ListenerInstructions } from '../agent/contract/host-instructions.ts'
+import { renderAccessLog, renderAccessRing } from './haproxy-log.ts'
 import {
   renderFrontendRules,
   renderHealthCheck,
@@ -39,6 +40,7 @@ export type HaproxyInstance = Pick<
   | 'forwardedFor'
   | 'timeouts'
   | 'traffic'
+  | 'accessLog'
   | 'draining'
   | 'healthCheck'
   | 'listeners'
@@ -91,10 +93,11 @@ export const eventRing = 'events'
 const hardStopSecondsMinimum = 60
 
 function renderGlobal(
-  { id, timeouts, traffic }: HaproxyInstance,
+  instance: HaproxyInstance,
   { statsSocket, threads }: HaproxyPlace,
   description: string,
 ): string[] {
+  const { id, timeouts, traffic } = instance
   return [
     'global',
     `  description ${description}`,
@@ -120,6 +123,7 @@ function renderGlobal(
     '  format rfc5424',
     '  maxlen 1200',
     '  size 65536',
+    ...renderAccessRing(instance),
   ]
 }
 
@@ -156,6 +160,7 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
   const frontend = [
     `frontend listener_${port}`,
     ...instance.vips.map(({ address }) => `  bind ${address}:${port}`),
+    ...renderAccessLog(instance),
     ...renderFrontendRules(instance),
     `  default_backend ${backend}`,
     '',
