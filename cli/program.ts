@@ -8,11 +8,14 @@ import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
 import { breakerCommand } from './nouns/breaker.ts'
+import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
+import { historyCommand } from './nouns/history.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
+import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
@@ -45,7 +48,10 @@ export function createProgram(connect: () => Api): Command {
     nounCommand(loadBalancerNoun, connect, [explainCommand(connect)]),
     memberCommand(connect),
     nounCommand(hostNoun, connect),
+    microshardCommand(connect),
     breakerCommand(connect),
+    escalationCommand(connect),
+    historyCommand(connect),
     eventCommand(connect),
     providerCommand(),
     labCommand(),

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
+import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
 const contentSchema = v.record(v.string(), v.strictObject({ schema: v.record(v.string(), v.unknown()) }))
@@ -67,8 +68,16 @@ describe('the OpenAPI document', () => {
   test('has every route that is mounted, and no other', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
+    const microshards = createTestMicroshards()
     const metrics = world.metrics.service
-    const routes = createRoutes({ services, context, events: reader, metrics, settings: { url: '', version: '' } })
+    const routes = createRoutes({
+      services,
+      context,
+      events: reader,
+      microshards,
+      metrics,
+      settings: { url: '', version: '' },
+    })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
     const described = operations().map(({ method, path }) => `${method} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())

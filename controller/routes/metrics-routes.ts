@@ -5,7 +5,7 @@ import { metricsQuerySchema, metricsSchema } from '../contract/metrics.ts'
 import { succeed } from '../contract/problem.ts'
 import { chooseFormat, expositionTypes } from '../observed/metrics/exposition-text.ts'
 import type { MetricsService } from '../observed/metrics/metrics-service.ts'
-import { commonProblems } from './noun-routes.ts'
+import { commonProblems } from './parameters.ts'
 import { defineRoute, type Route } from './route.ts'
 
 export function createMetricsRoutes(metrics: MetricsService): readonly Route[] {

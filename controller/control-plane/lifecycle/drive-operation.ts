@@ -17,6 +17,8 @@ export interface DriveOptions {
   readonly sleep: (milliseconds: number) => Promise<unknown>
   /** Waits, for a while at most, until this controller's memory holds the targets up to these sequences. */
   readonly whenFollowed?: (starts: Readonly<Record<string, number>>) => Promise<void>
+  /** Tells the world that it is over; the same may be told again. */
+  readonly announce?: (operation: MicroshardOperation, directoryVersion: number) => Promise<void>
   /** Told when it has come so far; what happens in a phase may happen again. */
   readonly onPhase?: (operation: MicroshardOperation) => void
   /** Ends it as soon as possible, as it is. */
@@ -130,6 +132,9 @@ async function findLate(
 
 const listDiscarded = ({ targets, discarded }: MicroshardOperation) => [...targets.map(({ id }) => id), ...discarded]
 
-async function finish({ directory, now }: DriveOptions, { id }: MicroshardOperation): Promise<void> {
+async function finish(options: DriveOptions, operation: MicroshardOperation): Promise<void> {
+  const { directory, now } = options
+  const { id } = operation
+  await options.announce?.(operation, (await directory.refresh()).version)
   await directory.change((current) => planFinish(current, id, new Date(now()).toISOString()))
 }
