@@ -37,6 +37,7 @@ beforeAll(async () => {
   await awaitWhole(system, id)
   const [vip = ''] = (await showBalancer(system, id)).vips
   startLoad(vip)
+  startPrometheus()
 })
 
 afterAll(async () => {
@@ -133,8 +134,24 @@ const awaitPrometheus = (what: string, condition: () => Promise<boolean>) =>
 const query = async (expression: string) =>
   (await askPrometheus(queryAnswerSchema, `/api/v1/query?query=${encodeURIComponent(expression)}`)).data.result
 
+test('the controller is killed, and nothing that was measured is lost', async () => {
+  const { series, from, to } = await ask('measure=requestsPerSecond&from=-5m&step=10s')
+  await killController(system.lab)
+  await bootController(system.lab)
+  const range = `from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`
+  const again = await ask(`measure=requestsPerSecond&${range}&step=10s`)
+  // The last steps may have been under way.
+  const settled = (series[0]?.values ?? []).slice(0, -3)
+  expect(again.series[0]?.values.slice(0, settled.length)).toEqual(settled)
+  const resumed = `measure=requestsPerSecond&from=${encodeURIComponent(to)}&step=10s`
+  await waitUntil(async () => latest(await ask(resumed).catch(() => nothing)) !== null, {
+    what: () => 'measures to go on',
+    timeoutSeconds: noticeSeconds,
+    intervalMilliseconds: 200,
+  })
+})
+
 test('a real Prometheus scrapes it, the dashboard has something to show, and no alert rings', async () => {
-  startPrometheus()
   await awaitPrometheus('Prometheus to scrape the controller', async () => {
     const { data } = await askPrometheus(targetsSchema, '/api/v1/targets')
     const [target] = data.activeTargets
@@ -155,23 +172,6 @@ test('a real Prometheus scrapes it, the dashboard has something to show, and no 
   const rules = groups.flatMap((group) => group.rules)
   expect(rules.filter(({ health, state }) => health === 'err' || state === 'firing')).toEqual([])
   expect(rules.length).toBeGreaterThan(8)
-})
-
-test('the controller is killed, and nothing that was measured is lost', async () => {
-  const { series, from, to } = await ask('measure=requestsPerSecond&from=-5m&step=10s')
-  await killController(system.lab)
-  await bootController(system.lab)
-  const range = `from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`
-  const again = await ask(`measure=requestsPerSecond&${range}&step=10s`)
-  // The last steps may have been under way.
-  const settled = (series[0]?.values ?? []).slice(0, -3)
-  expect(again.series[0]?.values.slice(0, settled.length)).toEqual(settled)
-  const resumed = `measure=requestsPerSecond&from=${encodeURIComponent(to)}&step=10s`
-  await waitUntil(async () => latest(await ask(resumed).catch(() => nothing)) !== null, {
-    what: () => 'measures to go on',
-    timeoutSeconds: noticeSeconds,
-    intervalMilliseconds: 200,
-  })
 })
 
 test('what makes no sense is told so', async () => {
