@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
 
 let world: TestWorld
 let ids: Readonly<Record<string, string>>
@@ -20,7 +21,15 @@ beforeAll(async () => {
   const { services, context } = world
   const microshards = createTestMicroshards()
   const metrics = world.metrics.service
-  const routes = createRoutes({ services, context, events, microshards, metrics, settings: { url: '', version: '' } })
+  const routes = createRoutes({
+    services,
+    context,
+    events,
+    logs: createKeptLogs(),
+    microshards,
+    metrics,
+    settings: { url: '', version: '' },
+  })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })

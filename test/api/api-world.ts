@@ -22,6 +22,7 @@ import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
+import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
@@ -90,7 +91,7 @@ export async function createTestWorld(
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
   const metrics = await createTestMetrics(context)
   const microshards = createTestMicroshards()
-  const rest = { events: recorder.reader, microshards, metrics: metrics.service }
+  const rest = { events: recorder.reader, logs: createKeptLogs(), microshards, metrics: metrics.service }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
 
