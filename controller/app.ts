@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
+import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
@@ -17,6 +18,7 @@ import { createControlPlaneRoutes } from './routes/control-plane-routes.ts'
 import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
+import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
@@ -35,6 +37,7 @@ export interface AppOptions {
   readonly services: Services
   readonly context: ControllerContext
   readonly events: EventReader
+  readonly logs: LogReader
   readonly microshards: MicroshardsService
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
@@ -72,7 +75,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, microshards, controlPlane, metrics, settings } = options
+  const { context, services, events, logs, microshards, controlPlane, metrics, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -84,6 +87,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createBreakerRoutes(context),
     ...createEscalationRoutes({ ...context, run: createRun(() => described) }),
     ...createEventRoutes(events),
+    ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),

@@ -41,6 +41,7 @@ import { patiently } from './nats/cluster/patience.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
@@ -141,8 +142,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     version: packageJson.version,
     now: Date.now,
   })
-  const events = createEventReader(bus)
-  const rest = { events, metrics: metrics.service, microshards: lifecycle.service, controlPlane }
+  const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
+  const kept = { logs, metrics: metrics.service }
+  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
 import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 let world: TestWorld
@@ -25,6 +26,7 @@ beforeAll(async () => {
     services,
     context,
     events,
+    logs: createKeptLogs(),
     microshards,
     controlPlane: createTestControlPlane(),
     metrics,
