@@ -8,10 +8,13 @@ import pino from 'pino'
 import packageJson from '../package.json'
 import { startBus } from './bus.ts'
 import { defaultConfigurationFolder, readCredentials, readSettings } from './configuration.ts'
+import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { HostReport } from './contract/host-report.ts'
 import { reportIntervalSeconds } from './contract/subjects.ts'
 import { joinHost } from './enrolment/join.ts'
 import { parseInstructions, readInstructions, readInstructionsFile } from './instructions-store.ts'
+import { runCollectdExec } from './metrics/collectd-exec.ts'
+import { defaultPointsUrl, readCollectdSettings } from './metrics/collectd-receiver.ts'
 import { agentUnit, installAgentUnit } from './operations/agent-unit.ts'
 import { executeFileOperation } from './operations/files.ts'
 import { type Agent, startAgent } from './run-agent.ts'
@@ -61,7 +64,16 @@ function run({ configuration, instructions: file, report: reportFile, once }: Ru
     }
   }
   const initial = kept.kind === 'kept' ? kept.instructions : undefined
-  const agent = startAgent({ settings, agentArgv, initial, sendReport, sendPoints: bus?.sendPoints, log })
+  const agent = startAgent({
+    settings,
+    collectd: readCollectd(configuration),
+    agentArgv,
+    initial,
+    sendReport,
+    sendPoints: bus?.sendPoints,
+    publishLogs: bus?.publishLogs,
+    log,
+  })
   log({ host: settings.host, generation: initial?.generation ?? 0 }, 'agent runs')
   if (file !== undefined) followFile(agent, settings.host, file)
 
@@ -107,6 +119,29 @@ async function join(
     ? `its agent runs as ${agentUnit} and will at each boot`
     : `there is no systemd here: have '${runArgv.join(' ')}' started at each boot, and again whenever it ends`
   process.stdout.write(`this host has joined as ${host}; ${next}\n`)
+}
+
+/** Ends when collectd does, which closes the other end. */
+async function feedCollectd({ url }: { url: string }): Promise<void> {
+  await runCollectdExec({
+    url,
+    write: (lines) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(lines, (error) => (error ? reject(error) : resolve()))
+      }),
+    sleep: (milliseconds) => Bun.sleep(milliseconds),
+    log: (message) => process.stderr.write(`${message}\n`),
+  })
+}
+
+/** What can't be used must not keep the host from being run. */
+function readCollectd(folder: string): AgentCollectdSettings | undefined {
+  try {
+    return readCollectdSettings(folder)
+  } catch (error) {
+    log({ error: String(error) }, 'no collectd can send to this agent')
+    return undefined
+  }
 }
 
 /** For a run without a controller: the file is the controller. It should be replaced whole, by a rename. */
@@ -170,6 +205,12 @@ program
   .option('--state <folder>', 'where it keeps its instructions', '/var/lib/sluice-agent')
   .option('--run <folder>', 'where it keeps sockets and rendered configurations', '/run/sluice-agent')
   .action(join)
+
+program
+  .command('collectd-exec')
+  .description("write this host's points as collectd's exec plugin reads them, for as long as it does")
+  .option('--url <url>', "where the agent's points are: at httpListen of its collectd.json", defaultPointsUrl)
+  .action(feedCollectd)
 
 const workload = program.command('workload').description("one of the lab's built-in workloads")
 

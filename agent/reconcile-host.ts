@@ -15,6 +15,7 @@ import {
   type ReportAddresses,
   type ReportInstances,
   type ReportLoads,
+  type ReportPoints,
   type ReportTestimony,
   type Room,
   type Turn,
@@ -29,6 +30,7 @@ export interface LoopParts {
   readonly reportAddresses: ReportAddresses
   readonly reportTestimony: ReportTestimony
   readonly reportLoads: ReportLoads
+  readonly reportPoints?: ReportPoints | undefined
   readonly execute: Execute
   /** Told what was done, so that what is remembered of the world is looked at again. */
   readonly onApplied: (groups: readonly OperationGroup[]) => void
@@ -82,6 +84,7 @@ export function createHostLoop(parts: LoopParts): HostLoop {
         reportAddresses: parts.reportAddresses,
         reportTestimony: parts.reportTestimony,
         reportLoads: parts.reportLoads,
+        reportPoints: parts.reportPoints,
       }),
     )
   }

@@ -3,7 +3,7 @@
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport, ObjectReport } from './contract/host-report.ts'
 import type { OperationFailure } from './operations/operation.ts'
-import type { InstanceCondition, ReportAddresses, ReportLoads, ReportTestimony } from './room.ts'
+import type { InstanceCondition, ReportAddresses, ReportLoads, ReportPoints, ReportTestimony } from './room.ts'
 
 /** What stays the same for the life of one agent process. */
 export interface AgentIdentity {
@@ -32,6 +32,7 @@ export interface ReportParts {
   readonly reportAddresses: ReportAddresses
   readonly reportTestimony: ReportTestimony
   readonly reportLoads: ReportLoads
+  readonly reportPoints?: ReportPoints | undefined
 }
 
 /** The bridge rules are one table for all networks; its failures are everyone's. */
@@ -54,6 +55,7 @@ export function makeReport(parts: ReportParts): HostReport {
     return addresses === undefined ? {} : { addresses }
   }
   const testimony = parts.reportTestimony()
+  const points = parts.reportPoints?.()
   return {
     format: 1,
     ...identity,
@@ -69,6 +71,7 @@ export function makeReport(parts: ReportParts): HostReport {
     })),
     ...(testimony !== undefined && { testimony }),
     loads: parts.reportLoads(),
+    ...(points !== undefined && { points }),
   }
 }
 

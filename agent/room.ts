@@ -4,7 +4,13 @@
  */
 
 import type { HostInstructions } from './contract/host-instructions.ts'
-import type { AddressReport, InstanceLoadReport, InstanceReport, Testimony } from './contract/host-report.ts'
+import type {
+  AddressReport,
+  InstanceLoadReport,
+  InstanceReport,
+  PointsReport,
+  Testimony,
+} from './contract/host-report.ts'
 import type { ObservedDaemon, OperationGroup } from './operations/operation.ts'
 
 /** What all rooms may know of a turn. */
@@ -38,7 +44,7 @@ export function createRoom<Observed>(parts: {
 /** What a report says of an instance beyond what it says of every object. */
 export type InstanceCondition = Pick<
   InstanceReport,
-  'haproxy' | 'keepalived' | 'serving' | 'drained' | 'heldVips' | 'members'
+  'haproxy' | 'keepalived' | 'serving' | 'drained' | 'connectionsCut' | 'heldVips' | 'members'
 >
 
 /** Tells how the instances fare, by id; called for each report, so it answers from what is known. */
@@ -46,6 +52,9 @@ export type ReportInstances = (desired: HostInstructions) => ReadonlyMap<string,
 
 /** Tells how much instances have had to do, as far as they have been asked. */
 export type ReportLoads = () => InstanceLoadReport[]
+
+/** Tells what became of the host's points. */
+export type ReportPoints = () => PointsReport
 
 /** Tells what is known of a holder's addresses; undefined of one that has a single address, or that nobody has looked at. */
 export type ReportAddresses = (holderId: string) => AddressReport[] | undefined

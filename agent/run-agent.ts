@@ -8,6 +8,7 @@ import { existsSync, readFileSync, watch } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import packageJson from '../package.json'
 import { createAddressRoom } from './addresses/address-room.ts'
+import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { AgentSettings } from './contract/enrolment.ts'
 import type { HostInstructions } from './contract/host-instructions.ts'
 import type { HostReport } from './contract/host-report.ts'
@@ -19,10 +20,11 @@ import { type KernelEvent, monitorArgv, parseKernelEvent } from './kernel/kernel
 import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
 import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
 import { touchedParts } from './kernel/touched-parts.ts'
+import type { PublishLogs } from './logs/log-buffer.ts'
+import { startLogs } from './logs/start-logs.ts'
 import { createMachineRoom } from './machine/machine-room.ts'
-import { createMetricsRoom } from './metrics/metrics-room.ts'
-import { createPointSender, type PointMessage } from './metrics/point-sender.ts'
-import { measureCounts, runMetrics } from './metrics/run-metrics.ts'
+import type { PointMessage } from './metrics/point-sender.ts'
+import { startMetrics } from './metrics/start-metrics.ts'
 import { createBatcher } from './operations/batch.ts'
 import { createDaemons } from './operations/daemons.ts'
 import { createExecute } from './operations/execute.ts'
@@ -37,11 +39,15 @@ import { createWitnessRoom } from './witness/witness-room.ts'
 
 export interface AgentOptions {
   readonly settings: AgentSettings
+  /** Of a collectd that may send to this agent; undefined: none may. */
+  readonly collectd?: AgentCollectdSettings | undefined
   /** How this program is started again for a workload, up to its subcommand. */
   readonly agentArgv: readonly string[]
   /** Applied from the first turn on. */
   readonly initial: HostInstructions | undefined
   readonly sendReport: (report: HostReport) => void
+  /** Left out: nobody is told what instances say. */
+  readonly publishLogs?: PublishLogs | undefined
   /** Rejects unless they are stored; absent where nobody keeps points. */
   readonly sendPoints?: ((message: PointMessage) => Promise<void>) | undefined
   readonly log: (fields: Record<string, unknown>, message: string) => void
@@ -88,7 +94,9 @@ export function startAgent(options: AgentOptions): Agent {
     log,
     hasUplink: () => observer.hasSignal(settings.uplinkDevice),
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
+    onWorker: (instanceId) => logs?.room.onWorker(instanceId),
   })
+  const logs = options.publishLogs && startLogs({ ...options, publish: options.publishLogs })
   const addresses = createAddressRoom({
     run: runCommand,
     onNews: () => {
@@ -104,22 +112,12 @@ export function startAgent(options: AgentOptions): Agent {
     },
     now: () => performance.now(),
   })
-  const sender = createPointSender({
-    idPrefix: `${settings.host}.${crypto.randomUUID().slice(0, 8)}`,
-    send: options.sendPoints ?? (() => Promise.resolve()),
-    now: () => performance.now(),
-    log,
-  })
-  const metricsRoom = createMetricsRoom({
-    host: settings.host,
-    runFolder: settings.runFolder,
-    place: {
-      devices: [...new Set([settings.uplinkDevice, settings.underlayDevice])],
-      stateFolder: settings.stateFolder,
-    },
+  const metrics = startMetrics({
+    settings,
+    collectd: options.collectd,
     takeWholeAnswers: instances.takeWholeAnswers,
-    measurePoints: () => [measureCounts(sender.counts(), 0)],
-    unixSeconds: () => Date.now() / 1000,
+    sendPoints: options.sendPoints,
+    log,
   })
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
@@ -130,13 +128,15 @@ export function startAgent(options: AgentOptions): Agent {
       instances,
       addresses,
       witness,
-      metricsRoom,
+      ...(logs === undefined ? [] : [logs.room]),
+      metrics.room,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
     reportInstances: instances.reportInstances,
     reportAddresses: addresses.reportAddresses,
     reportTestimony: witness.reportTestimony,
     reportLoads: instances.reportLoads,
+    reportPoints: metrics.report,
     execute,
     onApplied: (groups) => {
       for (const part of touchedParts(groups)) observer.mark(part)
@@ -149,11 +149,10 @@ export function startAgent(options: AgentOptions): Agent {
     sendReport: options.sendReport,
     log,
     now: () => new Date(),
-    onTurn: metricsRoom.onTurn,
+    onTurn: metrics.onTurn,
     initial: options.initial,
   })
 
-  const metrics = runMetrics({ room: metricsRoom, sender, onPoints: () => undefined, log })
   const stopFollowing = followKernel(observer, loop, log)
   let ticks = 0
   const ticking = setInterval(() => {
@@ -167,6 +166,7 @@ export function startAgent(options: AgentOptions): Agent {
     loop,
     async stop() {
       clearInterval(ticking)
+      logs?.stop()
       stopFollowing()
       daemons.close()
       await Promise.all([loop.stop(), metrics.stop()])

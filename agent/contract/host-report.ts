@@ -45,6 +45,8 @@ export const instanceReportSchema = v.object({
   serving: v.boolean(),
   /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
   drained: v.optional(v.boolean()),
+  /** Of those that were open when its time to drain was over; told along with `drained` where there were any. */
+  connectionsCut: v.optional(v.number()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
@@ -57,7 +59,16 @@ export const instanceReportSchema = v.object({
 export const testimonySchema = v.object({
   /** False: it reached none of the controls either. */
   sees: v.boolean(),
-  suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
+  suspects: v.array(
+    v.object({
+      id: idSchema,
+      since: v.string(),
+      /** The kernel of whoever has the address does. */
+      answers: v.boolean(),
+      /** Its haproxy does; left out where this host has nowhere to ask from, or nobody answers it there. */
+      serves: v.optional(v.boolean()),
+    }),
+  ),
 })
 
 /** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */
@@ -79,6 +90,20 @@ export const instanceLoadSchema = v.object({
   latencyMilliseconds: v.number(),
 })
 
+/** What became of the points of this host, since its agent began. */
+export const pointsReportSchema = v.object({
+  sent: v.number(),
+  /** As NATS was away for too long. */
+  dropped: v.number(),
+  waiting: v.number(),
+  /** Of a collectd: what was refused, by reason. */
+  refused: v.record(v.string(), v.number()),
+  /** A collectd has more series than it may; the last time that it was so. */
+  explosion: v.optional(
+    v.object({ at: v.string(), series: v.number(), culprit: v.string(), culpritSeries: v.number() }),
+  ),
+})
+
 export const hostReportSchema = v.object({
   format: v.literal(1),
   host: hostNameSchema,
@@ -98,6 +123,7 @@ export const hostReportSchema = v.object({
   testimony: v.optional(testimonySchema),
   /** Of those whose haproxy has answered; one without load is told of as one with much. */
   loads: v.optional(v.array(instanceLoadSchema)),
+  points: v.optional(pointsReportSchema),
 })
 
 export type ObjectReport = v.InferOutput<typeof objectReportSchema>
@@ -106,5 +132,6 @@ export type AddressReport = v.InferOutput<typeof addressReportSchema>
 export type InstanceReport = v.InferOutput<typeof instanceReportSchema>
 export type Testimony = v.InferOutput<typeof testimonySchema>
 export type InstanceLoadReport = v.InferOutput<typeof instanceLoadSchema>
+export type PointsReport = v.InferOutput<typeof pointsReportSchema>
 export type HostReport = v.InferOutput<typeof hostReportSchema>
 export type MemberStatus = v.InferOutput<typeof memberStatusSchema>

@@ -2,6 +2,9 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
+import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
 const contentSchema = v.record(v.string(), v.strictObject({ schema: v.record(v.string(), v.unknown()) }))
@@ -67,7 +70,18 @@ describe('the OpenAPI document', () => {
   test('has every route that is mounted, and no other', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
-    const routes = createRoutes({ services, context, events: reader, settings: { url: '', version: '' } })
+    const microshards = createTestMicroshards()
+    const metrics = world.metrics.service
+    const routes = createRoutes({
+      services,
+      context,
+      events: reader,
+      logs: createKeptLogs(),
+      microshards,
+      controlPlane: createTestControlPlane(),
+      metrics,
+      settings: { url: '', version: '' },
+    })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
     const described = operations().map(({ method, path }) => `${method} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())

@@ -27,7 +27,7 @@ const closing: (() => Promise<void>)[] = []
 beforeAll(async () => {
   server = await startTestNatsServer()
   connection = await connect({ servers: server.url })
-  await ensureMicroshardStream(connection, place, 1)
+  await ensureMicroshardStream(connection, place, { replicas: 1, node: null })
 })
 afterEach(async () => {
   while (closing.length > 0) await closing.pop()?.()

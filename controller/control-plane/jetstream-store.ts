@@ -3,26 +3,36 @@
  * answer. It owns the streams `ms_*` and the directory's bucket; the connection stays its caller's.
  */
 
-import { jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import { createCargoHold } from './cargo-hold.ts'
 import { watchConnection } from './connection-watch.ts'
+import {
+  type MicroshardMeans,
+  type MicroshardSet,
+  type OpenedMicroshard,
+  openMicroshardSet,
+} from './directory/microshard-set.ts'
+import { checkMicroshardStreams, type MicroshardSize, measureMicroshards } from './directory/microshard-streams.ts'
+import { openDirectory, type WatchedDirectory } from './directory/watched-directory.ts'
 import { streamName } from './message.ts'
-import { type Microshard, openMicroshard } from './microshard.ts'
-import { findMicroshard, type MicroshardEntry, openDirectory } from './microshard-directory.ts'
+import { FencedError, type Microshard, openMicroshard } from './microshard.ts'
+import type { MicroshardEntry } from './microshard-directory.ts'
 import { openMicroshardReplica } from './microshard-replica.ts'
 import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
-import { createObjectTable } from './object-table.ts'
+import { createObjectTable, type ObjectTable } from './object-table.ts'
 import { createOwnWrites } from './own-writes.ts'
 import { checkObjectName, checkTransaction, type KnownObject } from './plan-transaction.ts'
 import { refuseOldServerVersion } from './server-version.ts'
+import type { ShardKey } from './shard-key.ts'
 import {
   type Change,
   type Kind,
+  retryAfterSeconds,
   type Store,
   type StoredObject,
   type StoreStatus,
+  StoreUnavailableError,
   shardKeyOf,
   type TransactionOutcome,
 } from './store.ts'
@@ -42,17 +52,34 @@ export interface JetStreamStoreOptions {
   readonly doubtSeconds?: number
 }
 
+/** What operations on microshards need of the store besides. */
+export interface JetStreamStore extends Store {
+  readonly directory: WatchedDirectory
+  readonly table: Pick<ObjectTable, 'countByKey'>
+  /** Waits until memory holds these microshards up to a sequence of each. False: not in time. */
+  reach(sequences: Readonly<Record<string, number>>, waitMilliseconds: number): Promise<boolean>
+}
+
 const acknowledgementSecondsDefault = 5
 const doubtSecondsDefault = 30
 const loadSecondsMaximum = 60
+/** How long who reads or writes a microshard that is being handed over waits for its successor. */
+const handoverMillisecondsMaximum = 5_000
 
 /** @example const store = await openJetStreamStore({ connection: await connect({ servers }), logger: pino() }) */
-export async function openJetStreamStore(options: JetStreamStoreOptions): Promise<Store> {
+export async function openJetStreamStore(options: JetStreamStoreOptions): Promise<JetStreamStore> {
   const { connection, logger } = options
   const replicas = options.replicas ?? 1
   refuseOldServerVersion(connection.info?.version ?? 'unknown')
   const watch = watchConnection(connection)
-  const directory = await openDirectory(connection, replicas)
+  const directory = await openDirectory({
+    connection,
+    replicas,
+    onFirst: async ({ microshards }) => {
+      for (const { node, ...place } of microshards) await ensureMicroshardStream(connection, place, { replicas, node })
+    },
+    onTrouble: (trouble) => logger.warn({ err: trouble }, 'the directory of microshards can not be followed'),
+  })
   const table = createObjectTable()
   const listeners = new Set<(changes: readonly Change[]) => void>()
   let isClosed = false
@@ -68,39 +95,40 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
     }
   }
 
-  const microshards = new Map<string, Microshard>()
-  const loading: Promise<void>[] = []
-  for (const entry of directory.microshards) {
-    await ensureMicroshardStream(connection, entry, replicas)
-    const opened = openEntry(options, entry, { table, onTransaction: tell })
-    microshards.set(entry.id, opened.microshard)
-    loading.push(opened.loaded)
-  }
+  const set = openMicroshardSet({
+    directory,
+    table,
+    tell,
+    open: (entry, means) => openEntry(options, entry, means),
+    onTrouble: (trouble) => logger.warn({ err: trouble }, 'memory waits for a microshard to be handed over'),
+  })
 
   async function close(): Promise<void> {
     isClosed = true
     listeners.clear()
-    await Promise.all([...microshards.values()].map((microshard) => microshard.close()))
-  }
-
-  function findOwner(kind: Kind<unknown>, id: string): Microshard {
-    const { id: microshardId } = findMicroshard(directory, shardKeyOf(kind, id))
-    const microshard = microshards.get(microshardId)
-    if (microshard === undefined) throw new Error(`BUG: microshard ${microshardId} is not open`)
-    return microshard
+    await set.close()
+    await directory.close()
   }
 
   try {
-    await waitUntilLoaded(loading)
+    await refuseMissingStreams(options, directory, replicas)
+    await waitUntilLoaded(set.loaded)
   } catch (cause) {
     await close()
     throw cause
   }
 
-  const self: Store = {
+  const self: JetStreamStore = {
+    directory,
+    table,
+    reach: (sequences, waitMilliseconds) => set.reach(sequences, waitMilliseconds),
+
     async getOrTombstone<Value>(kind: Kind<Value>, id: string, read: { readonly latest?: boolean } = {}) {
       checkObjectName(kind, id)
-      const object = read.latest === true ? await findOwner(kind, id).readLatest(kind, id) : table.find(kind.name, id)
+      const object =
+        read.latest === true
+          ? await readFromKeeper(set, shardKeyOf(kind, id), (microshard) => microshard.readLatest(kind, id))
+          : table.find(kind.name, id)
       return hideUnwritten(object) as StoredObject<Value | null> | null
     },
 
@@ -114,15 +142,11 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
 
     async history<Value>(kind: Kind<Value>, id: string) {
       checkObjectName(kind, id)
-      return (await findOwner(kind, id).readHistory(kind, id)) as readonly StoredObject<Value | null>[]
+      const versions = await readFromKeeper(set, shardKeyOf(kind, id), (keeper) => keeper.readHistory(kind, id))
+      return versions as readonly StoredObject<Value | null>[]
     },
 
-    async transact(transaction): Promise<TransactionOutcome> {
-      checkTransaction(transaction)
-      const [first] = transaction.writes
-      if (first === undefined) throw new Error('BUG: a transaction without a write')
-      return findOwner(first.kind, first.id).transact(transaction)
-    },
+    transact: async (transaction) => writeToKeeper(set, checkTransaction(transaction), transaction),
 
     subscribe(listener) {
       // A wrapper of its own, so that one function may subscribe twice.
@@ -132,14 +156,17 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
     },
 
     async status(): Promise<StoreStatus> {
+      const { microshards } = directory.current()
       const isAvailable = !isClosed && watch.isConnected()
-      const measured = isAvailable ? await measureMicroshards(connection, directory.microshards) : null
-      const unmeasured = directory.microshards.map((entry) => ({ ...entry, messages: 0, bytes: 0 }))
+      const measured = isAvailable ? await measureUnlessDisconnected(connection) : null
       return {
         mode: replicas === 1 ? 'embedded' : 'distributed',
         status: measured === null ? 'unavailable' : 'available',
         serverVersion: connection.info?.version ?? null,
-        microshards: measured ?? unmeasured,
+        microshards: microshards.map(({ id, from, to, epoch }) => {
+          const { messages, bytes } = measured?.get(streamName(id)) ?? { messages: 0, bytes: 0 }
+          return { id, from, to, epoch, messages, bytes }
+        }),
       }
     },
 
@@ -148,14 +175,39 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
   return self
 }
 
-function openEntry(
-  options: JetStreamStoreOptions,
-  entry: MicroshardEntry,
-  memory: {
-    readonly table: ReturnType<typeof createObjectTable>
-    readonly onTransaction: (changes: readonly Change[]) => void
-  },
-): { readonly microshard: Microshard; readonly loaded: Promise<void> } {
+/** Who is fenced off goes to whoever keeps the key now; only he who waits too long hears of it. */
+async function writeToKeeper(
+  set: MicroshardSet,
+  shardKey: ShardKey,
+  transaction: Parameters<Store['transact']>[0],
+): Promise<TransactionOutcome> {
+  const deadline = performance.now() + handoverMillisecondsMaximum
+  for (;;) {
+    const outcome = await set.use(shardKey, (microshard) => microshard.transact(transaction))
+    if (outcome.outcome !== 'fenced') return outcome
+    if (await set.whenMoved(shardKey, deadline - performance.now())) continue
+    return { outcome: 'unavailable', retryAfterSeconds, reason: outcome.reason }
+  }
+}
+
+async function readFromKeeper<Result>(
+  set: MicroshardSet,
+  shardKey: ShardKey,
+  read: (microshard: Microshard) => Promise<Result>,
+): Promise<Result> {
+  const deadline = performance.now() + handoverMillisecondsMaximum
+  for (;;) {
+    try {
+      return await set.use(shardKey, read)
+    } catch (cause) {
+      if (!(cause instanceof FencedError)) throw cause
+      if (await set.whenMoved(shardKey, deadline - performance.now())) continue
+      throw new StoreUnavailableError(cause.message, { cause })
+    }
+  }
+}
+
+function openEntry(options: JetStreamStoreOptions, entry: MicroshardEntry, means: MicroshardMeans): OpenedMicroshard {
   const { connection, logger } = options
   const place = { id: entry.id, epoch: entry.epoch }
   const stream = openMicroshardStream({
@@ -164,12 +216,15 @@ function openEntry(
     acknowledgementMilliseconds: 1000 * (options.acknowledgementSeconds ?? acknowledgementSecondsDefault),
   })
   const [hold, own] = [createCargoHold(), createOwnWrites()]
+  const { table, onTransaction, isBeingMade, cut } = means
   const replica = openMicroshardReplica({
     connection,
     place,
     hold,
     own,
-    ...memory,
+    table,
+    onTransaction,
+    isBeingMade,
     onTrouble: (trouble) => logger.warn({ err: trouble, microshard: entry.id }, 'memory lags behind its microshard'),
     onBroken: (cause) => logger.error({ err: cause, microshard: entry.id }, "memory can't follow its microshard"),
   })
@@ -177,13 +232,14 @@ function openEntry(
     place,
     stream,
     replica,
-    table: memory.table,
+    table,
     hold,
     own,
+    cut,
     now: options.now ?? Date.now,
     doubtMilliseconds: 1000 * (options.doubtSeconds ?? doubtSecondsDefault),
   })
-  return { microshard, loaded: replica.loaded }
+  return { microshard, replica, readLastSequence: () => stream.readLastSequence() }
 }
 
 /** The place of an object that was never written can be fenced off; to a reader it is as absent as before. */
@@ -191,33 +247,39 @@ function hideUnwritten(object: KnownObject | null): KnownObject | null {
   return object === null || object.version === 0 ? null : object
 }
 
-async function waitUntilLoaded(loading: readonly Promise<void>[]): Promise<void> {
+async function waitUntilLoaded(loaded: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(
     () => late.reject(new Error(`the microshards could not be read into memory within ${loadSecondsMaximum} s`)),
     1000 * loadSecondsMaximum,
   )
   try {
-    await Promise.race([Promise.all(loading), late.promise])
+    await Promise.race([loaded, late.promise])
   } finally {
     clearTimeout(timer)
   }
 }
 
+/** A stream that is gone is lost data: to begin it anew would hide that. */
+async function refuseMissingStreams(
+  { connection }: JetStreamStoreOptions,
+  directory: WatchedDirectory,
+  replicas: number,
+): Promise<void> {
+  const missing = await checkMicroshardStreams(connection, directory.current().microshards, replicas)
+  // Some may have been handed over since the directory was read.
+  const { microshards } = missing.length === 0 ? { microshards: [] } : await directory.refresh()
+  const lost = microshards.filter(({ id }) => missing.includes(id)).map(({ id }) => streamName(id))
+  if (lost.length > 0)
+    throw new Error(`streams that the directory names are gone: ${lost.join(', ')}; restore a backup`)
+}
+
 /** Null: the server does not answer. */
-async function measureMicroshards(
+async function measureUnlessDisconnected(
   connection: NatsConnection,
-  entries: readonly MicroshardEntry[],
-): Promise<StoreStatus['microshards'] | null> {
-  const watch = watchConnection(connection)
+): Promise<ReadonlyMap<string, MicroshardSize> | null> {
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false })
-    return await Promise.all(
-      entries.map(async ({ id, from, to, epoch }) => {
-        const { state } = await watch.unlessDisconnected(manager.streams.info(streamName(id)))
-        return { id, from, to, epoch, messages: state.messages, bytes: state.bytes }
-      }),
-    )
+    return await watchConnection(connection).unlessDisconnected(measureMicroshards(connection))
   } catch {
     return null
   }

@@ -63,9 +63,12 @@ interface MessageBody {
 const messageFormat = 1
 const outboxToken = 'outbox'
 const crateToken = 'crate'
+const sealToken = 'seal'
 
 export const streamName = (microshardId: string): string => `ms_${microshardId}`
 export const microshardSubjects = (place: MicroshardPlace): string => `ms.${place.id}.${place.epoch}.>`
+/** All that a sealed stream takes: barriers, each of which says where it ends. */
+export const sealSubject = (place: MicroshardPlace): string => `ms.${place.id}.${place.epoch}.${sealToken}`
 export const outboxSubjects = (place: MicroshardPlace): string => `ms.${place.id}.${place.epoch}.${outboxToken}.>`
 
 export function objectSubject(place: MicroshardPlace, kind: string, id: string): string {
@@ -86,16 +89,23 @@ export interface Carrier {
   readonly id: string
 }
 
-/** What a message is: of an object, an event that waits to be relayed, or a crate with whose it is. */
+/** What a message is: of an object, an event that waits to be relayed, a crate with whose it is, or the end of all. */
 export type SubjectMeaning =
   | { readonly kind: 'object' }
   | { readonly kind: 'event' }
   | { readonly kind: 'crate'; readonly carrier: Carrier }
+  | { readonly kind: 'seal' }
 
 export function readSubject(subject: string): SubjectMeaning {
   const [, , , token, kind = '', id = ''] = subject.split('.')
   if (token === outboxToken) return { kind: 'event' }
+  if (token === sealToken) return { kind: 'seal' }
   return token === crateToken ? { kind: 'crate', carrier: { kind, id } } : { kind: 'object' }
+}
+
+/** The same message's subject in another microshard. */
+export function subjectIn(place: MicroshardPlace, subject: string): string {
+  return ['ms', place.id, place.epoch, ...subject.split('.').slice(3)].join('.')
 }
 
 /** What a message says beside its object and the place in its transaction. */
@@ -148,6 +158,14 @@ export function peekTransaction(data: Uint8Array): TransactionPlace | null {
   const beginning = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, transactionCharacters))
   const [, id, index, count] = transactionPattern.exec(beginning.toString('latin1')) ?? []
   return id === undefined ? null : { id, index: Number(index), count: Number(count) }
+}
+
+const shardKeyPattern = /"shardKey":"([0-9a-f]{16})"/
+
+/** The point on the ring of an object's message or of a crate, which holds lines of one carrier; null: it names none. */
+export function peekShardKey(data: Uint8Array): ShardKey | null {
+  const beginning = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, transactionCharacters))
+  return shardKeyPattern.exec(beginning.toString('latin1'))?.[1] ?? null
 }
 
 /** The last of a crate's lines. */

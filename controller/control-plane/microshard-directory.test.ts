@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { findMicroshard, parseDirectory, planFirstDirectory } from './microshard-directory.ts'
+import { encodeDirectory, findMicroshard, parseDirectory, planFirstDirectory } from './microshard-directory.ts'
 
 describe('the first directory', () => {
   const directory = planFirstDirectory()
@@ -24,22 +24,56 @@ describe('the first directory', () => {
   })
 
   test('is read back from its JSON', () => {
-    expect(parseDirectory(JSON.stringify(directory))).toEqual(directory)
+    expect(parseDirectory(encodeDirectory(directory))).toEqual(directory)
+  })
+})
+
+describe('a directory of the first format', () => {
+  const entry = (id: string, from: string, to: string) => ({ id, from, to, epoch: 1 })
+  const halves = [
+    entry('1', '0000000000000000', '7fffffffffffffff'),
+    entry('2', '8000000000000000', 'ffffffffffffffff'),
+  ]
+
+  test('is read as one of today, a version further', () => {
+    const read = parseDirectory(JSON.stringify({ format: 1, version: 1, microshards: halves }))
+    expect(read).toMatchObject({ format: 2, version: 2, nextMicroshard: 3, operations: [], finished: [] })
+    expect(read.microshards).toEqual(halves.map((half) => ({ ...half, version: 2, node: null })))
+    expect(parseDirectory(encodeDirectory(read))).toEqual(read)
+  })
+
+  test('is refused when its arcs leave a gap', () => {
+    const gap = [entry('1', '0000000000000000', '7ffffffffffffffe'), halves[1]]
+    expect(() => parseDirectory(JSON.stringify({ format: 1, version: 1, microshards: gap }))).toThrow(
+      "the store's directory has a gap or an overlap at microshard 1",
+    )
   })
 })
 
 describe('a directory that this program can not read', () => {
   test('is refused with what to do, when it has a newer format', () => {
-    expect(() => parseDirectory('{"format": 2, "anything": true}')).toThrow(
-      "the store's directory has format 2, and this program knows format 1: run the version of sluice that wrote it",
+    expect(() => parseDirectory('{"format": 3, "anything": true}')).toThrow(
+      "the store's directory has format 3, and this program knows format 2: run the version of sluice that wrote it",
     )
+  })
+
+  test('is refused when its keys are laid out in another way', () => {
+    const other = encodeDirectory(planFirstDirectory()).replace('"clientBits":32', '"clientBits":24')
+    expect(() => parseDirectory(other)).toThrow()
   })
 
   test.each([
     '{}',
     '{"format": 1, "version": 1, "microshards": []}',
     '{"format": 1, "version": 0, "microshards": [{"id": "1", "from": "0", "to": "f", "epoch": 1}]}',
+    '{"format": 2, "version": 1, "microshards": []}',
   ])('is refused when it is damaged: %s', (text) => {
     expect(() => parseDirectory(text)).toThrow()
   })
+})
+
+test('ten thousand microshards fit into one message', () => {
+  const directory = planFirstDirectory(10_000)
+  expect(encodeDirectory(directory).length).toBeLessThan(900_000)
+  expect(parseDirectory(encodeDirectory(directory))).toEqual(directory)
 })

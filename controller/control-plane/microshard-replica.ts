@@ -8,6 +8,7 @@ import type { CargoHold } from './cargo-hold.ts'
 import { sleep } from './connection-watch.ts'
 import { type FollowedMessage, followStream } from './follow-stream.ts'
 import { createGathering, type Gathered, type GatheredObject } from './gather-transactions.ts'
+import { copiedHeader } from './lifecycle/copied-header.ts'
 import { type MicroshardPlace, microshardSubjects, peekLastLine, readSubject, streamName } from './message.ts'
 import type { ObjectTable } from './object-table.ts'
 import type { OwnWrites } from './own-writes.ts'
@@ -26,12 +27,14 @@ export interface MicroshardReplica {
 export interface ReplicaOptions {
   readonly connection: NatsConnection
   readonly place: MicroshardPlace
-  readonly table: ObjectTable
+  readonly table: Pick<ObjectTable, 'find' | 'put'>
   readonly hold: CargoHold
   readonly own: OwnWrites
   /** Told of each transaction, after the table has taken it in. */
   readonly onTransaction: (changes: readonly Change[]) => void
   readonly onTrouble: (trouble: Error) => void
+  /** True as long as the microshard is only being made: what is copied into it is no news. */
+  readonly isBeingMade?: () => boolean
   /** Told once, when it can't go on. */
   readonly onBroken: (cause: Error) => void
 }
@@ -81,7 +84,7 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
     const meaning = readSubject(message.subject)
     switch (meaning.kind) {
       case 'object': {
-        const whole = gathering.add(message)
+        const whole = silenceCopies(message, gathering.add(message))
         // Memory does not hold what it has half of: whoever waits for it waits for the rest as well.
         receive(whole, gathering.isOpen() ? 0 : message.sequence)
         return
@@ -89,15 +92,23 @@ export function openMicroshardReplica(options: ReplicaOptions): MicroshardReplic
       case 'crate':
         options.hold.addCrate(meaning.carrier, message.sequence)
         options.hold.noteStored(meaning.carrier, peekLastLine(message.data))
-        receive(gathering.addCrate(message, meaning.carrier), message.sequence)
+        receive(silenceCopies(message, gathering.addCrate(message, meaning.carrier)), message.sequence)
         return
       // Events wait in the same stream to be relayed; the last object before them has ended the transaction.
       case 'event':
+      case 'seal':
         receive([], message.sequence)
         return
       default:
         meaning satisfies never
     }
+  }
+
+  /** Whoever is told of changes has heard of these from where they were copied from. */
+  function silenceCopies(message: FollowedMessage, transactions: readonly Gathered[]): readonly Gathered[] {
+    const isCopy = options.isBeingMade?.() === true && message.headers?.has(copiedHeader) === true
+    if (!isCopy) return transactions
+    return transactions.map(({ objects }) => ({ objects: objects.map((one) => ({ ...one, isNews: false })) }))
   }
 
   async function follow(): Promise<void> {

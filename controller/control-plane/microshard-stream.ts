@@ -9,6 +9,7 @@
 import { DiscardPolicy, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { headers, type Msg, type NatsConnection, NoRespondersError, nuid, RequestError } from '@nats-io/transport-node'
 import { watchConnection } from './connection-watch.ts'
+import { nodeTag } from './directory/nodes.ts'
 import { decodeObject, type MicroshardPlace, microshardSubjects, type StoredMessage, streamName } from './message.ts'
 import { StoreUnavailableError, versionsKeptMaximum } from './store.ts'
 
@@ -23,6 +24,8 @@ export type PublishOutcome =
   | { readonly kind: 'stored'; readonly lastSequence: number }
   /** Nothing is stored: a subject's last message is another than expected, the one at that sequence where it is said. */
   | { readonly kind: 'wrongSequence'; readonly lastSequence: number | null }
+  /** Nothing is stored: nobody takes what is written in this epoch, as it is sealed or has no leader just now. */
+  | { readonly kind: 'fenced'; readonly reason: string }
   /** Nothing is stored: other writes are in the way just now. */
   | { readonly kind: 'busy'; readonly reason: string }
   /** Nothing is stored, and trying again at once would not help. */
@@ -41,6 +44,10 @@ export interface MicroshardStream {
   readLastSequence(): Promise<number>
   /** What lies at a sequence, from the leader; null: nothing any more. Rejects with StoreUnavailableError. */
   readData(sequence: number): Promise<Uint8Array | null>
+  /** Whether any message of a subject is there; false where the stream is gone. Rejects with StoreUnavailableError. */
+  holds(subject: string): Promise<boolean>
+  /** Whether it has been sealed: then what was read before may lie elsewhere by now. Rejects with StoreUnavailableError. */
+  isSealed(): Promise<boolean>
   /** Removes the messages of a subject up to a sequence. Rejects with StoreUnavailableError. */
   purge(subject: string, upTo: number): Promise<void>
 }
@@ -52,6 +59,7 @@ const wrongLastSequenceInFlight = 10164
 const batchIncomplete = 10176
 const tooManyBatches = 10210
 const noMessageFound = 10037
+const streamNotFound = 10059
 
 export function openMicroshardStream(options: {
   readonly connection: NatsConnection
@@ -121,7 +129,7 @@ export function openMicroshardStream(options: {
         return judgeAnswer(await watch.unlessDisconnected(send(messages)), messages.length)
       } catch (cause) {
         if (isNoResponders(cause)) {
-          return { kind: 'refused', reason: `no stream takes microshard ${place.id} in epoch ${place.epoch}` }
+          return { kind: 'fenced', reason: `no stream takes microshard ${place.id} in epoch ${place.epoch}` }
         }
         return { kind: 'unknown', reason: cause instanceof Error ? cause.message : String(cause) }
       }
@@ -130,6 +138,21 @@ export function openMicroshardStream(options: {
     readNext: (subject, sequence) => read({ next_by_subj: subject, seq: Math.max(1, sequence) }),
     readLastSequence: async () => (await readMessage({ last_by_subj: microshardSubjects(place) }))?.sequence ?? 0,
     readData: async (sequence) => (await readMessage({ seq: sequence }))?.data ?? null,
+    async holds(subject) {
+      const answer = await ask<MessageAnswer>(`$JS.API.STREAM.MSG.GET.${stream}`, { last_by_subj: subject })
+      if (answer.message !== undefined) return true
+      const code = answer.error?.err_code
+      if (code === noMessageFound || code === streamNotFound) return false
+      throw new StoreUnavailableError(`microshard ${place.id} can't be read: ${answer.error?.description}`)
+    },
+    async isSealed() {
+      const info = await ask<InfoAnswer>(`$JS.API.STREAM.INFO.${stream}`, {})
+      // One that is gone was sealed before.
+      if (info.error?.err_code === streamNotFound) return true
+      const subjects = info.config?.subjects
+      if (subjects === undefined) throw new StoreUnavailableError(`microshard ${place.id} can't be asked how it is`)
+      return !subjects.includes(microshardSubjects(place))
+    },
     async purge(subject, upTo) {
       const question = { filter: subject, seq: upTo + 1 }
       const { error } = await ask<{ readonly error?: ServerError }>(`$JS.API.STREAM.PURGE.${stream}`, question)
@@ -140,11 +163,17 @@ export function openMicroshardStream(options: {
   }
 }
 
+export interface StreamPlacement {
+  readonly replicas: number
+  /** The node that is to hold it, or to lead it where several do; null: wherever the servers put it. */
+  readonly node: string | null
+}
+
 /** Makes the stream of a microshard, or brings the one that is there to as many replicas as are asked for. */
 export async function ensureMicroshardStream(
   connection: NatsConnection,
   place: MicroshardPlace,
-  replicas: number,
+  { replicas, node }: StreamPlacement,
 ): Promise<void> {
   const manager = await jetstreamManager(connection, { checkAPI: false })
   const name = streamName(place.id)
@@ -152,26 +181,43 @@ export async function ensureMicroshardStream(
     if (cause instanceof JetStreamApiError && cause.status === 404) return null
     throw cause
   })
-  if (known === null) {
-    await manager.streams.add({
-      name,
-      subjects: [microshardSubjects(place)],
-      storage: StorageType.File,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.Old,
-      max_msgs_per_subject: versionsKeptMaximum,
-      num_replicas: replicas,
-      allow_direct: true,
-      allow_atomic: true,
-    })
-  } else if (known.config.num_replicas !== replicas) {
-    await manager.streams.update(name, { ...known.config, num_replicas: replicas })
+  if (known !== null) {
+    if (known.config.num_replicas !== replicas) {
+      await manager.streams.update(name, { ...known.config, num_replicas: replicas })
+    }
+    return
   }
+  // A single server has no cluster to place anything in.
+  const isPlaced = node !== null && connection.info?.cluster !== undefined
+  await manager.streams.add({
+    name,
+    subjects: [microshardSubjects(place)],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: versionsKeptMaximum,
+    num_replicas: replicas,
+    allow_direct: true,
+    allow_atomic: true,
+    ...(isPlaced && replicas === 1 ? { placement: { tags: [nodeTag(node)], cluster: '' } } : {}),
+  })
+  if (isPlaced && replicas > 1) await moveLeader(connection, name, node)
+}
+
+/** Asks the node to lead; whoever leads, the stream is written and read all the same. */
+async function moveLeader(connection: NatsConnection, stream: string, node: string): Promise<void> {
+  const wish = JSON.stringify({ placement: { preferred: node } })
+  await connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, wish, { timeout: readMilliseconds })
 }
 
 interface ServerError {
   readonly err_code?: number
   readonly description?: string
+}
+
+interface InfoAnswer {
+  readonly error?: ServerError
+  readonly config?: { readonly subjects?: readonly string[] }
 }
 
 interface MessageAnswer {

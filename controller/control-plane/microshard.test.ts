@@ -29,7 +29,7 @@ let connection: NatsConnection
 beforeAll(async () => {
   server = await startTestNatsServer()
   connection = await connect({ servers: server.url })
-  await ensureMicroshardStream(connection, place, 1)
+  await ensureMicroshardStream(connection, place, { replicas: 1, node: null })
 })
 afterAll(async () => {
   await connection.close()

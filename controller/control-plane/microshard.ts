@@ -1,10 +1,6 @@
 /**
  * One microshard as a writer sees it: transactions with a certain outcome, and reads from its leader. It touches its
  * stream and its replica in memory.
- *
- * A write that is not acknowledged may be stored, now or later. Such a doubt is settled by a fence: a copy of one of
- * the objects, written on the same condition. Once the fence is in, the doubtful write can never be; if the fence is
- * refused, something has been written after what was expected, and it tells whose it is.
  */
 
 import { nuid } from '@nats-io/transport-node'
@@ -12,7 +8,6 @@ import type { CargoHold } from './cargo-hold.ts'
 import { sleep } from './connection-watch.ts'
 import { openCrates } from './crates.ts'
 import { createGate } from './gate.ts'
-import { type Doubt, judgeSuccessor } from './judge-successor.ts'
 import {
   type Cargo,
   encodeCarried,
@@ -27,17 +22,11 @@ import type { MicroshardStream, OutgoingMessage, PublishOutcome } from './micros
 import type { ObjectTable } from './object-table.ts'
 import type { OwnMessage, OwnWrites, PlacedMessage } from './own-writes.ts'
 import { nameOf, type Parcel, packParcels } from './parcels.ts'
-import {
-  findCarrier,
-  type KnownObject,
-  type PlannedObject,
-  planTransaction,
-  type TransactionPlan,
-} from './plan-transaction.ts'
+import { findCarrier, type KnownObject, planTransaction, type TransactionPlan } from './plan-transaction.ts'
 import { readCarriedHistory } from './read-history.ts'
+import { settleDoubt } from './settle-doubt.ts'
 import {
   type Kind,
-  OutcomeUnknownError,
   retryAfterSeconds,
   StoreUnavailableError,
   type Transaction,
@@ -48,25 +37,37 @@ import {
 } from './store.ts'
 
 export interface Microshard {
-  transact(transaction: Transaction): Promise<TransactionOutcome>
-  /** The object as its leader has it, a tombstone too. Rejects with StoreUnavailableError. */
+  transact(transaction: Transaction): Promise<MicroshardOutcome>
+  /** The object as its leader has it, a tombstone too. Rejects with StoreUnavailableError or FencedError. */
   readLatest(kind: Kind<unknown>, id: string): Promise<KnownObject | null>
-  /** The kept versions of an object, oldest first, from the leader. Rejects with StoreUnavailableError. */
+  /** The kept versions of an object, oldest first, from the leader. Rejects as `readLatest`. */
   readHistory(kind: Kind<unknown>, id: string): Promise<readonly KnownObject[]>
   close(): Promise<void>
+}
+
+export type MicroshardOutcome =
+  | TransactionOutcome
+  /** Nothing is or will be stored, as this microshard takes no writes: whoever wants it done looks into the directory. */
+  | { readonly outcome: 'fenced'; readonly reason: string }
+
+/** The microshard was sealed while it was read: what it says may be old. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError'
 }
 
 export interface MicroshardOptions {
   readonly place: MicroshardPlace
   readonly stream: MicroshardStream
   readonly replica: MicroshardReplica
-  readonly table: ObjectTable
+  readonly table: Pick<ObjectTable, 'find' | 'put'>
   readonly hold: CargoHold
   readonly own: OwnWrites
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** How long a doubt about a write may last before it is told to the caller. */
   readonly doubtMilliseconds: number
+  /** Where a sealed microshard ends, once that is known. */
+  readonly cut?: () => number | null
 }
 
 /** The server takes at most 50 batches of a stream at a time, from all its writers together. */
@@ -74,7 +75,6 @@ const transactionsInFlightMaximum = 40
 const transactionsWaitingMaximum = 10_000
 const attemptsMaximum = 10
 const attemptDelayMilliseconds = 2
-const doubtDelayMilliseconds = 50
 /** How long a reader of the leader waits for memory to follow, so that memory never shows less than was read. */
 const followMilliseconds = 2_000
 const leaderReadsMaximum = 32
@@ -97,9 +97,10 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
   const reach = (sequence: number) => replica.reach(sequence, followMilliseconds)
   const crates = openCrates({ place, stream, hold, reach })
   const closing = new AbortController()
+  const doubts = { ...options, signal: closing.signal }
   const gate = createGate({ insideMaximum: transactionsInFlightMaximum, waitingMaximum: transactionsWaitingMaximum })
 
-  async function attempt(transaction: Transaction): Promise<TransactionOutcome> {
+  async function attempt(transaction: Transaction): Promise<MicroshardOutcome> {
     // Memory is believed at first: the write's condition proves it right or wrong. From then on the leader is asked.
     let leaderView: LeaderView | null = null
     let reason = ''
@@ -114,6 +115,7 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
         const outcome = await write(plan, find)
         if (outcome.kind === 'stored') return { outcome: 'committed', objects: outcome.objects }
         if (outcome.kind === 'refused') return describeUnavailable(outcome.reason)
+        if (outcome.kind === 'fenced') return { outcome: 'fenced', reason: outcome.reason }
         if (outcome.kind === 'busy') await sleep(count * attemptDelayMilliseconds, closing.signal)
         reason = outcome.kind === 'busy' ? outcome.reason : 'its objects kept being written by others'
         // Who has lost a race is told where the winner's write lies: once memory has it, it knows enough.
@@ -146,7 +148,7 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     const published = await stream.publish(messages)
     const outcome =
       published.kind === 'unknown'
-        ? await settle({ ...first, transactionId, messages: messages.length }, published.reason)
+        ? await settleDoubt(doubts, { ...first, transactionId, messages: messages.length }, published.reason)
         : published
     if (outcome.kind !== 'stored') {
       own.forget(transactionId)
@@ -167,9 +169,11 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
   async function loadParcels(parcels: readonly Parcel[]): Promise<Shipment[] | Refused> {
     const shipments: Shipment[] = []
     for (const parcel of parcels) {
+      // Memory has it from the microshard that kept it before this one.
+      if (parcel.base !== null && parcel.base.revision.epoch !== place.epoch) return isElsewhere
       const baseCargo = hold.find(parcel.object, sequenceOf(parcel.base))
       // Another message of it is known already: this one's condition could not hold.
-      if (baseCargo === null) return { kind: 'wrongSequence', lastSequence: null }
+      if (baseCargo === null) return isElsewhere
       const lines = parcel.fresh.map(encodeCarried)
       const before = hold.leaveStored(parcel.object, baseCargo.lines)
       const isTooMuch = lines.length > 0 && before.length > 0 && !fits(before, lines)
@@ -184,42 +188,6 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
       shipments.push({ ...parcel, baseCargo, cargo })
     }
     return shipments
-  }
-
-  /** Finds out whether a transaction is stored, and sees to it that it never will be if it is not. */
-  async function settle(doubt: Doubt, reason: string): Promise<CertainOutcome> {
-    const settled = new AbortController()
-    const over = AbortSignal.any([closing.signal, AbortSignal.timeout(options.doubtMilliseconds), settled.signal])
-    try {
-      while (!over.aborted) {
-        const settling = settleOnce(doubt, reason).catch((cause: unknown) => {
-          if (cause instanceof StoreUnavailableError) return null
-          throw cause
-        })
-        // What is left of a turn when the time is over does no harm: a fence changes nothing.
-        const outcome = await Promise.race([settling, sleep(options.doubtMilliseconds, over).then(() => null)])
-        if (outcome !== null) return outcome
-        await sleep(doubtDelayMilliseconds, over)
-      }
-    } finally {
-      settled.abort()
-    }
-    throw new OutcomeUnknownError(`a write to microshard ${place.id} was not acknowledged: ${reason}`)
-  }
-
-  /** Null: the doubt is left. */
-  async function settleOnce(doubt: Doubt, reason: string): Promise<CertainOutcome | null> {
-    const { object, base, baseCargo } = doubt
-    const subject = objectSubject(place, object.kind, object.id)
-    const expectedSequence = sequenceOf(base)
-    const successor = await stream.readNext(subject, expectedSequence + 1)
-    if (successor !== null) return judgeSuccessor(doubt, successor)
-    const fence: PlannedObject = base ?? { ...object, version: 0, value: null, actionIds: [] }
-    const cargo = baseCargo.turn === 0 ? noCargo : { turn: baseCargo.turn + 1, lines: baseCargo.lines }
-    const body = encodeObject(fence, { id: nuid.next(), index: 0, count: 1 }, { isFence: true, cargo })
-    const outcome = await stream.publish([{ subject, body, expectedSequence }])
-    // A fence that was refused for its condition found a successor: the next turn reads it.
-    return outcome.kind === 'stored' ? { kind: 'refused', reason } : null
   }
 
   function takeIn(plan: WritePlan, shipments: readonly Shipment[], placed: readonly PlacedMessage[]): KnownObject[] {
@@ -284,6 +252,11 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
     }
   }
 
+  /** Asked after a reading: as long as it takes writes, nobody else does. */
+  async function refuseSealed(): Promise<void> {
+    if (await stream.isSealed()) throw new FencedError(`microshard ${place.id} is sealed`)
+  }
+
   const memoryLags = () => new StoreUnavailableError(`memory lags behind microshard ${place.id}`)
 
   return {
@@ -304,10 +277,13 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
 
     async readLatest(kind, id) {
       if (kind.carriedBy !== undefined) {
-        if (!(await reach(await stream.readLastSequence()))) throw memoryLags()
+        const lastSequence = await stream.readLastSequence()
+        await refuseSealed()
+        if (!(await reach(lastSequence))) throw memoryLags()
         return table.find(kind.name, id)
       }
       const message = await stream.readLast(objectSubject(place, kind.name, id))
+      await refuseSealed()
       if (message === null) return null
       await follow([message.object])
       const known = table.find(kind.name, id)
@@ -328,6 +304,7 @@ export function openMicroshard(options: MicroshardOptions): Microshard {
       if (kind.carriedBy !== undefined) {
         versions.push(...(await readCarriedHistory({ place, stream, table, hold, crates, reach }, kind, id)))
       }
+      await refuseSealed()
       return versions.slice(-versionsKeptMaximum)
     },
 
@@ -369,6 +346,7 @@ interface Stored {
   readonly objects: readonly KnownObject[]
 }
 
+const isElsewhere: Refused = { kind: 'wrongSequence', lastSequence: null }
 const sequenceOf = (base: KnownObject | null) => base?.revision.sequence ?? 0
 const lastSequenceOf = (objects: readonly KnownObject[]) =>
   Math.max(0, ...objects.map(({ revision }) => revision.sequence))

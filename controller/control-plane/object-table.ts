@@ -2,8 +2,8 @@
  * Objects in memory, by kind and id, in the order of ids: what every store answers reads from. Touches nothing else.
  */
 
-import type { KnownObject } from './plan-transaction.ts'
-import { clientIdPrefix } from './shard-key.ts'
+import { isNewer, type KnownObject } from './plan-transaction.ts'
+import { clientIdPrefix, type ShardKey } from './shard-key.ts'
 import { createSortedIds, type IdRange, type SortedIds } from './sorted-ids.ts'
 import {
   type Kind,
@@ -21,6 +21,8 @@ export interface ObjectTable {
   put(object: KnownObject): void
   list<Value>(kind: Kind<Value>, options?: ListOptions): Page<Value>
   snapshot<Value>(kind: Kind<Value>, clientId?: string): readonly StoredObject<Value>[]
+  /** By shard key, how many objects lie there: those that are no tombstones. */
+  countByKey(): ReadonlyMap<ShardKey, number>
 }
 
 interface KindTable {
@@ -34,12 +36,14 @@ const afterEveryId = '{'
 
 export function createObjectTable(): ObjectTable {
   const kinds = new Map<string, KindTable>()
+  const counts = new Map<ShardKey, number>()
 
   function collect<Value>({ byId, liveIds }: KindTable, range: IdRange): StoredObject<Value>[] {
     return liveIds.collect(range).flatMap((id) => (byId.get(id) as StoredObject<Value> | undefined) ?? [])
   }
 
   return {
+    countByKey: () => counts,
     find: (kind, id) => kinds.get(kind)?.byId.get(id) ?? null,
 
     put(object) {
@@ -51,6 +55,7 @@ export function createObjectTable(): ObjectTable {
       const wasAlive = known !== undefined && known.value !== null
       const isAlive = object.value !== null
       if (wasAlive === isAlive) return
+      counts.set(object.shardKey, (counts.get(object.shardKey) ?? 0) + (isAlive ? 1 : -1))
       if (isAlive) table.liveIds.add(object.id)
       else table.liveIds.delete(object.id)
     },
@@ -70,13 +75,6 @@ export function createObjectTable(): ObjectTable {
       return table === undefined ? [] : collect<Value>(table, rangeOf(kind, clientId))
     },
   }
-}
-
-/** Of one version and a later place (a fence copies an object without changing it), the later place counts. */
-function isNewer(object: KnownObject, known: KnownObject): boolean {
-  if (object.version !== known.version) return object.version > known.version
-  if (object.revision.epoch !== known.revision.epoch) return object.revision.epoch > known.revision.epoch
-  return object.revision.sequence > known.revision.sequence
 }
 
 function rangeOf(kind: Kind<unknown>, clientId: string | undefined): IdRange {

@@ -12,6 +12,7 @@ import { headers, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { CloudEvent } from './cloud-event.ts'
 import { sleep, watchConnection } from './connection-watch.ts'
+import { openDirectory } from './directory/watched-directory.ts'
 import {
   ensureEventStream,
   eventDuplicateSeconds,
@@ -22,7 +23,8 @@ import {
 } from './event-stream.ts'
 import { type FollowedMessage, followStream } from './follow-stream.ts'
 import { type MicroshardPlace, outboxSubjects, streamName } from './message.ts'
-import { openDirectory } from './microshard-directory.ts'
+import type { MicroshardDirectory } from './microshard-directory.ts'
+import { openMicroshardStream } from './microshard-stream.ts'
 
 export interface OutboxRelay {
   /** Ends after the event at hand. What still waits is relayed by the next. */
@@ -37,6 +39,7 @@ export interface OutboxRelayOptions {
 
 const publishMilliseconds = 5_000
 const retryMilliseconds = 200
+const emptyDelayMilliseconds = 20
 /** How much earlier than a waiting event to look for it among those that came out: the servers' clocks may differ. */
 const clockSkewMilliseconds = 60_000
 /** An event that has waited in this process for longer is read again, since the server may have forgotten its id. */
@@ -46,14 +49,73 @@ const waitMillisecondsMaximum = (1000 * eventDuplicateSeconds) / 2
 export async function startOutboxRelay(options: OutboxRelayOptions): Promise<OutboxRelay> {
   const replicas = options.replicas ?? 1
   await ensureEventStream(options.connection, replicas)
-  const directory = await openDirectory(options.connection, replicas)
+  const directory = await openDirectory({ connection: options.connection, replicas })
   const stopping = new AbortController()
-  const relaying = directory.microshards.map((place) => relayForEver(options, place, stopping.signal))
+  const relays = new Map<string, { readonly ending: AbortController; readonly ended: Promise<void> }>()
+
+  function follow(current: MicroshardDirectory): void {
+    const wanted = listOutboxes(current)
+    for (const { place, before } of wanted) {
+      if (relays.has(place.id)) continue
+      const ending = new AbortController()
+      const signal = AbortSignal.any([stopping.signal, ending.signal])
+      relays.set(place.id, { ending, ended: relayAfter(options, place, before, signal) })
+    }
+    for (const [id, { ending }] of relays) {
+      if (!wanted.some(({ place }) => place.id === id)) ending.abort()
+    }
+  }
+
+  follow(directory.current())
+  directory.subscribe(follow)
   return {
     async stop() {
       stopping.abort()
-      await Promise.all(relaying)
+      await directory.close()
+      await Promise.all([...relays.values()].map(({ ended }) => ended))
     },
+  }
+}
+
+interface Outbox {
+  readonly place: MicroshardPlace
+  /** Whose events come out before its own. */
+  readonly before: readonly MicroshardPlace[]
+}
+
+/** Of all microshards that are written, and of those that were until lately. */
+function listOutboxes({ microshards, operations }: MicroshardDirectory): readonly Outbox[] {
+  const handed = operations.filter(({ phase }) => phase === 'dropping')
+  const beforeOf = (id: string) =>
+    handed.find(({ targets }) => targets.some((target) => target.id === id))?.sources ?? []
+  const places = [...handed.flatMap(({ sources }) => sources), ...microshards]
+  return places.map((place) => ({ place, before: beforeOf(place.id) }))
+}
+
+async function relayAfter(
+  options: OutboxRelayOptions,
+  place: MicroshardPlace,
+  before: readonly MicroshardPlace[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const earlier of before) await whenEmpty(options, earlier, signal)
+  await relayForEver(options, place, signal)
+}
+
+/** Waits until no events of a microshard that is sealed are left, or it is gone. */
+async function whenEmpty(
+  { connection }: OutboxRelayOptions,
+  place: MicroshardPlace,
+  signal: AbortSignal,
+): Promise<void> {
+  const stream = openMicroshardStream({ connection, place, acknowledgementMilliseconds: publishMilliseconds })
+  while (!signal.aborted) {
+    try {
+      if (!(await stream.holds(outboxSubjects(place)))) return
+    } catch {
+      // It answers later, or is gone, which is then said.
+    }
+    await sleep(emptyDelayMilliseconds, signal)
   }
 }
 

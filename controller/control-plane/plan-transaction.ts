@@ -47,6 +47,13 @@ export function visibleVersion(current: KnownObject | null): number | null {
   return current === null || current.value === null ? null : current.version
 }
 
+/** Of one version and a later place (a fence copies an object without changing it), the later place counts. */
+export function isNewer(object: KnownObject, known: KnownObject): boolean {
+  if (object.version !== known.version) return object.version > known.version
+  if (object.revision.epoch !== known.revision.epoch) return object.revision.epoch > known.revision.epoch
+  return object.revision.sequence > known.revision.sequence
+}
+
 /**
  * Plans a transaction against the objects as `find` shows them.
  * Values and event data pass through JSON here, so that what is read is always what was stored.
@@ -153,7 +160,8 @@ function planObject(
 ): PlannedObject {
   const isAlive = current !== null && current.value !== null
   const { actionId, traceparent } = transaction
-  const actionIds = [...(current?.actionIds ?? []), ...(actionId === undefined ? [] : [actionId])]
+  const own = typeof actionId === 'string' ? [actionId] : (actionId ?? [])
+  const actionIds = [...(current?.actionIds ?? []), ...own]
   return {
     kind: write.kind.name,
     id: write.id,
@@ -163,7 +171,7 @@ function planObject(
     createdAt: isAlive ? current.createdAt : updatedAt,
     updatedAt,
     ...(traceparent === undefined ? {} : { traceparent }),
-    actionIds: actionIds.slice(-actionsKeptMaximum),
+    actionIds: actionIds.slice(-Math.max(actionsKeptMaximum, own.length)),
   }
 }
 

@@ -11,7 +11,7 @@ import { type Kind, StoreUnavailableError } from './store.ts'
 interface HistoryMeans {
   readonly place: MicroshardPlace
   readonly stream: MicroshardStream
-  readonly table: ObjectTable
+  readonly table: Pick<ObjectTable, 'find'>
   readonly hold: CargoHold
   readonly crates: Crates
   /** Waits until memory holds all up to a sequence. False: not in time. */

@@ -81,7 +81,7 @@ export function createObservedHosts(options: { readonly now: () => number }): Re
 type RawReport = Readonly<Record<string, unknown>>
 
 /** What is new with every report, and wakes nobody. */
-const volatileFields = ['sequence', 'reportedAt', 'loads'] as const
+const volatileFields = ['sequence', 'reportedAt', 'loads', 'points'] as const
 /** The long part of a report: what was parsed once is not parsed again while it stays the same. */
 const emptyLists = { networks: [], machines: [], instances: [] }
 const listsOf = ({ networks, machines, instances }: HostReport) => ({ networks, machines, instances })

@@ -2,6 +2,9 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
+import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 let world: TestWorld
 let ids: Readonly<Record<string, string>>
@@ -17,7 +20,18 @@ beforeAll(async () => {
   ids = { projectId, poolId: String(pool.id), networkId: String(network.id), shardId: String(shard.id) }
   const events = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
   const { services, context } = world
-  const routes = createRoutes({ services, context, events, settings: { url: '', version: '' } })
+  const microshards = createTestMicroshards()
+  const metrics = world.metrics.service
+  const routes = createRoutes({
+    services,
+    context,
+    events,
+    logs: createKeptLogs(),
+    microshards,
+    controlPlane: createTestControlPlane(),
+    metrics,
+    settings: { url: '', version: '' },
+  })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })

@@ -1,0 +1,40 @@
+/** All streams of microshards as the servers have them: how large they are, and on how many servers. */
+
+import { jetstreamManager, type StreamInfo } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { streamName } from '../message.ts'
+import type { MicroshardEntry } from '../microshard-directory.ts'
+
+export interface MicroshardSize {
+  readonly messages: number
+  readonly bytes: number
+}
+
+/** By stream. They come in pages, so that a thousand are few questions. */
+export async function listMicroshardStreams(connection: NatsConnection): Promise<ReadonlyMap<string, StreamInfo>> {
+  const manager = await jetstreamManager(connection, { checkAPI: false })
+  const streams = new Map<string, StreamInfo>()
+  for await (const info of manager.streams.list('ms.>')) streams.set(info.config.name, info)
+  return streams
+}
+
+export async function measureMicroshards(connection: NatsConnection): Promise<ReadonlyMap<string, MicroshardSize>> {
+  const streams = await listMicroshardStreams(connection)
+  return new Map([...streams].map(([name, { state }]) => [name, { messages: state.messages, bytes: state.bytes }]))
+}
+
+/** Brings the streams that are there to as many replicas as are asked for; tells which entries have none. */
+export async function checkMicroshardStreams(
+  connection: NatsConnection,
+  entries: readonly MicroshardEntry[],
+  replicas: number,
+): Promise<readonly string[]> {
+  const manager = await jetstreamManager(connection, { checkAPI: false })
+  const streams = await listMicroshardStreams(connection)
+  for (const { id } of entries) {
+    const config = streams.get(streamName(id))?.config
+    if (config === undefined || config.num_replicas === replicas) continue
+    await manager.streams.update(config.name, { ...config, num_replicas: replicas })
+  }
+  return entries.map(({ id }) => id).filter((id) => !streams.has(streamName(id)))
+}
