@@ -169,7 +169,6 @@ test('whatever clients send is one entry each, and says what they sent', async (
     rawRequest('*'),
     Buffer.from('\0\u0001\u0002 not HTTP at all\r\n\r\n'),
     Buffer.from('GET /\n{"at":1} HTTP/1.1\r\n\r\n'),
-    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
     rawRequest('/last'),
   ]
   for (const bytes of sent) await sendRaw(bytes)
