@@ -8,9 +8,8 @@ import { Kvm } from '@nats-io/kv'
 import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
-import { pointSubject } from './contract/points.ts'
+import type { PointMessage } from './contract/point-sender.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
-import type { PointMessage } from './metrics/point-sender.ts'
 
 export interface BusOptions {
   readonly host: string
@@ -72,10 +71,9 @@ export function startBus(options: BusOptions): Bus {
         options.log({ error: String(error) }, 'the report could not be sent')
       }
     },
-    async sendPoints({ id, payload }) {
+    async sendPoints({ id, subject, payload }) {
       if (!isConnected || connection === undefined) throw new Error('there is no connection to NATS')
       const stream = jetstream(connection, { checkAPI: false })
-      const subject = pointSubject({ kind: 'host', host: options.host })
       await stream.publish(subject, payload, { msgID: id, timeout: storedMilliseconds, retries: 0 })
     },
     async close() {

@@ -6,11 +6,13 @@
 import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
+import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
+import { createCollectdRoutes } from './routes/collectd-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
@@ -30,10 +32,11 @@ export interface AppOptions {
   readonly context: ControllerContext
   readonly events: EventReader
   readonly metrics: MetricsService
+  readonly collectd: CollectdRequests
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, metrics, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, metrics, collectd, settings: { url, version } }).request('/healthz') */
 export function createApp(options: AppOptions): Hono {
   const { context, services } = options
   const routes = createRoutes(options)
@@ -52,7 +55,7 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, metrics, settings } = options
+  const { context, services, events, metrics, collectd, settings } = options
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
@@ -63,6 +66,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createBreakerRoutes(context),
     ...createEventRoutes(events),
     ...createMetricsRoutes(metrics),
+    ...createCollectdRoutes(collectd),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]

@@ -17,7 +17,7 @@ import {
   type EventCredentialsIssuer,
   resumeTokenRemovals,
 } from './access/tokens.ts'
-import { createApp } from './app.ts'
+import { type AppOptions, createApp } from './app.ts'
 import { assembleController } from './assemble.ts'
 import { readEvents } from './control-plane/events.ts'
 import { openJetStreamStore } from './control-plane/jetstream-store.ts'
@@ -34,6 +34,7 @@ import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
+import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
@@ -130,7 +131,14 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   await admitFirstAdmin(context, settings.adminTokenFile)
   const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
   closers.push(() => metrics.close())
-  return serveApi({ settings, context, services, events: createEventReader(bus), metrics: metrics.service }, closers)
+  const collectd = await openCollectdEntry({
+    context,
+    send: sendToStream(bus.hostsConnection),
+    settings: readCollectdFile(settings.collectdFile),
+  })
+  closers.push(() => collectd.close())
+  const events = createEventReader(bus)
+  return serveApi({ settings, context, services, events, metrics: metrics.service, collectd }, closers)
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -225,14 +233,16 @@ interface Served {
   readonly services: Services
   readonly events: EventReader
   readonly metrics: MetricsService
+  readonly collectd: AppOptions['collectd']
 }
 
 async function serveApi(
-  { settings, context, services, events, metrics }: Served,
+  { settings, context, services, events, metrics, collectd }: Served,
   closers: (() => unknown)[],
 ): Promise<readonly string[]> {
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const app = createApp({ context, services, events, metrics, settings: { url, version: packageJson.version } })
+  const address = { url, version: packageJson.version }
+  const app = createApp({ context, services, events, metrics, collectd, settings: address })
   const served = await serve({ app, listen: settings.listen })
   closers.push(() => served.close())
   return served.urls

@@ -67,8 +67,16 @@ describe('the OpenAPI document', () => {
   test('has every route that is mounted, and no other', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
+    const { collectd } = world
     const metrics = world.metrics.service
-    const routes = createRoutes({ services, context, events: reader, metrics, settings: { url: '', version: '' } })
+    const routes = createRoutes({
+      services,
+      context,
+      events: reader,
+      metrics,
+      collectd,
+      settings: { url: '', version: '' },
+    })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
     const described = operations().map(({ method, path }) => `${method} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())

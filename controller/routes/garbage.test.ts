@@ -18,7 +18,8 @@ beforeAll(async () => {
   const events = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
   const { services, context } = world
   const metrics = world.metrics.service
-  const routes = createRoutes({ services, context, events, metrics, settings: { url: '', version: '' } })
+  const { collectd } = world
+  const routes = createRoutes({ services, context, events, metrics, collectd, settings: { url: '', version: '' } })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })

@@ -187,8 +187,12 @@ function parseBody(schema: NonNullable<Route['body']>, text: string): Outcome<un
       : typeof value === 'object'
         ? 'object'
         : `a ${typeof value}`
-  if (sort !== 'object')
-    return refuseParameter('body', `must be a JSON object, not ${sort}`, 'Send the fields as one object.')
+  const wanted = schema.type === 'array' ? 'a list' : 'object'
+  if (sort !== wanted) {
+    return wanted === 'object'
+      ? refuseParameter('body', `must be a JSON object, not ${sort}`, 'Send the fields as one object.')
+      : refuseParameter('body', `must be a JSON list, not ${sort}`, 'Send the items as one list.')
+  }
   return parseValue(schema, value, 'the body')
 }
 
