@@ -4,15 +4,19 @@ import { Command } from 'commander'
 import type { Api } from './api.ts'
 import { doctorCommand } from './doctor.ts'
 import { labCommand } from './lab.ts'
+import { logsCommand } from './logs/logs.ts'
 import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
 import { breakerCommand } from './nouns/breaker.ts'
+import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
+import { historyCommand } from './nouns/history.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
+import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
@@ -21,6 +25,7 @@ import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
 import { tokenNoun } from './nouns/token.ts'
+import { balancerTopCommand, hostTopCommand } from './top/top.ts'
 
 /** @example await createProgram(() => connectToController()).parseAsync(['shard', 'list'], { from: 'user' }) */
 export function createProgram(connect: () => Api): Command {
@@ -42,10 +47,17 @@ export function createProgram(connect: () => Api): Command {
     addressCommand(connect),
     nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
     nounCommand(machineNoun, connect),
-    nounCommand(loadBalancerNoun, connect, [explainCommand(connect)]),
+    nounCommand(loadBalancerNoun, connect, [
+      explainCommand(connect),
+      logsCommand(connect),
+      balancerTopCommand(connect),
+    ]),
     memberCommand(connect),
-    nounCommand(hostNoun, connect),
+    nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
+    microshardCommand(connect),
     breakerCommand(connect),
+    escalationCommand(connect),
+    historyCommand(connect),
     eventCommand(connect),
     providerCommand(),
     labCommand(),

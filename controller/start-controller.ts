@@ -17,15 +17,19 @@ import {
   type EventCredentialsIssuer,
   resumeTokenRemovals,
 } from './access/tokens.ts'
-import { type AppOptions, createApp } from './app.ts'
+import { createApi } from './app.ts'
 import { assembleController } from './assemble.ts'
+import { rememberNodes, type StoreNode } from './control-plane/directory/nodes.ts'
 import { readEvents } from './control-plane/events.ts'
 import { openJetStreamStore } from './control-plane/jetstream-store.ts'
 import { type Leases, whenAborted } from './control-plane/leases/lease.ts'
 import { openLeaseBucket } from './control-plane/leases/lease-bucket.ts'
 import { openLeases } from './control-plane/leases/leases.ts'
+import { dataTypeOfAction } from './control-plane/lifecycle/action-data-type.ts'
+import { openLifecycle } from './control-plane/lifecycle/open-lifecycle.ts'
 import { listEvents } from './control-plane/list-events.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
+import { createActionQueue } from './control-plane/writes/action-queue.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
@@ -33,16 +37,20 @@ import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
+import { patiently } from './nats/cluster/patience.ts'
+import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
+import * as objects from './objects.ts'
 import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
+import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
-import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
 import { keepSweeping } from './reconcile/sweep-loop.ts'
+import { actionTypes } from './routes/action-types.ts'
 import type { EventReader } from './routes/event-routes.ts'
 import { serve } from './serve.ts'
 import type { ControllerContext, Services } from './services.ts'
@@ -80,7 +88,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const store = await openJetStreamStore({ connection, logger, replicas })
+  const store = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
   closers.push(() => store.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
@@ -89,16 +97,28 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     const relay = await startOutboxRelay({ connection, logger, replicas })
     await runLoop({ close: () => relay.stop() }, signal)
   })
+  const lifecycle = openLifecycle({
+    store,
+    connection,
+    replicas,
+    logger,
+    nodes: rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () => performance.now()),
+    dataTypeOf: (action) => actionTypes[action]?.kind.dataType ?? dataTypeOfAction(action, kinds),
+  })
+  work.add('microshards', (signal) => lifecycle.drive(signal))
   const observed = createObservedHosts({ now: Date.now })
   closers.push(watchReports({ connection: bus.hostsConnection, inbox: observed, logger }))
 
   // What wakes the loop, while this controller has it.
   let wake = () => {}
+  const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes))
+  const sleep = (milliseconds: number) => Bun.sleep(milliseconds)
   const context: ControllerContext = {
     store,
+    actions: createActionQueue({ store, now: () => performance.now(), random, sleep }),
     now: Date.now,
-    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    sleep: (milliseconds) => Bun.sleep(milliseconds),
+    random,
+    sleep,
     logger,
     observed,
     settings: settings.controller,
@@ -108,8 +128,23 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   closers.push(() => assembled.close())
   const issuer = createIssuer(bus)
   const services = createServices(context, assembled.services, bus, issuer)
+  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
+  const about = { url, version: packageJson.version }
+  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  closers.push(() => metrics.close())
+  const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
+  const collectd = await openCollectdEntry({
+    context,
+    send: sendToStream(bus.hostsConnection),
+    settings: readCollectdFile(settings.collectdFile),
+  })
+  closers.push(() => collectd.close())
+  const events = createEventReader(bus)
+  const rest = { events, logs, metrics: metrics.service, collectd, microshards: lifecycle.service }
+  const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()
+    await api.sweep()
     await resumeTokenRemovals(context, issuer)
     await resumeProjectRemovals(context, services.tokens.remove)
   }
@@ -129,16 +164,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   // After all that works under a lease, and before the leases and what they are about.
   closers.push(() => work.close())
   await admitFirstAdmin(context, settings.adminTokenFile)
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
-  closers.push(() => metrics.close())
-  const collectd = await openCollectdEntry({
-    context,
-    send: sendToStream(bus.hostsConnection),
-    settings: readCollectdFile(settings.collectdFile),
-  })
-  closers.push(() => collectd.close())
-  const events = createEventReader(bus)
-  return serveApi({ settings, context, services, events, metrics: metrics.service, collectd }, closers)
+  const served = await serve({ app: api.app, listen: settings.listen })
+  closers.push(() => served.close())
+  return served.urls
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -166,7 +194,7 @@ async function keepNames(
 async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger: Logger): Promise<Leases> {
   const { connection, replicas } = bus
   const onTrouble = (trouble: unknown) => logger.warn({ err: trouble }, 'leases wait for the store')
-  const bucket = await openLeaseBucket({ connection, replicas, onTrouble })
+  const bucket = await patiently(() => openLeaseBucket({ connection, replicas, onTrouble }))
   return await openLeases({
     bucket,
     id: settings.name ?? hostname(),
@@ -178,6 +206,15 @@ async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger:
     onTrouble,
   })
 }
+
+const describeNode = ({ node, address, isJetStreamOn }: ListedServer): StoreNode => ({
+  name: node,
+  address,
+  isAlive: isJetStreamOn,
+})
+
+/** Of all that is kept. */
+const kinds = Object.values(objects).filter((one) => typeof one === 'object' && 'dataType' in one)
 
 /** Where this very controller is reached: not on the loopback, if it listens elsewhere as well. */
 function describeOwnUrl({ listen }: ProcessSettings): string {
@@ -225,25 +262,4 @@ async function admitFirstAdmin(context: ControllerContext, file: string): Promis
   if (kept !== '') return
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await writeDurableFile(file, `${bearer}\n`, secretMode)
-}
-
-interface Served {
-  readonly settings: ProcessSettings
-  readonly context: ControllerContext
-  readonly services: Services
-  readonly events: EventReader
-  readonly metrics: MetricsService
-  readonly collectd: AppOptions['collectd']
-}
-
-async function serveApi(
-  { settings, context, services, events, metrics, collectd }: Served,
-  closers: (() => unknown)[],
-): Promise<readonly string[]> {
-  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const address = { url, version: packageJson.version }
-  const app = createApp({ context, services, events, metrics, collectd, settings: address })
-  const served = await serve({ app, listen: settings.listen })
-  closers.push(() => served.close())
-  return served.urls
 }

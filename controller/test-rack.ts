@@ -10,6 +10,7 @@ import { type AssembledController, assembleController } from './assemble.ts'
 import { createMemoryStore } from './control-plane/memory-store.ts'
 import { createClientId, createId } from './control-plane/shard-key.ts'
 import { type Store, write } from './control-plane/store.ts'
+import { createActionQueue } from './control-plane/writes/action-queue.ts'
 import { hostKind, projectKind, systemClient } from './objects.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import type { PublishedInstructions } from './reconcile/instructions-bus.ts'
@@ -53,7 +54,8 @@ export async function createTestRack(
   const base = createTestContext()
   const store = createMemoryStore({ now: base.now, random: base.random, onEvent: (event) => events.push(event) })
   const inbox = createObservedHosts({ now: base.now })
-  const context: TestContext = { ...base, store, observed: inbox, settings: { ...base.settings, ...settings } }
+  const actions = createActionQueue({ store, now: base.now, random: base.random })
+  const context: TestContext = { ...base, store, actions, observed: inbox, settings: { ...base.settings, ...settings } }
   const published = new Map<string, PublishedInstructions>()
   const cut = new Set<string>()
   const unplugged = new Set<string>()

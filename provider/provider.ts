@@ -7,6 +7,7 @@ import { ApiError } from './api/api-error.ts'
 import { checkVersion } from './api/check-version.ts'
 import type { Client } from './api/client.ts'
 import { createCreations } from './api/creations.ts'
+import { createViews } from './api/views.ts'
 import { functions } from './functions/functions.ts'
 import {
   bool,
@@ -39,6 +40,8 @@ export interface ProviderMeans {
   /** Null: nothing is remembered over a killed run. */
   readonly creationsFolder: string | null
   readonly run: string
+  /** Milliseconds since 1970; left out: by the system's clock. */
+  readonly now?: () => number
   /** Told of the client of each configuration. */
   readonly onClient?: (client: Client) => void
 }
@@ -102,7 +105,7 @@ export function createProvider(means: ProviderMeans) {
       const apiMeans = describeMeans(means, context)
       await checkController(createApi({ ...options, retrySeconds: firstRetrySeconds }, apiMeans), context)
       const client: Client = {
-        api: createApi({ ...options, retrySeconds }, apiMeans),
+        ...createViews(createApi({ ...options, retrySeconds }, apiMeans), apiMeans.now),
         creations: createCreations({
           folder: means.creationsFolder,
           endpoint,
@@ -111,6 +114,7 @@ export function createProvider(means: ProviderMeans) {
           log: apiMeans.log,
         }),
         createKey,
+        now: means.now ?? Date.now,
         sleep,
       }
       means.onClient?.(client)

@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import type { InstanceInstructions, ListenerInstructions } from '../agent/contract/host-instructions.ts'
+import { renderAccessLog, renderAccessRing } from './haproxy-log.ts'
 import {
   renderFrontendRules,
   renderHealthCheck,
@@ -34,6 +35,7 @@ export type HaproxyInstance = Pick<
   | 'forwardedFor'
   | 'timeouts'
   | 'traffic'
+  | 'accessLog'
   | 'draining'
   | 'healthCheck'
   | 'listeners'
@@ -78,10 +80,11 @@ export const eventRing = 'events'
 const hardStopSecondsMinimum = 60
 
 function renderGlobal(
-  { id, timeouts, traffic }: HaproxyInstance,
+  instance: HaproxyInstance,
   { statsSocket, threads }: HaproxyPlace,
   description: string,
 ): string[] {
+  const { id, timeouts, traffic } = instance
   return [
     'global',
     `  description ${description}`,
@@ -107,6 +110,7 @@ function renderGlobal(
     '  format rfc5424',
     '  maxlen 1200',
     '  size 65536',
+    ...renderAccessRing(instance),
   ]
 }
 
@@ -142,6 +146,7 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
   const frontend = [
     `frontend listener_${port}`,
     ...instance.vips.map(({ address }) => `  bind ${address}:${port}`),
+    ...renderAccessLog(instance),
     ...renderFrontendRules(instance),
     `  default_backend ${backend}`,
     '',

@@ -3,7 +3,7 @@
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const constructsExamples = ['web-service', 'blue-green', 'grow-and-evacuate', 'topology'] as const
+export const constructsExamples = ['web-service', 'blue-green', 'grow-and-evacuate', 'topology', 'adopt'] as const
 /** `cdktn` is installed by the name of the other, as `cdktf@npm:cdktn`. */
 export const constructsLibraries = ['cdktf', 'cdktn'] as const
 export type ConstructsLibrary = (typeof constructsLibraries)[number]

@@ -34,6 +34,8 @@ export interface InstanceRoomOptions {
   readonly hasUplink: () => boolean
   /** haproxy's in each instance. */
   readonly threads: number
+  /** Told when a worker of this instance's haproxy has begun, or is about to. */
+  readonly onWorker?: (instanceId: string) => void
 }
 
 export interface InstanceRoom extends Room {
@@ -77,6 +79,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   })
   const follow = (instanceId: string) => {
     follower.follow(instanceId, haproxyFiles(runFolder, instanceId).statsSocket)
+    options.onWorker?.(instanceId)
   }
   const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
   const keepaliveds = createKeepalivedObserver()

@@ -4,11 +4,20 @@
  */
 
 import * as v from 'valibot'
+import { clashReasons, escalationResolutions } from './escalation.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
 const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
+
+const handedOver = v.object({
+  operationId: v.string(),
+  sources: v.array(v.string()),
+  targets: v.array(v.string()),
+  /** Of the directory. */
+  version: v.number(),
+})
 
 export const eventTypes = {
   'project.created': v.object({ ...named, user: v.string() }),
@@ -140,6 +149,29 @@ export const eventTypes = {
     address: v.string(),
     status: v.string(),
   }),
+  /** A change could not be made and waits for a person; `by` is the token that asked for it. */
+  'escalation.raised': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    reason: v.picklist(clashReasons),
+    by: v.string(),
+  }),
+  /** A person has decided: `version` is that which the change made, where it made one. */
+  'escalation.resolved': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    resolution: v.picklist(escalationResolutions),
+    by: v.string(),
+    version: v.nullable(v.number()),
+  }),
+  /** The subject is the first of the microshards that were handed over; their successors keep the same arcs. */
+  'microshard.split': handedOver,
+  'microshard.merged': handedOver,
+  'microshard.migrated': handedOver,
+  /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
+  'microshard.restored': handedOver,
   'host.created': v.object(named),
   'host.joined': v.object({ ...named, underlayAddress: v.string() }),
   'host.updated': v.object(named),

@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
+import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
 const contentSchema = v.record(v.string(), v.strictObject({ schema: v.record(v.string(), v.unknown()) }))
@@ -68,11 +70,14 @@ describe('the OpenAPI document', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
     const { collectd } = world
+    const microshards = createTestMicroshards()
     const metrics = world.metrics.service
     const routes = createRoutes({
       services,
       context,
       events: reader,
+      logs: createKeptLogs(),
+      microshards,
       metrics,
       collectd,
       settings: { url: '', version: '' },

@@ -5,7 +5,7 @@ import { listsOfBody, writeHttpSchema } from '../../agent/contract/collectd/writ
 import { idSchema } from '../contract/common.ts'
 import { succeed } from '../contract/problem.ts'
 import type { CollectdRequests } from '../observed/collectd/collectd-entry.ts'
-import { commonProblems } from './noun-routes.ts'
+import { commonProblems } from './parameters.ts'
 import { refuseParameter } from './parse.ts'
 import { defineRoute, type Route } from './route.ts'
 

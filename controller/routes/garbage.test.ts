@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
+import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
 
 let world: TestWorld
 let ids: Readonly<Record<string, string>>
@@ -17,9 +19,19 @@ beforeAll(async () => {
   ids = { projectId, poolId: String(pool.id), networkId: String(network.id), shardId: String(shard.id) }
   const events = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
   const { services, context } = world
+  const microshards = createTestMicroshards()
   const metrics = world.metrics.service
   const { collectd } = world
-  const routes = createRoutes({ services, context, events, metrics, collectd, settings: { url: '', version: '' } })
+  const routes = createRoutes({
+    services,
+    context,
+    events,
+    logs: createKeptLogs(),
+    microshards,
+    metrics,
+    collectd,
+    settings: { url: '', version: '' },
+  })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })

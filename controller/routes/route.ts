@@ -29,6 +29,11 @@ export interface Answer {
   readonly isAllInVersion?: boolean
   /** What `?wait=true` waits for. */
   readonly settles?: Settling
+  /** The same, of what is no object of the store. */
+  readonly waitForEnd?: (wait: {
+    readonly milliseconds: number
+    readonly signal: AbortSignal
+  }) => Promise<Outcome<Answer>>
   /** In place of a body: a stream, as it is. */
   readonly stream?: Response
 }

@@ -71,8 +71,8 @@ export interface ApiOptions {
 const answerMillisecondsMaximum = 60_000
 const pauseMillisecondsFirst = 100
 const pauseMillisecondsMaximum = 2000
-/** Of a page: the API's most. */
-const pageItems = '1000'
+/** The most that the API puts on one page. */
+export const listPageItems = '1000'
 
 /** What the same request may well be answered otherwise in a moment. */
 const passingCodes: ReadonlySet<string> = new Set(['unavailable', 'too-many-requests'])
@@ -121,7 +121,11 @@ export function createApi(options: ApiOptions, means: ApiMeans): Api {
       const items: v.InferOutput<typeof item>[] = []
       let after: string | undefined
       do {
-        const page = await call({ method: 'GET', path, query: { ...query, limit: pageItems, after } }, schema, signal)
+        const page = await call(
+          { method: 'GET', path, query: { ...query, limit: listPageItems, after } },
+          schema,
+          signal,
+        )
         items.push(...page.body.items)
         after = page.body.next ?? undefined
       } while (after !== undefined)

@@ -8,11 +8,15 @@ import type { CallContext } from '../plugin/index.ts'
 import type { Api, ApiRequest } from './api.ts'
 import { ApiError, isRefusal } from './api-error.ts'
 import type { Creation, Creations } from './creations.ts'
+import type { Listed, Views } from './views.ts'
 
 export interface Client {
   readonly api: Api
+  readonly views: Views
   readonly creations: Creations
   readonly createKey: () => string
+  /** Milliseconds since 1970. */
+  readonly now: () => number
   /** Rejects when the signal aborts. */
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>
 }
@@ -95,6 +99,17 @@ export async function readObject<Schema extends ViewSchema>(
 ): Promise<v.InferOutput<Schema> | null> {
   const view = await findObject(path, schema, context)
   if (view !== null) context.client.creations.found(view.id)
+  return view
+}
+
+/** The same for a refresh, in which what was shown for another object may do. */
+export async function refreshObject<Schema extends ViewSchema>(
+  listed: Listed,
+  schema: Schema,
+  { client, signal }: Pick<Context, 'client' | 'signal'>,
+): Promise<v.InferOutput<Schema> | null> {
+  const view = await client.views.read(listed, schema, signal)
+  if (view !== null) client.creations.found(view.id)
   return view
 }
 

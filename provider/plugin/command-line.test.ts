@@ -69,11 +69,14 @@ for (const program of commandLines) {
       expect(complaint(await cli.run('plan', '-detailed-exitcode', '-no-color'))).toBe('')
 
       note('  title = "slow"\n  color = "blue"')
-      const interrupt = { after: /created a note/, signal: 'SIGINT' } as const
-      const interrupted = await cli.runWith({ ...logging, interrupt }, 'apply', '-auto-approve', '-no-color')
+      const interrupting = { ...logging, interruptWhen: (written: string) => written.includes('created a note') }
+      const interrupted = await cli.runWith(interrupting, 'apply', '-auto-approve', '-no-color')
       expect(interrupted.output).toContain('Creating test_note was not finished: the run was interrupted')
-      note('  title = "after"')
-      expect((await cli.run('apply', '-auto-approve', '-no-color')).output).toContain('1 added, 0 changed, 1 destroyed')
+      note('  title = "slow at last"\n  color = "blue"')
+      const last = await cli.runWith(interrupting, 'apply', '-auto-approve', '-no-color')
+      expect(last.output).toContain('The note is made, but the run was interrupted before it was ready')
+      note('  title = "after"\n  color = "blue"')
+      expect((await cli.run('apply', '-auto-approve', '-no-color')).output).toContain('0 added, 1 changed, 0 destroyed')
       expect(complaint(await cli.run('destroy', '-auto-approve', '-no-color'))).toBe('')
       expect(readdirSync(join(folder, `${program}-installed`, 'notes'))).toEqual([])
     }, 120_000)

@@ -31,7 +31,8 @@ export type ResourceContext<Client> = ClientContext<Client> & { readonly private
 export type ChangeContext<Client, Partial> = ResourceContext<Client> & {
   /**
    * Says what exists by now. Should the call fail later, this is in the state with the error: nothing that was made is
-   * forgotten. An object whose creation failed is replaced by the next apply. Called again, the last one counts.
+   * forgotten. The CLI replaces an object whose creation failed; one that was interrupted, and is all that was planned,
+   * is made, with a warning. Called again, the last one counts.
    */
   readonly keep: (state: Partial) => void
 }

@@ -88,6 +88,10 @@ const note = defineResource({
     keep({ id: created.id, title: created.title })
     log.info('created a note', { id: created.id, hasPassword: password !== null })
     if (desired.title === 'slow') await forever(signal)
+    if (desired.title === 'slow at last') {
+      keep(created)
+      await forever(signal)
+    }
     if (desired.title === 'broken') throw new Error('the pencil broke')
     return created
   },

@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { type Host, hostCreatedSchema, hostSchema, hostUpdateSchema } from '../../controller/contract/machine.ts'
-import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
 import { between, bool, defineSchema, integer, map, string, validator } from '../plugin/index.ts'
 import { aLabel, createdAt, hostTimeouts, id, momentaryFields } from './attributes.ts'
 import { createNounDataSources } from './data-sources.ts'
@@ -46,10 +46,10 @@ export const hostResource = defineResource({
   async create({ desired }, context) {
     const { name, maintenance, labels } = desired
     const made = await createObject({ path, body: { name }, schema: hostSchema }, context)
-    context.keep(made)
+    context.keep({ ...made, maintenance, labels })
     return updateObject(`${path}/${made.id}`, { maintenance, labels }, hostSchema, context)
   },
-  read: ({ state }, context) => readObject(`${path}/${state.id}`, hostSchema, context),
+  read: ({ state }, context) => refreshObject({ path, id: state.id, among: {} }, hostSchema, context),
   async update({ prior, desired }, context) {
     const { maintenance, labels } = desired
     const view = await updateObject(`${path}/${prior.id}`, { maintenance, labels }, hostSchema, context)

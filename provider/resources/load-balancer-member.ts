@@ -2,7 +2,12 @@
 
 import * as v from 'valibot'
 import { pageSchema } from '../../controller/contract/common.ts'
-import { loadBalancerSchema, memberSchema, memberStatuses } from '../../controller/contract/load-balancer.ts'
+import {
+  type LoadBalancer,
+  loadBalancerSchema,
+  memberSchema,
+  memberStatuses,
+} from '../../controller/contract/load-balancer.ts'
 import type { Client } from '../api/client.ts'
 import { createObject, deleteObject, findObject, updateObject } from '../api/client.ts'
 import { type CallContext, defineSchema, exactlyOneOf, list, object, ProviderError, string } from '../plugin/index.ts'
@@ -10,9 +15,9 @@ import { anId, asComputed, hostTimeouts } from './attributes.ts'
 import { defineDataSource, defineResource, refuseImport } from './define.ts'
 import { describeGiven, type GivenMember, memberBody, memberFields, memberTargets } from './members.ts'
 
-const balancerPath = (id: string) => `/v1/load-balancers/${id}`
-const pathOf = ({ loadBalancerId, id }: { readonly loadBalancerId: string; readonly id: string }) =>
-  `${balancerPath(loadBalancerId)}/members/${id}`
+const balancersPath = '/v1/load-balancers'
+const balancerPath = (id: string) => `${balancersPath}/${id}`
+const pathOf = ({ loadBalancerId, id }: MemberKey) => `${balancerPath(loadBalancerId)}/members/${id}`
 
 const loadBalancerId = {
   required: true,
@@ -43,24 +48,38 @@ const schema = defineSchema({
 
 type Context = Pick<CallContext, 'signal' | 'log'> & { readonly client: Client }
 
+interface MemberKey {
+  readonly loadBalancerId: string
+  readonly id: string
+}
+
+async function find(key: MemberKey, given: readonly GivenMember[], context: Context) {
+  const balancer = await findObject(balancerPath(key.loadBalancerId), loadBalancerSchema, context)
+  return describe(balancer, key, given, context)
+}
+
+/** In a refresh the balancer as it was shown for another of its members will do, where it has this one. */
+async function refresh(state: MemberKey & GivenMember, context: Context) {
+  const listed = { path: balancersPath, id: state.loadBalancerId, among: null }
+  const balancer = await context.client.views.read(listed, loadBalancerSchema, context.signal)
+  return describe(balancer, state, [state], context) ?? (await find(state, [state], context))
+}
+
 /** The member as it was given, which only its balancer's listeners tell. */
-async function find(
-  key: { readonly loadBalancerId: string; readonly id: string },
+function describe(
+  balancer: LoadBalancer | null,
+  { loadBalancerId, id }: MemberKey,
   given: readonly GivenMember[],
   context: Context,
 ) {
-  const balancer = await findObject(balancerPath(key.loadBalancerId), loadBalancerSchema, context)
-  const member = balancer?.members.find(({ id }) => id === key.id)
+  const key = { loadBalancerId, id }
+  const member = balancer?.members.find((one) => one.id === id)
   if (balancer === null || member === undefined) return null
   context.client.creations.found(key.id)
   return { ...key, ...describeGiven(member, balancer.listeners, given) }
 }
 
-async function findAgain(
-  key: { readonly loadBalancerId: string; readonly id: string },
-  given: GivenMember,
-  context: Context,
-) {
+async function findAgain(key: MemberKey, given: GivenMember, context: Context) {
   const found = await find(key, [given], context)
   if (found !== null) return found
   throw new ProviderError('The member is gone', {
@@ -80,7 +99,7 @@ export const loadBalancerMemberResource = defineResource({
     await updateObject(pathOf(key), {}, memberSchema, context)
     return findAgain(key, desired, context)
   },
-  read: ({ state }, context) => find(state, [state], context),
+  read: ({ state }, context) => refresh(state, context),
   async update({ prior, desired }, context) {
     const { address, port, weight, draining } = desired
     const body = { weight, draining, ...(address !== null && { address }), ...(port !== null && { port }) }
@@ -127,7 +146,7 @@ const memberSource = defineDataSource({
     },
   }),
   async read({ config }, context) {
-    const { loadBalancerId, id } = config as { readonly loadBalancerId: string; readonly id: string }
+    const { loadBalancerId, id } = config as MemberKey
     const found = await findObject(pathOf({ loadBalancerId, id }), memberSchema, context)
     if (found !== null) return { ...found, loadBalancerId }
     throw new ProviderError('There is no such member', {

@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import { type LoadBalancer, loadBalancerSchema } from '../../controller/contract/load-balancer.ts'
 import { instanceCountMaximum } from '../../controller/contract/scaling.ts'
-import { createObject, deleteObject, readObject, updateObject, waitUntilActive } from '../api/client.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
 import {
   between,
   bool,
@@ -24,6 +24,7 @@ import {
 } from '../plugin/index.ts'
 import { aName, anId, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
 import { autoScalingAttribute, autoScalingBody } from './auto-scaling.ts'
+import { awaitCreated, isAwaited, noteAwaited } from './awaited.ts'
 import { createNounDataSources } from './data-sources.ts'
 import { defineResource, keepPlanned, pick, refuseImport, withoutNull } from './define.ts'
 import {
@@ -147,14 +148,16 @@ export const loadBalancerResource = defineResource({
     const body = { name, projectId, networkId, trafficType, ...changeableBody(desired) }
     const made = await createObject({ path, body, schema: ownSchema }, context)
     context.keep(describe(made, members))
-    return describe(await waitUntilActive(`${path}/${made.id}`, ownSchema, context), members)
+    return describe(await awaitCreated(`${path}/${made.id}`, ownSchema, context), members)
   },
   async read({ state }, context) {
-    const view = await readObject(`${path}/${state.id}`, ownSchema, context)
+    const view = await refreshObject({ path, id: state.id, among: { projectId: state.projectId } }, ownSchema, context)
+    if (view?.status === 'active') noteAwaited(context.privateState)
     return view === null ? null : describe(view, state.members)
   },
   async update({ prior, desired, changes }, context) {
     const view = await updateObject(`${path}/${prior.id}`, changeableBody(changes), ownSchema, context)
+    noteAwaited(context.privateState)
     return keepPlanned(schema, desired, describe(view, desired.members))
   },
   delete: ({ state }, context) => deleteObject(`${path}/${state.id}`, v.unknown(), context),
@@ -163,8 +166,15 @@ export const loadBalancerResource = defineResource({
     const view = await readObject(`${path}/${given}`, ownSchema, context)
     return view === null ? null : describe(view, [])
   },
-  modifyPlan: ({ prior, planned, config }) =>
-    planned === null || config === null ? undefined : { planned: planWhatFollows(prior, planned, config) },
+  modifyPlan({ prior, planned, config }, { privateState }) {
+    if (planned === null || config === null) return undefined
+    return {
+      planned: {
+        ...planWhatFollows(prior, planned, config),
+        ...(prior !== null && isAwaited(privateState) && { instances: unknown }),
+      },
+    }
+  },
   validate: ({ config }) => [
     ...(isObject(config.healthCheck) ? findHealthCheckFaults(config.healthCheck) : []),
     ...(config.trafficType === 'tcp' && config.forwardedFor === true
@@ -232,6 +242,7 @@ const plainFields = [
   'slowStartSeconds',
   'proxyProtocol',
   'limits',
+  'logging',
   'forwardedFor',
   'instanceCount',
 ] as const

@@ -3,9 +3,20 @@
 import * as v from 'valibot'
 import { ipv4Schema } from '../../controller/contract/common.ts'
 import { type Machine, machineCreateSchema, machineSchema } from '../../controller/contract/machine.ts'
-import { createObject, deleteObject, readObject, updateObject, waitUntilActive } from '../api/client.ts'
-import { defineSchema, integer, isUnknown, list, object, portNumber, sizeBetween, string } from '../plugin/index.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
+import {
+  defineSchema,
+  integer,
+  isUnknown,
+  list,
+  object,
+  portNumber,
+  sizeBetween,
+  string,
+  unknown,
+} from '../plugin/index.ts'
 import { admittedBy, aLabel, anId, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
+import { awaitCreated, isAwaited, noteAwaited } from './awaited.ts'
 import { createNounDataSources } from './data-sources.ts'
 import { defineResource, keepPlanned, refuseImport } from './define.ts'
 
@@ -105,15 +116,17 @@ export const machineResource = defineResource({
     }
     const made = await createObject({ path, body, schema: ownSchema }, context)
     context.keep(describe(made, address))
-    return describe(await waitUntilActive(`${path}/${made.id}`, ownSchema, context), address)
+    return describe(await awaitCreated(`${path}/${made.id}`, ownSchema, context), address)
   },
   async read({ state }, context) {
-    const view = await readObject(`${path}/${state.id}`, ownSchema, context)
+    const view = await refreshObject({ path, id: state.id, among: { projectId: state.projectId } }, ownSchema, context)
+    if (view?.status === 'active') noteAwaited(context.privateState)
     return view === null ? null : describe(view, state.address)
   },
   async update({ prior, desired }, context) {
     const { name, workloads, address } = desired
     const view = await updateObject(`${path}/${prior.id}`, { name, workloads }, ownSchema, context)
+    noteAwaited(context.privateState)
     return keepPlanned(schema, desired, describe(view, address))
   },
   delete: ({ state }, context) => deleteObject(`${path}/${state.id}`, v.unknown(), context),
@@ -122,12 +135,14 @@ export const machineResource = defineResource({
     const view = await readObject(`${path}/${given}`, ownSchema, context)
     return view === null ? null : describe(view, undefined)
   },
-  modifyPlan({ prior, planned }) {
+  modifyPlan({ prior, planned }, { privateState }) {
     if (prior === null || planned === null) return undefined
     const { address } = planned
-    if (address === prior.address) return undefined
     const isOwn = typeof address === 'string' && !isUnknown(address) && prior.addresses.includes(address)
-    return isOwn ? undefined : { requiresReplace: [['address']] }
+    return {
+      ...(isAwaited(privateState) && { planned: { addresses: unknown } }),
+      ...(address !== prior.address && !isOwn && { requiresReplace: [['address']] }),
+    }
   },
 })
 

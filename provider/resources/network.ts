@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { type Network, networkCreateSchema, networkSchema } from '../../controller/contract/address-space.ts'
-import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
 import { between, defineSchema, integer, list, string } from '../plugin/index.ts'
 import { addressPolicy, describePolicy, policyBody } from './address-policy.ts'
 import { aName, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
@@ -58,7 +58,7 @@ export const networkResource = defineResource({
     return describe(await createObject({ path, body, schema: ownSchema }, context), desired.addressPolicy)
   },
   async read({ state }, context) {
-    const view = await readObject(`${path}/${state.id}`, ownSchema, context)
+    const view = await refreshObject({ path, id: state.id, among: { projectId: state.projectId } }, ownSchema, context)
     return view === null ? null : describe(view, state.addressPolicy)
   },
   async update({ prior, desired }, context) {

@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { type Pool, poolSchema } from '../../controller/contract/address-space.ts'
-import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
 import { defineSchema, number, string } from '../plugin/index.ts'
 import { aBlock, aName, createdAt, hostTimeouts, id, momentaryFields, projectId } from './attributes.ts'
 import { createNounDataSources } from './data-sources.ts'
@@ -42,7 +42,8 @@ export const poolResource = defineResource({
   schema,
   create: ({ desired: { name, projectId, cidr } }, context) =>
     createObject({ path, body: { name, projectId, cidr }, schema: ownSchema }, context),
-  read: ({ state }, context) => readObject(`${path}/${state.id}`, ownSchema, context),
+  read: ({ state }, context) =>
+    refreshObject({ path, id: state.id, among: { projectId: state.projectId } }, ownSchema, context),
   async update({ prior, desired }, context) {
     const view = await updateObject(`${path}/${prior.id}`, { name: desired.name }, ownSchema, context)
     return keepPlanned(schema, desired, view)

@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import { nameSchema } from '../../controller/contract/common.ts'
 import { type Project, projectCreateSchema, projectSchema, quotaSchema } from '../../controller/contract/project.ts'
-import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
 import { between, defineSchema, integer, object, string } from '../plugin/index.ts'
 import { addressPolicy, describePolicy, policyBody } from './address-policy.ts'
 import { admittedBy, aName, createdAt, hostTimeouts, id, momentaryFields } from './attributes.ts'
@@ -83,7 +83,7 @@ export const projectResource = defineResource({
     return describe(await createObject({ path, body, schema: projectSchema }, context), desired.addressPolicy)
   },
   async read({ state }, context) {
-    const view = await readObject(`${path}/${state.id}`, projectSchema, context)
+    const view = await refreshObject({ path, id: state.id, among: {} }, projectSchema, context)
     return view === null ? null : describe(view, state.addressPolicy)
   },
   async update({ prior, desired }, context) {

@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import { shardSchema } from '../../controller/contract/address-space.ts'
 import { migrationModes } from '../../controller/contract/migration.ts'
-import { findObject } from '../api/client.ts'
+import { findObject, refreshObject } from '../api/client.ts'
 import { detachShard, type MigrationOptions, moveShard } from '../api/migrations.ts'
 import { between, defineSchema, integer, number, object, string, timeouts } from '../plugin/index.ts'
 import { anId } from './attributes.ts'
@@ -77,7 +77,7 @@ export const shardAttachmentResource = defineResource({
     return { id: body.id, shardId: body.id, networkId, migration, cidr: body.cidr, gateway: body.gateway }
   },
   async read({ state }, context) {
-    const shard = await findObject(`/v1/shards/${state.shardId}`, shardSchema, context)
+    const shard = await refreshObject({ path: '/v1/shards', id: state.shardId, among: null }, shardSchema, context)
     if (shard === null || shard.networkId === null) return null
     const { cidr, gateway, networkId } = shard
     return { ...state, networkId, cidr, gateway }

@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { type Shard, shardSchema } from '../../controller/contract/address-space.ts'
-import { createObject, deleteObject, readObject, updateObject } from '../api/client.ts'
+import { createObject, deleteObject, readObject, refreshObject, updateObject } from '../api/client.ts'
 import { bool, defineSchema, number, string } from '../plugin/index.ts'
 import { aShardSize } from './address-policy.ts'
 import { aBlock, aName, anId, createdAt, hostTimeouts, id, momentaryFields } from './attributes.ts'
@@ -87,12 +87,12 @@ export const shardResource = defineResource({
       ...(cidr !== undefined && { cidr }),
     }
     const made = await createObject({ path, body, schema: ownSchema }, context)
-    context.keep(describe(made, false))
+    context.keep({ ...describe(made, false), reserved })
     if (!reserved) return describe(made, false)
     return describe(await updateObject(`${path}/${made.id}`, { reserved }, ownSchema, context), reserved)
   },
   async read({ state }, context) {
-    const view = await readObject(`${path}/${state.id}`, ownSchema, context)
+    const view = await refreshObject({ path, id: state.id, among: { projectId: state.projectId } }, ownSchema, context)
     return view === null ? null : describe(view, state.reserved)
   },
   async update({ prior, desired }, context) {

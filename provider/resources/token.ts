@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { type Token, tokenCreatedSchema, tokenCreateSchema, tokenSchema } from '../../controller/contract/project.ts'
-import { type Client, createObject, deleteObject, readObject } from '../api/client.ts'
+import { type Client, createObject, deleteObject, readObject, refreshObject } from '../api/client.ts'
 import { bool, type CallContext, defineSchema, integer, matches, string, timeouts, validator } from '../plugin/index.ts'
 import { admittedBy, aName, anId, createdAt, id, momentaryFields } from './attributes.ts'
 import { createNounDataSources } from './data-sources.ts'
@@ -99,7 +99,11 @@ export const tokenResource = defineResource({
     )
   },
   async read({ state }, context) {
-    const view = await readObject(`${path}/${state.id}`, tokenSchema, context)
+    const view = await refreshObject(
+      { path, id: state.id, among: { projectId: state.projectId ?? undefined } },
+      tokenSchema,
+      context,
+    )
     return view === null ? null : describe(view, state.secretWoVersion)
   },
   delete: ({ state }, context) => deleteObject(`${path}/${state.id}`, v.unknown(), context),
@@ -154,7 +158,7 @@ export const ephemeralToken = defineEphemeralResource({
   }),
   async open({ config }, { client, signal }) {
     const { name, projectId, lifetimeSeconds } = config
-    const expiresAt = new Date(Date.now() + lifetimeSeconds * 1000).toISOString()
+    const expiresAt = new Date(client.now() + lifetimeSeconds * 1000).toISOString()
     const idempotencyKey = client.createKey()
     const body = { name: `${name} ${idempotencyKey.slice(-12)}`, expiresAt, ...(projectId !== null && { projectId }) }
     const made = await client.api.call({ method: 'POST', path, body, idempotencyKey }, tokenCreatedSchema, signal)

@@ -14,15 +14,17 @@ import {
   createTokensService,
   type EventCredentialsIssuer,
 } from '../../controller/access/tokens.ts'
-import { createApp } from '../../controller/app.ts'
+import { type Api, createApi } from '../../controller/app.ts'
 import { assembleController } from '../../controller/assemble.ts'
 import { type CloudEvent, eventTypes } from '../../controller/contract/events.ts'
+import { createTestMicroshards } from '../../controller/control-plane/lifecycle/test-microshards.ts'
 import type { MemoryStoreOptions } from '../../controller/control-plane/memory-store.ts'
 import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
 import type { CollectdRequests } from '../../controller/observed/collectd/collectd-entry.ts'
+import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
@@ -47,7 +49,7 @@ export interface TestWorld {
   readonly context: TestContext
   readonly services: Services
   readonly admin: string
-  readonly app: ReturnType<typeof createApp>
+  readonly app: Api['app']
   readonly events: readonly CloudEvent[]
   readonly metrics: TestMetrics
   readonly collectd: CollectdRequests
@@ -72,15 +74,19 @@ export interface CallOptions {
 }
 
 export async function createTestWorld(
-  options: Omit<MemoryStoreOptions, 'now' | 'random' | 'onEvent'> & { readonly issuer?: EventCredentialsIssuer } = {},
+  options: Omit<MemoryStoreOptions, 'now' | 'random' | 'onEvent'> & {
+    readonly issuer?: EventCredentialsIssuer
+    /** Left out: nobody waits, and nobody gives up waiting. */
+    readonly sleep?: (milliseconds: number) => Promise<unknown>
+  } = {},
 ): Promise<TestWorld> {
-  const { issuer = createTestIssuer(), ...storeOptions } = options
+  const { issuer = createTestIssuer(), sleep, ...storeOptions } = options
   const recorder = createEventRecorder()
   const base = createTestContext({ ...storeOptions, onEvent: recorder.record })
   const inbox = createObservedHosts({ now: base.now })
-  const context: TestContext = { ...base, observed: inbox }
+  const context: TestContext = { ...base, observed: inbox, ...(sleep === undefined ? {} : { sleep }) }
   const rack = createRack(inbox, base)
-  const { services: assembled, reconciler, sweep } = assembleController(context, rack.bus)
+  const { services: assembled, reconciler, sweep: sweepRooms } = assembleController(context, rack.bus)
   const tokens = createTokensService(context, issuer)
   const projects = createProjectsService(context, tokens.remove)
   const services: Services = { ...assembled, projects, tokens, hosts: createHostsService(context, idleHostBus) }
@@ -96,7 +102,10 @@ export async function createTestWorld(
       return lists.length
     },
   }
-  const app = createApp({ services, context, events: recorder.reader, metrics: metrics.service, collectd, settings })
+  const microshards = createTestMicroshards()
+  const rest = { events: recorder.reader, logs: createKeptLogs(), microshards, metrics: metrics.service, collectd }
+  const api = createApi({ services, context, ...rest, settings })
+  const { app } = api
 
   const call: TestWorld['call'] = async (method, path, body, { token = admin, headers = {}, text } = {}) => {
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body))
@@ -133,7 +142,10 @@ export async function createTestWorld(
       throw new Error(`not settled after ${turnsMaximum} turns`)
     },
     nextSubject: recorder.nextSubject,
-    sweep,
+    async sweep() {
+      await sweepRooms()
+      await api.sweep()
+    },
   }
 }
 

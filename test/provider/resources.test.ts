@@ -12,6 +12,7 @@ import { serveForTest } from '../../provider/plugin/testing/served.ts'
 import type { RawObject } from '../../provider/plugin/values/raw.ts'
 import { decodeObject, encodeObject } from '../../provider/plugin/values/wire.ts'
 import { createProvider } from '../../provider/provider.ts'
+import { createRandomGround } from './random-ground.ts'
 import { type RandomGround, type RandomObject, randomObject } from './random-objects.ts'
 import { type ServedWorld, serveTestWorld } from './served-world.ts'
 
@@ -31,25 +32,13 @@ beforeAll(async () => {
   provider = createProvider({ environment, fetch, creationsFolder: null, run: '' })
   served = await serveForTest(provider)
   await served.client.call('ConfigureProvider', { config: encodeObject(provider.schema.fields, {}) })
-  ground = await createGround()
+  ground = await createRandomGround(world)
 })
 
 afterAll(async () => {
   await served?.close()
   await world?.close()
 })
-
-async function createGround(): Promise<RandomGround> {
-  const create = async (path: string, body: object) => String((await world.create(path, body)).id)
-  const projectId = await create('/v1/projects', { name: 'random', user: 'john' })
-  const poolId = await create('/v1/pools', { name: 'all', projectId, cidr: '198.18.16.0/20' })
-  const networkId = await create('/v1/networks', { name: 'web', projectId })
-  await create('/v1/shards', { poolId, networkId, cidr: '198.18.16.0/24' })
-  const machineId = await create('/v1/machines', { name: 'web-1', projectId, networkId })
-  const balancer = { projectId, networkId, trafficType: 'tcp', instanceCount: 1 }
-  const balancerId = await create('/v1/load-balancers', { name: 'open', listeners: [{ port: 9 }], ...balancer })
-  return { projectId, poolId, networkId, machineIds: [machineId], balancerId }
-}
 
 const coreOf = (type: string) => {
   const resource = provider.resources?.find(({ name }) => name === type)

@@ -9,22 +9,29 @@ export interface ServedWorld extends TestWorld {
   readonly url: string
   /** `POST /v1/pools`, each as often as it was asked. */
   readonly requests: string[]
+  /** Whether hosts work: by default while something is being changed, as long as the request for it is waited for. */
+  letHostsWork(when: HostsWork): void
   /** Answers the next requests in place of the controller, until it gives undefined. */
   intercept(answer: (request: Request) => Response | undefined): void
   close(): Promise<void>
 }
 
+export type HostsWork = 'always' | 'never' | 'whileChanging'
+
 const settleMilliseconds = 2
 
-export async function serveTestWorld(port = 0): Promise<ServedWorld> {
+/** With a certificate it is asked over TLS. */
+export async function serveTestWorld(tls?: { readonly key: string; readonly cert: string }): Promise<ServedWorld> {
   const world = await createTestWorld()
   const requests: string[] = []
   let changing = 0
+  let hostsWork: HostsWork = 'whileChanging'
   let intercepted: (request: Request) => Response | undefined = () => undefined
   const server = Bun.serve({
-    port,
+    port: 0,
     hostname: '127.0.0.1',
     idleTimeout: 0,
+    ...(tls !== undefined && { tls }),
     async fetch(request) {
       requests.push(`${request.method} ${new URL(request.url).pathname}`)
       const answer = intercepted(request)
@@ -38,11 +45,14 @@ export async function serveTestWorld(port = 0): Promise<ServedWorld> {
       }
     },
   })
-  const stop = keepSettling(world, () => changing > 0)
+  const stop = keepSettling(world, () => hostsWork === 'always' || (hostsWork === 'whileChanging' && changing > 0))
   return {
     ...world,
-    url: `http://127.0.0.1:${server.port}`,
+    url: server.url.origin,
     requests,
+    letHostsWork: (when) => {
+      hostsWork = when
+    },
     intercept: (answer) => {
       intercepted = answer
     },
@@ -53,12 +63,11 @@ export async function serveTestWorld(port = 0): Promise<ServedWorld> {
   }
 }
 
-/** Hosts work while something is being changed, as they do in a rack. */
-function keepSettling(world: TestWorld, isChanging: () => boolean): () => Promise<void> {
+function keepSettling(world: TestWorld, doHostsWork: () => boolean): () => Promise<void> {
   let isOver = false
   const settling = (async () => {
     while (!isOver) {
-      if (isChanging()) await world.settle()
+      if (doHostsWork()) await world.settle()
       await Bun.sleep(settleMilliseconds)
     }
   })()

@@ -11,6 +11,7 @@ import { type AssembledController, assembleController } from '../../controller/a
 import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
 import { createClientId, createId } from '../../controller/control-plane/shard-key.ts'
 import { type Kind, type Store, write } from '../../controller/control-plane/store.ts'
+import { createActionQueue } from '../../controller/control-plane/writes/action-queue.ts'
 import { type LifeSettings, lifeDefaults } from '../../controller/load-balancing/life/life-settings.ts'
 import { hostKind, type ProjectValue, projectKind, systemClient } from '../../controller/objects.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
@@ -109,6 +110,7 @@ export async function createSimulation(options: {
     const inbox = createObservedHosts({ now: () => now })
     const context: ControllerContext = {
       store: crashing.store,
+      actions: createActionQueue({ store: crashing.store, now: () => now, random: chance.bytes }),
       now: () => now,
       random: chance.bytes,
       logger: pino({ level: 'silent' }),

@@ -70,3 +70,20 @@ export function chooseNode(
   const share = Math.ceil((loadBound * total) / Math.max(1, nodes.length))
   return rankNodes(microshardId, nodes).find((name) => (held.get(name) ?? 0) < share) ?? null
 }
+
+/** The nodes as they were lately: to ask all of them takes as long as one that does not answer. */
+export function rememberNodes(nodes: StoreNodes, now: () => number, rememberMilliseconds = 2_000): StoreNodes {
+  let known: { readonly at: number; readonly nodes: Promise<readonly StoreNode[]> } | null = null
+  return {
+    list() {
+      if (known !== null && now() - known.at < rememberMilliseconds) return known.nodes
+      const asked = { at: now(), nodes: nodes.list() }
+      known = asked
+      // Who could not be asked is asked again at once.
+      asked.nodes.catch(() => {
+        if (known === asked) known = null
+      })
+      return asked.nodes
+    },
+  }
+}

@@ -15,6 +15,7 @@ import {
   parseDirectory,
   planFirstDirectory,
 } from '../microshard-directory.ts'
+import { StoreUnavailableError } from '../store.ts'
 
 export interface WatchedDirectory {
   /** As last seen; it never goes back. */
@@ -138,7 +139,9 @@ export async function openDirectory(options: DirectoryOptions): Promise<WatchedD
           await sleep(attempt * attemptDelayMilliseconds, stopping.signal)
         }
       }
-      throw new Error(`the directory of microshards could not be changed in ${attemptsMaximum} attempts`)
+      throw new StoreUnavailableError(
+        `the directory of microshards could not be changed in ${attemptsMaximum} attempts`,
+      )
     },
     async close() {
       stopping.abort()
@@ -161,7 +164,9 @@ interface ReadDirectory {
 }
 
 async function readDirectory(directories: KV): Promise<ReadDirectory | null> {
-  const entry = await directories.get(key)
+  const entry = await directories.get(key).catch((cause: unknown) => {
+    throw new StoreUnavailableError('the directory of microshards can not be read', { cause })
+  })
   if (entry === null) return null
   const text = entry.string()
   const { format } = JSON.parse(text) as { readonly format?: number }

@@ -17,8 +17,12 @@ export interface DriveOptions {
   readonly sleep: (milliseconds: number) => Promise<unknown>
   /** Waits, for a while at most, until this controller's memory holds the targets up to these sequences. */
   readonly whenFollowed?: (starts: Readonly<Record<string, number>>) => Promise<void>
+  /** Tells the world that it is over; the same may be told again. */
+  readonly announce?: (operation: MicroshardOperation, directoryVersion: number) => Promise<void>
   /** Told when it has come so far; what happens in a phase may happen again. */
   readonly onPhase?: (operation: MicroshardOperation) => void
+  /** How long a sealed source is kept at least, for writers who were cut off to find out what became of their writes. */
+  readonly graceMilliseconds?: number
   /** Ends it as soon as possible, as it is. */
   readonly signal: AbortSignal
 }
@@ -27,8 +31,7 @@ export interface DriveOptions {
 const closeMessages = 128
 /** Or when reading and writing what was left took no longer than this, as under a heavy load. */
 const closeMilliseconds = 15
-/** How long a sealed source is kept at least, for writers who were cut off to find out what became of their writes. */
-const graceMilliseconds = 500
+const graceMillisecondsDefault = 500
 const eventsDelayMilliseconds = 50
 
 /** Returns when the operation is over; rejects when it can't go on for now. */
@@ -99,7 +102,7 @@ async function followClosely({ signal, now, whenFollowed }: DriveOptions, copier
 
 async function dropSources(options: DriveOptions, operation: MicroshardOperation): Promise<void> {
   const { streams, sleep, signal } = options
-  await sleep(graceMilliseconds)
+  await sleep(options.graceMilliseconds ?? graceMillisecondsDefault)
   for (const source of operation.sources) {
     if (!(await streams.isThere(source.id))) continue
     const late = await findLate(streams, source, operation)
@@ -130,6 +133,9 @@ async function findLate(
 
 const listDiscarded = ({ targets, discarded }: MicroshardOperation) => [...targets.map(({ id }) => id), ...discarded]
 
-async function finish({ directory, now }: DriveOptions, { id }: MicroshardOperation): Promise<void> {
+async function finish(options: DriveOptions, operation: MicroshardOperation): Promise<void> {
+  const { directory, now } = options
+  const { id } = operation
+  await options.announce?.(operation, (await directory.refresh()).version)
   await directory.change((current) => planFinish(current, id, new Date(now()).toISOString()))
 }

@@ -48,6 +48,13 @@ async function apply(config: RawObject | null, prior: RawObject | null = null) {
   return { ...answer, state: decodeObject(fields, answer.newState) }
 }
 
+/** Until a note is there that was not when it was asked. */
+async function begun(): Promise<void> {
+  const count = () => served.logged().filter((line) => line['@message'] === 'created a note').length
+  const before = count()
+  for (let turn = 0; turn < 2000 && count() === before; turn += 1) await Bun.sleep(5)
+}
+
 const summaries = ({ diagnostics }: { readonly diagnostics: readonly { readonly summary: string }[] }) =>
   diagnostics.map(({ summary }) => summary)
 
@@ -191,11 +198,22 @@ describe('a resource', () => {
     expect(state).toMatchObject({ title: 'slow', timeouts: { create: '50ms' } })
   })
 
+  test('that is interrupted when all that was planned is there has been made, with a warning', async () => {
+    await configure(served.folder)
+    const slow = apply(whole({ title: 'slow at last' }))
+    await begun()
+    await served.client.call('StopProvider', {})
+    const { state, diagnostics } = await slow
+    expect(diagnostics).toMatchObject([
+      { severity: 2, summary: 'The note is made, but the run was interrupted before it was ready' },
+    ])
+    expect(state).toMatchObject({ title: 'slow at last', revision: 1, size: 12 })
+    await configure(served.folder)
+  })
+
   test('is given up when the user interrupts, as is one that comes later, and that of the next run is not', async () => {
     const slow = apply(whole({ title: 'slow' }))
-    const isBegun = () => served.logged().filter((line) => line['@message'] === 'created a note').length
-    const before = isBegun()
-    for (let turn = 0; turn < 200 && isBegun() === before; turn += 1) await Bun.sleep(5)
+    await begun()
     await served.client.call('StopProvider', {})
     const interrupted = 'Creating test_note was not finished: the run was interrupted'
     expect(summaries(await slow)).toEqual([interrupted])

@@ -23,7 +23,14 @@ import {
 } from '../values/raw.ts'
 import { settleObject } from '../values/settle.ts'
 import { fromTyped, toTyped } from '../values/typed.ts'
-import { type Call, type openPrivateState, planContext, resourceContext, timeoutSecondsDefault } from './session.ts'
+import {
+  type Call,
+  type openPrivateState,
+  planContext,
+  resourceContext,
+  timeoutSecondsDefault,
+  wasInterrupted,
+} from './session.ts'
 
 type Private = ReturnType<typeof openPrivateState>
 type State = RawObject | null
@@ -74,8 +81,10 @@ export async function applyChange<Client>(
   const { fields } = definition.schema
   const context = resourceContext(call, privateState)
   let kept: State = null
-  const keep = (begun: object) => {
-    kept = keptState(fields, prior, planned, begun)
+  let begun: object = {}
+  const keep = (known: object) => {
+    begun = known
+    kept = keptState(fields, prior, planned, known)
   }
   try {
     if (planned === null) {
@@ -89,9 +98,30 @@ export async function applyChange<Client>(
     const unkept = findUnkept(fields, planned, state)
     return { state, failure: unkept.length === 0 ? undefined : brokenPromise(definition, unkept, 'planned') }
   } catch (failure) {
-    return { state: kept ?? prior, failure }
+    const made = prior === null && planned !== null && wasInterrupted(call) ? wholeState(fields, planned, begun) : null
+    if (made === null) return { state: kept ?? prior, failure }
+    // An error would have the CLI call the object tainted, and replace what is in order.
+    call.context.report(tellInterrupted(definition.name, failure))
+    return { state: made, failure: undefined }
   }
 }
+
+/** What was begun, where it is all that was planned: it may stand as what was made. */
+function wholeState(fields: Fields, planned: RawObject, begun: object): State {
+  try {
+    const state = admitResult(fields, begun, planned)
+    return findUnkept(fields, planned, state).length === 0 ? state : null
+  } catch (error) {
+    if (error instanceof ValueError) return null
+    throw error
+  }
+}
+
+const tellInterrupted = (name: string, failure: unknown): Diagnostic => ({
+  severity: 'warning',
+  summary: `The ${name} is made, but the run was interrupted before it was ready`,
+  detail: `Apply again to go on; it is not made anew. What it was stopped at: ${failure instanceof Error ? failure.message : String(failure)}`,
+})
 
 type Change = { readonly prior: State; readonly planned: RawObject; readonly config: State }
 

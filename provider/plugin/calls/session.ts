@@ -39,6 +39,10 @@ export function stopCalls<Client>(session: Session<Client>): void {
   session.stopping = new AbortController()
 }
 
+/** The call was ended by the user, and not by its timeout. */
+export const wasInterrupted = <Client>({ session, context }: Call<Client>): boolean =>
+  session.isInterrupted && context.signal.aborted
+
 /** Throws where the run was interrupted before the call began. */
 export function refuseInterrupted<Client>({ session }: Call<Client>, subject: string): void {
   if (!session.isInterrupted) return

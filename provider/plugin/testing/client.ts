@@ -22,7 +22,7 @@ export type TestClient = {
 }
 
 /** Every wait is bounded by it. */
-const deadlineMilliseconds = 10_000
+const deadlineMilliseconds = 30_000
 
 export function connect(socketPath: string, tls?: Tls): TestClient {
   const secured =

@@ -13,6 +13,7 @@ import { testProviderMain } from './spawned.ts'
 export const commandLines = ['terraform', 'tofu'].filter((name) => Bun.which(name) !== null)
 
 const runMilliseconds = 120_000
+const watchMilliseconds = 5
 
 export type Finished = { readonly status: number; readonly output: string }
 
@@ -36,12 +37,14 @@ export function installed(program: string, folder: string) {
 const requiring = (name: string, source: string) =>
   `terraform {\n  required_providers {\n    ${name} = { source = "${source}" }\n  }\n}\n`
 
-/** What is run is given a signal, if any, as soon as it has written the pattern. */
-type Interruption = { readonly after: RegExp; readonly signal: 'SIGINT' }
-type RunOptions = { readonly environment?: Readonly<Record<string, string>>; readonly interrupt?: Interruption }
+type RunOptions = {
+  readonly environment?: Readonly<Record<string, string>>
+  /** Interrupted, as by Ctrl-C, as soon as this is so of what was written. */
+  readonly interruptWhen?: (written: string) => boolean
+}
 
 function commandLine(program: string, folder: string, environment: Readonly<Record<string, string>>) {
-  const start = async (args: readonly string[], { environment: more = {}, interrupt }: RunOptions = {}) => {
+  const start = async (args: readonly string[], { environment: more = {}, interruptWhen }: RunOptions = {}) => {
     const child = Bun.spawn([program, ...args], {
       cwd: folder,
       env: { ...process.env, ...environment, ...more },
@@ -49,19 +52,18 @@ function commandLine(program: string, folder: string, environment: Readonly<Reco
       stderr: 'pipe',
       timeout: runMilliseconds,
     })
+    let written = ''
     const read = async (stream: ReadableStream<Uint8Array>) => {
-      let text = ''
-      let isInterrupted = false
-      for await (const chunk of stream) {
-        text += Buffer.from(chunk).toString()
-        if (isInterrupted || !interrupt?.after.test(text)) continue
-        isInterrupted = true
-        child.kill(interrupt.signal)
-      }
-      return text
+      for await (const chunk of stream) written += Buffer.from(chunk).toString()
     }
-    const [out, error, status] = await Promise.all([read(child.stdout), read(child.stderr), child.exited])
-    return { status, output: out + error }
+    const watching = setInterval(() => {
+      if (interruptWhen?.(written) !== true) return
+      clearInterval(watching)
+      child.kill('SIGINT')
+    }, watchMilliseconds)
+    const [status] = await Promise.all([child.exited, read(child.stdout), read(child.stderr)])
+    clearInterval(watching)
+    return { status, output: written }
   }
   return {
     write: (name: string, text: string) => writeFileSync(join(folder, name), text),

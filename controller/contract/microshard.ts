@@ -1,0 +1,98 @@
+/** Microshards, the directory that says where they are, and the operations that split, merge and migrate them. */
+
+import * as v from 'valibot'
+
+export const microshardIdSchema = v.pipe(v.string(), v.regex(/^[0-9a-z]{1,16}$/))
+export const operationIdSchema = v.pipe(v.string(), v.regex(/^mop_[0-9a-hjkmnp-tv-z]{25}$/))
+const shardKeySchema = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/, 'must be a point of the ring: 16 hex digits'))
+
+export const microshardOperationKinds = ['split', 'merge', 'migrate'] as const
+export const microshardPhases = ['making', 'copying', 'sealing', 'dropping', 'aborting'] as const
+
+const entryFields = {
+  id: v.string(),
+  /** The first and the last point of its arc of the key ring. */
+  from: v.string(),
+  to: v.string(),
+  epoch: v.number(),
+  /** The version of the directory that brought it as it is. */
+  version: v.number(),
+  /** `active`: it is read and written. `inactive`: it is being made, is sealed, or is about to be dropped. */
+  status: v.picklist(['active', 'inactive']),
+  /** The node that holds it, or leads it where several do. */
+  node: v.nullable(v.string()),
+  /** Where that node is reached. */
+  address: v.nullable(v.string()),
+  /** Of the operation that it takes part in. */
+  operationId: v.nullable(v.string()),
+  phase: v.nullable(v.picklist(microshardPhases)),
+}
+
+export const microshardEntrySchema = v.object(entryFields)
+export const microshardSchema = v.object({
+  ...entryFields,
+  messages: v.number(),
+  bytes: v.number(),
+  /** Objects that are not deleted. */
+  objects: v.number(),
+  /** Distinct keys that they lie at: it can't be split into more parts than these. */
+  keys: v.number(),
+})
+
+export const microshardOperationSchema = v.object({
+  id: v.string(),
+  kind: v.picklist(microshardOperationKinds),
+  status: v.picklist(['running', 'done', 'aborted']),
+  /** Null once it has ended. */
+  phase: v.nullable(v.picklist(microshardPhases)),
+  sources: v.array(v.string()),
+  targets: v.array(v.string()),
+  startedAt: v.string(),
+  finishedAt: v.nullable(v.string()),
+})
+
+export const directorySchema = v.object({
+  version: v.number(),
+  format: v.number(),
+  /** How the 64 bits of a key are divided. */
+  keyLayout: v.object({
+    version: v.number(),
+    clientBits: v.number(),
+    dataTypeBits: v.number(),
+    timeBits: v.number(),
+  }),
+  /** In the order of the ring; those that are not active follow. */
+  microshards: v.array(microshardEntrySchema),
+  /** Those under way and the last that have ended. */
+  operations: v.array(microshardOperationSchema),
+})
+
+/** Where an action of a user's is done. */
+export const shardLocationSchema = v.object({
+  user: v.string(),
+  action: v.string(),
+  shardKey: v.string(),
+  microshardId: v.string(),
+  epoch: v.number(),
+  node: v.nullable(v.string()),
+  /** `ip:port`. */
+  address: v.nullable(v.string()),
+  /** Of the directory. */
+  version: v.number(),
+})
+
+export const splitSchema = v.strictObject({
+  /** The first key of the upper half; left out: where its load halves. */
+  at: v.optional(shardKeySchema),
+})
+export const mergeSchema = v.strictObject({ withId: microshardIdSchema })
+export const migrateSchema = v.strictObject({ toNode: v.pipe(v.string(), v.minLength(1), v.maxLength(100)) })
+
+export type MicroshardView = v.InferOutput<typeof microshardSchema>
+export type MicroshardEntryView = v.InferOutput<typeof microshardEntrySchema>
+export type MicroshardOperationView = v.InferOutput<typeof microshardOperationSchema>
+export type DirectoryView = v.InferOutput<typeof directorySchema>
+export type ShardLocation = v.InferOutput<typeof shardLocationSchema>
+export type MicroshardSplit = v.InferOutput<typeof splitSchema>
+export type MicroshardMerge = v.InferOutput<typeof mergeSchema>
+export type MicroshardMigrate = v.InferOutput<typeof migrateSchema>
