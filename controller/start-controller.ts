@@ -46,6 +46,7 @@ import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
@@ -132,6 +133,16 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const about = { url, version: packageJson.version }
   const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
   closers.push(() => metrics.close())
+  const controlPlane = createControlPlaneService({
+    store,
+    directory: store.directory.current,
+    leases,
+    connections: [connection, bus.hostsConnection],
+    replicas,
+    isCluster: natsServers.length > 0,
+    version: packageJson.version,
+    now: Date.now,
+  })
   const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
   const collectd = await openCollectdEntry({
     context,
@@ -139,8 +150,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     settings: readCollectdFile(settings.collectdFile),
   })
   closers.push(() => collectd.close())
-  const events = createEventReader(bus)
-  const rest = { events, logs, metrics: metrics.service, collectd, microshards: lifecycle.service }
+  const kept = { logs, metrics: metrics.service, collectd }
+  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()

@@ -27,6 +27,7 @@ import type { CollectdRequests } from '../../controller/observed/collectd/collec
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
 import type { Services } from '../../controller/services.ts'
@@ -103,7 +104,9 @@ export async function createTestWorld(
     },
   }
   const microshards = createTestMicroshards()
-  const rest = { events: recorder.reader, logs: createKeptLogs(), microshards, metrics: metrics.service, collectd }
+  const controlPlane = createTestControlPlane()
+  const kept = { logs: createKeptLogs(), metrics: metrics.service, collectd }
+  const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
 
@@ -170,7 +173,7 @@ function createRack(inbox: ReportInbox, context: TestContext) {
     host.hear(published.get(host.name)?.statement ?? null)
     host.work(willing)
     const homes = ({ vips }: InstanceInstructions) => vips.filter(({ home }) => home).map(({ address }) => address)
-    const said = JSON.stringify(host.report(homes, context.now(), () => true))
+    const said = JSON.stringify(host.report(homes, context.now(), () => ({ answers: true })))
     const fault = inbox.accept(host.name, said)
     if (fault !== null) throw new Error(`a report was refused: ${fault}`)
     return said.replace(/"sequence":\d+/, '')
