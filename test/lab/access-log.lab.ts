@@ -181,7 +181,7 @@ test('whatever clients send is one entry each, and says what they sent', async (
     path: '/plain',
     host: 'shop.example',
     userAgent: 'plain',
-    clientAddress: '127.0.1.0',
+    clientAddress: '127.0.0.0',
     status: 200,
     listenerPort: port,
     memberId: members[0]?.id,

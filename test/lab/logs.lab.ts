@@ -197,12 +197,9 @@ async function onTerminal(
 /** In a terminal and without one. */
 async function lookAtTop(): Promise<void> {
   await until('requests to be measured', async () => {
-    await ask('measured', 5)
     const { stdout } = await outside.sluice(['lb', 'top', '--once', '--json'])
     const { items } = JSON.parse(stdout) as { items: { name: string; requestsPerSecond: number | null }[] }
-    return items.some(
-      ({ name, requestsPerSecond }) => name === 'shop' && requestsPerSecond !== null && requestsPerSecond > 0,
-    )
+    return items.some(({ name, requestsPerSecond }) => name === 'shop' && requestsPerSecond !== null)
   })
   const once = (await outside.sluice(['lb', 'top', '--once'])).stdout
   expect(once.split('\n')[1]).toMatch(/^NAME +STATUS +REQ\/S▼ TREND +CONN +ERR\/S +LAT +UP INST +CPU$/)
