@@ -129,8 +129,10 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const services = createServices(context, assembled.services, bus, issuer)
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
   const about = { url, version: packageJson.version }
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  const { hostsConnection } = bus
+  const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
+  work.add('metrics', (signal) => metrics.write(signal))
   const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
   const rest = { events: createEventReader(bus), logs, metrics: metrics.service, microshards: lifecycle.service }
   const api = createApi({ context, services, ...rest, settings: about })
