@@ -45,6 +45,7 @@ import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
@@ -133,8 +134,19 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
   work.add('metrics', (signal) => metrics.write(signal))
+  const controlPlane = createControlPlaneService({
+    store,
+    directory: store.directory.current,
+    leases,
+    connections: [connection, bus.hostsConnection],
+    replicas,
+    isCluster: natsServers.length > 0,
+    version: packageJson.version,
+    now: Date.now,
+  })
   const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
-  const rest = { events: createEventReader(bus), logs, metrics: metrics.service, microshards: lifecycle.service }
+  const kept = { logs, metrics: metrics.service }
+  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()

@@ -172,7 +172,12 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
       })
       // Nobody tells when the last client has gone.
       if (instance.draining === true && !hasDrained) wakeIn(drainingMilliseconds)
-      const observed: ObservedInstance = { haproxy: seenHaproxy, keepalived: keepalivedNow, hasDrained }
+      const observed: ObservedInstance = {
+        haproxy: seenHaproxy,
+        keepalived: keepalivedNow,
+        hasDrained,
+        connectionsCut: drains.connectionsCut(instance.id),
+      }
       known.set(instance.id, { ...memory, observed })
       const keepalivedPids = [keepalived?.pid, childPid].filter((pid) => pid !== undefined)
       pulses.watch(instance.id, {

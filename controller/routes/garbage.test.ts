@@ -4,6 +4,7 @@ import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 let world: TestWorld
 let ids: Readonly<Record<string, string>>
@@ -27,6 +28,7 @@ beforeAll(async () => {
     events,
     logs: createKeptLogs(),
     microshards,
+    controlPlane: createTestControlPlane(),
     metrics,
     settings: { url: '', version: '' },
   })
