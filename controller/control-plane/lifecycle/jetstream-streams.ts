@@ -114,8 +114,9 @@ export function createLifecycleStreams({ connection, replicas }: LifecycleStream
       const message = await readLast(place, microshardSubjects(place))
       if (message === null || message === undefined) return { lastSequence: 0, copiedUpTo: {} }
       const head = Buffer.from(message.hdrs ?? '', 'base64').toString()
-      const copied = head.split('\r\n').find((line) => line.startsWith(`${copiedHeader}:`)) ?? ''
-      return { lastSequence: message.seq, copiedUpTo: decodeCopied(copied.slice(copiedHeader.length + 1).trim()) }
+      const copied = head.split('\r\n').find((line) => line.startsWith(`${copiedHeader}:`))
+      const copiedUpTo = copied === undefined ? null : decodeCopied(copied.slice(copiedHeader.length + 1).trim())
+      return { lastSequence: message.seq, copiedUpTo }
     },
 
     async append(_, messages, after): Promise<AppendOutcome> {
