@@ -8,14 +8,18 @@ import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
 import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
+import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
+import { createControlPlaneRoutes } from './routes/control-plane-routes.ts'
 import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
+import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
@@ -36,12 +40,14 @@ export interface AppOptions {
   readonly services: Services
   readonly context: ControllerContext
   readonly events: EventReader
+  readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, metrics, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, controlPlane, metrics, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -73,7 +79,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, microshards, metrics, settings } = options
+  const { context, services, events, logs, microshards, controlPlane, metrics, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -85,7 +91,9 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createBreakerRoutes(context),
     ...createEscalationRoutes({ ...context, run: createRun(() => described) }),
     ...createEventRoutes(events),
+    ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),

@@ -40,12 +40,15 @@ import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
+import { patiently } from './nats/cluster/patience.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
@@ -90,7 +93,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const store = await openJetStreamStore({ connection, logger, replicas })
+  const store = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
   closers.push(() => store.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
@@ -134,7 +137,19 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const about = { url, version: packageJson.version }
   const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
   closers.push(() => metrics.close())
-  const rest = { events: createEventReader(bus), metrics: metrics.service, microshards: lifecycle.service }
+  const controlPlane = createControlPlaneService({
+    store,
+    directory: store.directory.current,
+    leases,
+    connections: [connection, bus.hostsConnection],
+    replicas,
+    isCluster: natsServers.length > 0,
+    version: packageJson.version,
+    now: Date.now,
+  })
+  const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
+  const kept = { logs, metrics: metrics.service }
+  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const owners = openOwners(bus, store, leases, logger)
   closers.push(() => owners.close())
   const api = createApi({ context, services, ...rest, owners, settings: about })
@@ -191,7 +206,7 @@ async function keepNames(
 async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger: Logger): Promise<Leases> {
   const { connection, replicas } = bus
   const onTrouble = (trouble: unknown) => logger.warn({ err: trouble }, 'leases wait for the store')
-  const bucket = await openLeaseBucket({ connection, replicas, onTrouble })
+  const bucket = await patiently(() => openLeaseBucket({ connection, replicas, onTrouble }))
   return await openLeases({
     bucket,
     id: settings.name ?? hostname(),

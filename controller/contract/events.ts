@@ -11,6 +11,9 @@ const named = { name: v.string() }
 const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
 
+/** How many connections outlasted the time to drain, and ended when the VIP moved; left out where none did. */
+const cut = { connectionsCut: v.optional(v.number()) }
+
 const handedOver = v.object({
   operationId: v.string(),
   sources: v.array(v.string()),
@@ -114,7 +117,7 @@ export const eventTypes = {
   /** No name lists its VIP any more, as its slot is to go; it stays after all; it has no clients any more, and goes. */
   'load-balancer.instance.withdrawn': slotOfBalancer,
   'load-balancer.instance.kept': slotOfBalancer,
-  'load-balancer.instance.drained': slotOfBalancer,
+  'load-balancer.instance.drained': v.object({ ...slotOfBalancer.entries, ...cut }),
   /** Every change of an instance's status, with why. */
   'load-balancer.instance.changed': v.object({
     loadBalancerId: v.string(),
@@ -141,7 +144,12 @@ export const eventTypes = {
     reason: v.string(),
   }),
   /** It is decided that it goes. */
-  'load-balancer.instance.retired': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
+  'load-balancer.instance.retired': v.object({
+    loadBalancerId: v.string(),
+    slot: v.number(),
+    reason: v.string(),
+    ...cut,
+  }),
   'load-balancer.instance.deleted': v.object({ loadBalancerId: v.string(), slot: v.number() }),
   'load-balancer.member.changed': v.object({
     loadBalancerId: v.string(),

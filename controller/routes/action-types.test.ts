@@ -13,7 +13,7 @@ interface Document {
 }
 
 /** They decide about what is in the table, or are not changes of a client's objects. */
-const others = /^(retry|edit|discard)Escalation$|Microshard|^showAction|Anomal|^act/
+const others = /^(retry|edit|discard)Escalation$|Microshard|^(begin|end|abort)?[rR]estore|^showAction|Anomal|^act/
 
 const changes = async () => {
   const { body } = await (await createTestWorld()).call('GET', '/v1/openapi.json')

@@ -22,8 +22,10 @@ import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
+import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
 import type { Services } from '../../controller/services.ts'
@@ -90,7 +92,9 @@ export async function createTestWorld(
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
   const metrics = await createTestMetrics(context)
   const microshards = createTestMicroshards()
-  const rest = { events: recorder.reader, microshards, metrics: metrics.service }
+  const controlPlane = createTestControlPlane()
+  const kept = { logs: createKeptLogs(), metrics: metrics.service }
+  const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
 
@@ -155,7 +159,7 @@ function createRack(inbox: ReportInbox, context: TestContext) {
     host.hear(published.get(host.name)?.statement ?? null)
     host.work(willing)
     const homes = ({ vips }: InstanceInstructions) => vips.filter(({ home }) => home).map(({ address }) => address)
-    const said = JSON.stringify(host.report(homes, context.now(), () => true))
+    const said = JSON.stringify(host.report(homes, context.now(), () => ({ answers: true })))
     const fault = inbox.accept(host.name, said)
     if (fault !== null) throw new Error(`a report was refused: ${fault}`)
     return said.replace(/"sequence":\d+/, '')

@@ -17,6 +17,7 @@ import { hostKind, type ProjectValue, projectKind, systemClient } from '../../co
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { Caller, ControllerContext, RequestInfo } from '../../controller/services.ts'
+import type { Answer } from '../../controller/test-rack.ts'
 import { type CrashingStore, createCrashingStore } from './crashing-store.ts'
 import { type Chance, createChance } from './random.ts'
 import { createSimulatedHost, isOnUplink, type SimulatedHost } from './simulated-host.ts'
@@ -158,8 +159,11 @@ export async function createSimulation(options: {
         host.work(chance)
       }
       for (const host of hosts) {
-        const isReached = (id: string) => isReachableFrom(host, hosts, id)
-        const report = host.report((instance) => listHeldVips(hosts, instance), now, isReached)
+        const report = host.report(
+          (instance) => listHeldVips(hosts, instance),
+          now,
+          (id) => askAbout(host, hosts, id),
+        )
         if (report === null) continue
         const told = { ...report, loads: describeLoads(report, self.requests, now) }
         const waiting = [...(late.get(host.name) ?? []), JSON.stringify(told)]
@@ -204,15 +208,18 @@ function listHeldVips(hosts: readonly SimulatedHost[], instance: InstanceInstruc
 export const listOnUplink = (host: SimulatedHost): readonly InstanceInstructions[] =>
   isOnUplink(host) ? (host.applied?.instances ?? []).filter(({ id }) => !host.broken.has(id)) : []
 
-/** Its kernel answers, whatever became of its programs. */
-export const isReachableFrom = (from: SimulatedHost, hosts: readonly SimulatedHost[], instanceId: string): boolean =>
-  isOnUplink(from) &&
-  hosts.some(
+/** Its kernel answers, whatever became of its programs; who has an instance on the uplink can ask for its haproxy as well. */
+export function askAbout(from: SimulatedHost, hosts: readonly SimulatedHost[], instanceId: string): Answer {
+  const holders = hosts.filter(
     (host) =>
       isOnUplink(host) &&
       !from.cannotReach.has(host.name) &&
       host.applied?.instances.some(({ id }) => id === instanceId) === true,
   )
+  if (!isOnUplink(from) || holders.length === 0) return { answers: false }
+  const isAble = (from.applied?.instances.length ?? 0) > 0
+  return { answers: true, ...(isAble && { serves: holders.some(({ broken }) => !broken.has(instanceId)) }) }
+}
 
 function createMemoryBus(): InstructionsBus {
   const published = new Map<string, PublishedInstructions>()
