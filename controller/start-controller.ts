@@ -44,6 +44,7 @@ import { patiently } from './nats/cluster/patience.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
 import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
@@ -148,7 +149,13 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     now: Date.now,
   })
   const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
-  const kept = { logs, metrics: metrics.service }
+  const collectd = await openCollectdEntry({
+    context,
+    send: sendToStream(bus.hostsConnection),
+    settings: readCollectdFile(settings.collectdFile),
+  })
+  closers.push(() => collectd.close())
+  const kept = { logs, metrics: metrics.service, collectd }
   const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const owners = openOwners(bus, store, leases, logger)
   closers.push(() => owners.close())
