@@ -16,7 +16,7 @@ import { createOutside, finish, type Outside, repository } from './lab-client.ts
 import { requireSandbox } from './machine-snapshot.ts'
 import { cliSettings, createMirror, findCli, openWorkspace } from './terraform-workspace.ts'
 
-setDefaultTimeout(120_000)
+setDefaultTimeout(300_000)
 const settings = labSettings({ name: 'cdktf', hosts: 2 })
 const answerSeconds = 30
 const packages = join(repository, 'examples/cdktf/cli/node_modules')
@@ -106,7 +106,8 @@ async function open(example: string, variables?: Variables) {
   const stack = join(folder, 'cdktf.out/stacks', example)
   const synthesize = (given?: Variables) => run([process.execPath, 'main.ts'], folder, given)
   await synthesize(variables)
-  const workspace = await openWorkspace({ source: stack, environment: outside.environment() })
+  const installed = join(root, 'cdktf', cliSettings)
+  const workspace = await openWorkspace({ source: stack, environment: outside.environment(), installed })
   const change = async (given: Variables) => {
     await synthesize(given)
     copyFileSync(join(stack, 'cdk.tf.json'), join(workspace.folder, 'cdk.tf.json'))

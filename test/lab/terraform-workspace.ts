@@ -38,6 +38,8 @@ export interface WorkspaceOptions {
   /** A folder with a configuration, which is copied. */
   readonly source: string
   readonly environment: Readonly<Record<string, string>>
+  /** The file that says where the provider is installed; left out: it is as it was just built. */
+  readonly installed?: string
 }
 
 const binary = join(repository, 'dist/terraform-provider-sluice')
@@ -86,13 +88,13 @@ function placeBinary(path: string): void {
   }
 }
 
-export async function openWorkspace({ source, environment }: WorkspaceOptions): Promise<TerraformWorkspace> {
+export async function openWorkspace({ source, environment, installed }: WorkspaceOptions): Promise<TerraformWorkspace> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-terraform-'))
   const folder = join(root, 'configuration')
   cpSync(source, folder, { recursive: true })
   const settings = {
     ...environment,
-    TF_CLI_CONFIG_FILE: createOverride(root),
+    TF_CLI_CONFIG_FILE: installed ?? createOverride(root),
     TF_IN_AUTOMATION: '1',
     CHECKPOINT_DISABLE: '1',
   }
@@ -102,8 +104,8 @@ export async function openWorkspace({ source, environment }: WorkspaceOptions): 
     if (finished.exitCode === 0) return finished
     throw new Error(`${argv.join(' ')} ended with ${finished.exitCode}:\n${finished.stdout}${finished.stderr}`)
   }
-  // Modules; there is nothing else to be initialized.
-  await run('get', '-no-color')
+  // Of what is not installed only modules are to be looked for.
+  await (installed === undefined ? run('get', '-no-color') : run('init', '-input=false', '-no-color'))
   return {
     folder,
     run,
