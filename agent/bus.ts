@@ -10,6 +10,7 @@ import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
 import { pointSubject } from './contract/points.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
+import type { PublishLogs } from './logs/log-buffer.ts'
 import type { PointMessage } from './metrics/point-sender.ts'
 
 export interface BusOptions {
@@ -24,6 +25,7 @@ export interface BusOptions {
 export interface Bus {
   /** Sends it if anybody is there. A report that finds nobody is dropped: the next one says the same, and newer. */
   sendReport(report: HostReport): void
+  readonly publishLogs: PublishLogs
   /** Resolves when the stream of points has stored it; rejects where nobody is there, or nobody says so in time. */
   sendPoints(message: PointMessage): Promise<void>
   close(): Promise<void>
@@ -33,11 +35,19 @@ const pingIntervalMilliseconds = 2000
 const reconnectMilliseconds = 500
 /** The stream is on a disk that may be busy; what isn't answered is sent again. */
 const storedMilliseconds = 5000
+/** The same trouble is told no oftener. */
+const troubleMilliseconds = 60_000
 
 export function startBus(options: BusOptions): Bus {
   let connection: NatsConnection | undefined
   let isConnected = false
   let isClosed = false
+  let troubleToldAt = Number.NEGATIVE_INFINITY
+  const tellTrouble = (error: unknown) => {
+    if (performance.now() - troubleToldAt < troubleMilliseconds) return
+    troubleToldAt = performance.now()
+    options.log({ error: String(error) }, 'what instances say is not taken by the bus; it is kept and tried again')
+  }
 
   const serve = async () => {
     while (!isClosed) {
@@ -63,6 +73,13 @@ export function startBus(options: BusOptions): Bus {
   }
   void serve()
 
+  /** Resolves when the subject's stream has it. */
+  const store = async (subject: string, payload: string | Uint8Array, id: string) => {
+    if (!isConnected || connection === undefined) throw new Error('there is no connection to NATS')
+    const stream = jetstream(connection, { checkAPI: false })
+    await stream.publish(subject, payload, { msgID: id, timeout: storedMilliseconds, retries: 0 })
+  }
+
   return {
     sendReport(report) {
       if (!isConnected) return
@@ -72,12 +89,17 @@ export function startBus(options: BusOptions): Bus {
         options.log({ error: String(error) }, 'the report could not be sent')
       }
     },
-    async sendPoints({ id, payload }) {
-      if (!isConnected || connection === undefined) throw new Error('there is no connection to NATS')
-      const stream = jetstream(connection, { checkAPI: false })
-      const subject = pointSubject({ kind: 'host', host: options.host })
-      await stream.publish(subject, payload, { msgID: id, timeout: storedMilliseconds, retries: 0 })
+    async publishLogs(subject, payload, id) {
+      if (!isConnected) return false
+      try {
+        await store(subject, payload, id)
+        return true
+      } catch (error) {
+        tellTrouble(error)
+        return false
+      }
     },
+    sendPoints: ({ id, payload }) => store(pointSubject({ kind: 'host', host: options.host }), payload, id),
     async close() {
       isClosed = true
       await connection?.close()

@@ -71,6 +71,7 @@ function run({ configuration, instructions: file, report: reportFile, once }: Ru
     initial,
     sendReport,
     sendPoints: bus?.sendPoints,
+    publishLogs: bus?.publishLogs,
     log,
   })
   log({ host: settings.host, generation: initial?.generation ?? 0 }, 'agent runs')

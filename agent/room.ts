@@ -44,7 +44,7 @@ export function createRoom<Observed>(parts: {
 /** What a report says of an instance beyond what it says of every object. */
 export type InstanceCondition = Pick<
   InstanceReport,
-  'haproxy' | 'keepalived' | 'serving' | 'drained' | 'heldVips' | 'members'
+  'haproxy' | 'keepalived' | 'serving' | 'drained' | 'connectionsCut' | 'heldVips' | 'members'
 >
 
 /** Tells how the instances fare, by id; called for each report, so it answers from what is known. */

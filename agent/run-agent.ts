@@ -20,6 +20,8 @@ import { type KernelEvent, monitorArgv, parseKernelEvent } from './kernel/kernel
 import { createKernelRoom, sortDaemons } from './kernel/kernel-room.ts'
 import { createKernelObserver, type KernelObserver, namespaceFolder } from './kernel/observe-kernel.ts'
 import { touchedParts } from './kernel/touched-parts.ts'
+import type { PublishLogs } from './logs/log-buffer.ts'
+import { startLogs } from './logs/start-logs.ts'
 import { createMachineRoom } from './machine/machine-room.ts'
 import type { PointMessage } from './metrics/point-sender.ts'
 import { startMetrics } from './metrics/start-metrics.ts'
@@ -44,6 +46,8 @@ export interface AgentOptions {
   /** Applied from the first turn on. */
   readonly initial: HostInstructions | undefined
   readonly sendReport: (report: HostReport) => void
+  /** Left out: nobody is told what instances say. */
+  readonly publishLogs?: PublishLogs | undefined
   /** Rejects unless they are stored; absent where nobody keeps points. */
   readonly sendPoints?: ((message: PointMessage) => Promise<void>) | undefined
   readonly log: (fields: Record<string, unknown>, message: string) => void
@@ -90,7 +94,9 @@ export function startAgent(options: AgentOptions): Agent {
     log,
     hasUplink: () => observer.hasSignal(settings.uplinkDevice),
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
+    onWorker: (instanceId) => logs?.room.onWorker(instanceId),
   })
+  const logs = options.publishLogs && startLogs({ ...options, publish: options.publishLogs })
   const addresses = createAddressRoom({
     run: runCommand,
     onNews: () => {
@@ -122,6 +128,7 @@ export function startAgent(options: AgentOptions): Agent {
       instances,
       addresses,
       witness,
+      ...(logs === undefined ? [] : [logs.room]),
       metrics.room,
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
@@ -159,6 +166,7 @@ export function startAgent(options: AgentOptions): Agent {
     loop,
     async stop() {
       clearInterval(ticking)
+      logs?.stop()
       stopFollowing()
       daemons.close()
       await Promise.all([loop.stop(), metrics.stop()])

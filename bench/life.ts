@@ -1,13 +1,13 @@
 /**
  * What a client notices when an instance crashes for good or a host is lost, and how long it takes until a replacement
- * serves: of that, how long the judgement takes, and how long our own work after it.
+ * serves: of that, how long the judgement takes, and how long our own work after it; and when the name is right.
  */
 
 import * as v from 'valibot'
 import { pageSchema } from '../controller/contract/common.ts'
 import { cloudEventSchema, eventTypes } from '../controller/contract/events.ts'
 import type { LoadBalancer } from '../controller/contract/load-balancer.ts'
-import { bootHostAgain, enterArgv, killHost, openLab } from '../lab/lab.ts'
+import { bootHostAgain, enterArgv, killHost, nameServerAddress, openLab } from '../lab/lab.ts'
 import { waitUntil } from '../lab/wait.ts'
 import type { Bench, BenchContext } from './bench.ts'
 import { wallMilliseconds } from './clock.ts'
@@ -19,7 +19,7 @@ import type { Aim, Findings, Series } from './result.ts'
 import { percentile } from './statistics.ts'
 import { findDaemonProcesses, killAtOnce } from './system/processes.ts'
 import { createBalancer, type System, showBalancer, startSystem } from './system/system.ts'
-import { awaitWhole, findHolder, listHeldVips } from './system/world.ts'
+import { awaitAllWhole, awaitWhole, findHolder, listHeldVips } from './system/world.ts'
 
 const timesDefault = 30
 const pace = { periodMilliseconds: 2, timeoutMilliseconds: 50 }
@@ -27,6 +27,7 @@ const beforeMilliseconds = 300
 const gapBoundMilliseconds = 250
 const servingBoundSeconds = 10
 const ownWorkBoundSeconds = 1
+const nameBoundSeconds = 1
 const waitSeconds = 120
 
 interface Round {
@@ -36,12 +37,16 @@ interface Round {
   readonly servingSeconds: number
   /** From the decision, which is an event, until then. */
   readonly ownWorkSeconds: number
+  /** From then until the name lists just the balancer's VIPs; 0 where it did so all the time. */
+  readonly nameSeconds: number
   /** From the end of the fault until all is as it was before. */
   readonly wholeAgainSeconds: number
 }
 
 interface Loss {
   readonly name: string
+  /** Nobody backs it up: its VIP is away until the replacement has it. */
+  readonly isAlone?: boolean
   inject(system: System, place: Place): Promise<unknown>
   heal(system: System, place: Place): Promise<unknown>
 }
@@ -67,6 +72,12 @@ const losses: readonly Loss[] = [
     inject: (system, { host }) => killHost(openLab(system.settings), host),
     heal: (system, { host }) => bootHostAgain(openLab(system.settings), host),
   },
+  {
+    name: 'the host of a single instance is lost',
+    isAlone: true,
+    inject: (system, { host }) => killHost(openLab(system.settings), host),
+    heal: (system, { host }) => bootHostAgain(openLab(system.settings), host),
+  },
 ]
 
 const haproxyProgram = '/usr/sbin/haproxy'
@@ -82,14 +93,16 @@ export const life: Bench = {
 
   async run(context) {
     const times = context.options.times ?? timesDefault
-    const { system, balancerId, prober } = await prepare(context)
+    const { system, pair, single, prober } = await prepare(context)
     const rounds: Round[] = []
     for (let time = 1; time <= times; time++) {
       for (const loss of losses) {
-        const round = await suffer(system, balancerId, prober, loss)
+        // Whoever has been hit with another is whole as well before the next fault.
+        await awaitAllWhole(system, [pair, single])
+        const round = await suffer(system, loss.isAlone === true ? single : pair, prober, loss)
         rounds.push(round)
         context.tell(
-          `${time}/${times} ${loss.name}: away for ${round.outage.gapMilliseconds.toFixed(0)} ms, replaced after ${round.servingSeconds.toFixed(1)} s, ${round.ownWorkSeconds.toFixed(2)} s of it our own work, whole again ${round.wholeAgainSeconds.toFixed(1)} s after its return`,
+          `${time}/${times} ${loss.name}: away for ${round.outage.gapMilliseconds.toFixed(0)} ms, replaced after ${round.servingSeconds.toFixed(1)} s, ${round.ownWorkSeconds.toFixed(2)} s of it our own work, its name right ${round.nameSeconds.toFixed(2)} s later, whole again ${round.wholeAgainSeconds.toFixed(1)} s after its return`,
         )
       }
     }
@@ -112,10 +125,11 @@ export const life: Bench = {
 async function prepare({ cleanup, tell }: BenchContext) {
   tell('starting the lab')
   const system = await startSystem(cleanup)
-  const balancer = await createBalancer(system, 'life')
+  const pair = await createBalancer(system, 'life')
+  const single = await createBalancer(system, 'single', { instanceCount: 1 })
   const prober = await startProber(system.clientPid)
   cleanup.defer('the prober', () => prober.stop())
-  return { system, balancerId: balancer.id, prober }
+  return { system, pair: pair.id, single: single.id, prober }
 }
 
 async function suffer(system: System, balancerId: string, prober: Prober, loss: Loss): Promise<Round> {
@@ -126,9 +140,11 @@ async function suffer(system: System, balancerId: string, prober: Prober, loss: 
   const lastEventId = await findNewestEvent(system)
   await prober.watch(target, pace)
   await Bun.sleep(beforeMilliseconds)
+  const name = followName(system, before)
   const lostAt = wallMilliseconds()
   await loss.inject(system, place)
   const servingAt = await awaitReplacement(system, before, place)
+  const rightAt = await name.awaitRight(servingAt)
   await Bun.sleep(beforeMilliseconds)
   const outage = measureOutage(await prober.endWatch())
   const decidedAt = await findDecision(system, place.instanceId, lastEventId)
@@ -140,6 +156,7 @@ async function suffer(system: System, balancerId: string, prober: Prober, loss: 
     outage,
     servingSeconds: (servingAt - lostAt) / 1000,
     ownWorkSeconds: (servingAt - decidedAt) / 1000,
+    nameSeconds: Math.max(0, rightAt - servingAt) / 1000,
     wholeAgainSeconds: (performance.now() - healedAt) / 1000,
   }
 }
@@ -158,6 +175,45 @@ async function awaitReplacement(system: System, before: LoadBalancer, { vip }: P
   return wallMilliseconds()
 }
 
+const nameLookMilliseconds = 20
+
+/** Asks the name server as a client's resolver does, all the time, since when it has listed just the balancer's VIPs. */
+function followName({ clientPid, lab }: System, { url, vips }: LoadBalancer) {
+  const dnsName = new URL(url ?? 'http://no-name/').hostname
+  const wanted = vips.toSorted().join(' ')
+  const argv = ['nsenter', '-t', String(clientPid), '-n', '--', 'kdig', `@${nameServerAddress}`, '+short', '+time=1']
+  let rightSince: number | undefined
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let isEnding = false
+  const follow = async () => {
+    while (!isEnding) {
+      const at = wallMilliseconds()
+      const { stdout } = await lab.run([...argv, dnsName, 'A'])
+      const isRight = stdout.trim().split('\n').toSorted().join(' ') === wanted
+      rightSince = isRight ? (rightSince ?? at) : undefined
+      lookedAt = at
+      await Bun.sleep(nameLookMilliseconds)
+    }
+  }
+  const following = follow()
+  return {
+    /** Since when it is right for good, by a look that was made after `from`. */
+    async awaitRight(from: number): Promise<number> {
+      try {
+        await waitUntil(() => lookedAt > from && rightSince !== undefined, {
+          what: () => `${url} to list ${wanted}`,
+          timeoutSeconds: waitSeconds,
+          intervalMilliseconds: 10,
+        })
+        return rightSince ?? Number.NaN
+      } finally {
+        isEnding = true
+        await following
+      }
+    },
+  }
+}
+
 /** When it was decided to replace the instance, on the same clock, since the controller runs on this machine. */
 async function findDecision({ api }: System, instanceId: string, afterId: string): Promise<number> {
   const query = `format=json&type=load-balancer.instance.replaced&after=${afterId}`
@@ -174,9 +230,10 @@ function conclude(rounds: readonly Round[], times: number): Findings {
     { name: `${name}: away`, unit: 'ms', samples: of(name, ({ outage }) => outage.gapMilliseconds) },
     { name: `${name}: replaced`, unit: 's', samples: of(name, ({ servingSeconds }) => servingSeconds) },
     { name: `${name}: own work`, unit: 's', samples: of(name, ({ ownWorkSeconds }) => ownWorkSeconds) },
+    { name: `${name}: its name right, after that`, unit: 's', samples: of(name, ({ nameSeconds }) => nameSeconds) },
     { name: `${name}: whole again`, unit: 's', samples: of(name, ({ wholeAgainSeconds }) => wholeAgainSeconds) },
   ])
-  const aims = losses.flatMap(({ name }): Aim[] => {
+  const aims = losses.flatMap(({ name, isAlone }): Aim[] => {
     const gap = percentile(
       of(name, ({ outage }) => outage.gapMilliseconds),
       0.99,
@@ -189,13 +246,21 @@ function conclude(rounds: readonly Round[], times: number): Findings {
       of(name, ({ ownWorkSeconds }) => ownWorkSeconds),
       0.99,
     )
-    return [
+    const naming = percentile(
+      of(name, ({ nameSeconds }) => nameSeconds),
+      0.99,
+    )
+    const away: Aim[] = [
       {
         aim: `${name}: away for p99 ≤ ${gapBoundMilliseconds} ms`,
         measured: gap,
         unit: 'ms',
         met: gap <= gapBoundMilliseconds,
       },
+    ]
+    return [
+      // A single instance is away for as long as its replacement takes.
+      ...(isAlone === true ? [] : away),
       {
         aim: `${name}: replaced within p99 ≤ ${servingBoundSeconds} s`,
         measured: serving,
@@ -208,6 +273,12 @@ function conclude(rounds: readonly Round[], times: number): Findings {
         unit: 's',
         met: work <= ownWorkBoundSeconds,
       },
+      {
+        aim: `${name}: its name right p99 ≤ ${nameBoundSeconds} s after that`,
+        measured: naming,
+        unit: 's',
+        met: naming <= nameBoundSeconds,
+      },
     ]
   })
   return {
@@ -219,6 +290,7 @@ function conclude(rounds: readonly Round[], times: number): Findings {
     notes: [
       'Replaced: from the fault until a new instance on another host has the VIP of the slot in its kernel.',
       'Own work: from the decision to replace until then. What is before it is the time in which one is merely suspected.',
+      'The name is asked for by kdig from the client all the time. A replacement takes its slot’s VIP over, so the name need not change, and 0 says that it was right throughout.',
       'Away: the longest time without a whole 200 at the VIP, the replacement taking it over included.',
     ],
     details: { rounds },

@@ -10,7 +10,9 @@ import type { Bench, BenchOptions } from './bench.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
+import { drain } from './drain.ts'
 import { failedRequests } from './failed-requests.ts'
+import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
 import { migrate } from './migrate.ts'
@@ -29,8 +31,10 @@ const benches: Readonly<Record<string, Bench>> = {
   gap,
   life,
   'failed-requests': failedRequests,
+  drain,
   migrate,
   scale,
+  fleet,
   throughput,
   allocate,
   'pool-size': poolSize,
@@ -124,7 +128,12 @@ await new Command('bench')
   )
   .argument('<bench>', [...names, 'all'].join(', '))
   .option('--times <N>', 'how often the measured thing is done', parseCount)
-  .option('--balancers <N>', 'how many load balancers there are in gap, and at most in provider', parseCount, 1)
+  .option(
+    '--balancers <N>',
+    'how many load balancers there are in gap, and at most in fleet and provider',
+    parseCount,
+    1,
+  )
   .option('--requests <N>', 'least number of requests in failed-requests and migrate', parseCount, 120_000)
   .option('--machines <N>', 'how many machines there are in migrate', parseCount)
   .option('--stress-minutes <M>', 'minutes of full CPU load in gap; 0: none', parseMinutes, 0)

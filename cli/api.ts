@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { problemSchema } from '../controller/contract/problem.ts'
-import { labNameDefault, labSettings, loopbackUrl, observeLab } from '../lab/lab.ts'
+import { labNameDefault, labSettings, observeLab } from '../lab/lab.ts'
 
 export type ApiRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -61,7 +61,7 @@ function findController(environment: Readonly<Record<string, string | undefined>
   const settings = labSettings({ name: environment.SLUICE_LAB ?? labNameDefault })
   const lab = observeLab(settings)
   if (lab.controller?.status === 'on') {
-    return { address: loopbackUrl, token: token ?? readFileSync(lab.controller.tokenFile, 'utf8').trim() }
+    return { address: lab.controller.url, token: token ?? readFileSync(lab.controller.tokenFile, 'utf8').trim() }
   }
   throw new Error(
     'no controller is known: set SLUICE_ADDR and SLUICE_TOKEN, or start a lab here with `sluice lab up`' +

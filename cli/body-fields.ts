@@ -86,7 +86,7 @@ export async function buildBody(
   return body
 }
 
-function readBody(path: string): Record<string, unknown> {
+export function readBody(path: string): Record<string, unknown> {
   const content = readFileSync(path === '-' ? 0 : path, 'utf8')
   const parsed: unknown = JSON.parse(content)
   if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return { ...parsed }

@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander'
 import {
   adminTokenFile,
+  apiUrl,
   bootController,
   bootHostAgain,
   bootNameServer,
@@ -11,21 +12,24 @@ import {
   changeLab,
   cutHost,
   enterArgv,
+  findControl,
   healHost,
   hostsDefault,
   killController,
+  killControlProgram,
   killHost,
   killHostAgent,
   killNameServer,
   type LabStatus,
   labNameDefault,
   labSettings,
-  loopbackUrl,
+  type OpenLab,
   observeLab,
   openLab,
   type Progress,
   readAdminToken,
   type Segment,
+  startControlProgram,
   startHostAgent,
   takeLabDown,
 } from '../lab/lab.ts'
@@ -45,12 +49,21 @@ export function labCommand(): Command {
   return lab
 }
 
+type UpOptions = {
+  readonly hosts: number
+  readonly nats: number
+  readonly controllers: number
+  readonly bare: boolean
+}
+
 function up(): Command {
   return new Command('up')
     .description('start it; a lab that runs is left as it is')
     .option('--hosts <number>', 'how many hosts', Number, hostsDefault)
+    .option('--nats <number>', 'how many NATS servers: 3 or 5 for a cluster that survives losses', Number, 1)
+    .option('--controllers <number>', 'how many controllers, behind one address', Number, 1)
     .option('--bare', 'namespaces and links alone, without controller and agents', false)
-    .action(async (options: NameOption & { readonly hosts: number; readonly bare: boolean }) => {
+    .action(async (options: NameOption & UpOptions) => {
       const begun = performance.now()
       const settings = labSettings(options)
       const result = await bringLabUp(settings, printedProgress())
@@ -60,7 +73,7 @@ function up(): Command {
         return
       }
       console.log(`lab "${settings.name}" is up after ${duration(performance.now() - begun)}`)
-      if (!settings.bare) console.log(`controller ${loopbackUrl}, token in ${adminTokenFile(settings)}`)
+      if (!settings.bare) console.log(`controller ${apiUrl(settings)}, token in ${adminTokenFile(settings)}`)
     })
 }
 
@@ -113,6 +126,10 @@ function describeLab(lab: LabStatus): string {
     lab.controller === null ? 'no controller (bare)' : `controller: ${lab.controller.status}, ${lab.controller.url}`,
     ...(lab.names === null ? [] : [`names: ${lab.names.status}, ${lab.names.zone} at ${lab.names.address}`]),
     `client: ${lab.client.status}, ${lab.client.address}, by the router to the uplink ${lab.uplink.cidr}`,
+    ...lab.controls.map(({ name, address, node, controller, isCut }) => {
+      const parts = [node === null ? '' : `NATS ${node}`, controller === null ? '' : `controller ${controller}`]
+      return `${name}: ${address}, ${parts.filter((part) => part !== '').join(', ')}${isCut ? ', cut' : ''}`
+    }),
     '',
     table(['host', 'power', 'underlay', 'links', 'PID 1'], rows),
   ].join('\n')
@@ -124,7 +141,7 @@ function environment(): Command {
     .action((options: NameOption) => {
       const { settings, state } = openLab(labSettings(options))
       if (state.bare) throw new Error(`lab "${settings.name}" was started with --bare: it has no controller`)
-      console.log(`SLUICE_ADDR=${loopbackUrl}\nSLUICE_TOKEN=${readAdminToken(settings)}`)
+      console.log(`SLUICE_ADDR=${apiUrl(settings)}\nSLUICE_TOKEN=${readAdminToken(settings)}`)
     })
 }
 
@@ -193,11 +210,12 @@ type PowerOptions = NameOption & { readonly agent: boolean }
 function kill(): Command {
   return new Command('kill')
     .description("pull a host's plug; or kill the controller with its store, the name server, or a host's agent")
-    .argument('<what>', 'host-1, host-2, …, controller or names')
+    .argument('<what>', 'host-1, host-2, …, controller or names; of a cluster controller-1, node-1, …')
     .option('--agent', "only the host's agent, and what would start it again", false)
     .action(async (what: string, options: PowerOptions) => {
       await changeLab(labSettings(options), async (lab) => {
         if (what === 'controller') await killController(lab)
+        else if (isOfCluster(what)) await killPart(lab, what)
         else if (what === 'names') await killNameServer(lab)
         else if (options.agent) await killHostAgent(lab, what, { forGood: true })
         else await killHost(lab, what)
@@ -210,11 +228,12 @@ function kill(): Command {
 function boot(): Command {
   return new Command('boot')
     .description("power a host on; or start the controller, the name server, or a host's agent")
-    .argument('<what>', 'host-1, host-2, …, controller or names')
+    .argument('<what>', 'host-1, host-2, …, controller or names; of a cluster controller-1, node-1, …')
     .option('--agent', "only the host's agent", false)
     .action(async (what: string, options: PowerOptions) => {
       const wasOff = await changeLab(labSettings(options), async (lab) => {
         if (what === 'controller') return await bootController(lab)
+        if (isOfCluster(what)) return bootPart(lab, what)
         if (what === 'names') return await bootNameServer(lab)
         if (!options.agent) return await bootHostAgain(lab, what)
         await killHostAgent(lab, what, { forGood: true })
@@ -224,6 +243,17 @@ function boot(): Command {
       console.log(wasOff ? `${what} is on` : `${what} was on; nothing was changed`)
     })
 }
+
+const isOfCluster = (what: string) => /^(controller|node)-\d+$/.test(what)
+const programOf = (what: string) => (what.startsWith('node-') ? 'node' : 'controller')
+
+async function killPart({ settings, state }: OpenLab, what: string): Promise<void> {
+  await killControlProgram(settings, state, findControl(state, what), programOf(what))
+}
+
+/** False: it runs. */
+const bootPart = ({ settings, state }: OpenLab, what: string) =>
+  startControlProgram(settings, state, findControl(state, what), programOf(what))
 
 function printedProgress(): Progress {
   return {

@@ -4,11 +4,15 @@ import { Command } from 'commander'
 import type { Api } from './api.ts'
 import { doctorCommand } from './doctor.ts'
 import { labCommand } from './lab.ts'
+import { logsCommand } from './logs/logs.ts'
 import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
 import { breakerCommand } from './nouns/breaker.ts'
+import { controllerCommand } from './nouns/controller.ts'
+import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
+import { historyCommand } from './nouns/history.ts'
 import { hostNoun } from './nouns/host.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
@@ -21,7 +25,9 @@ import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
+import { storeCommand } from './nouns/store.ts'
 import { tokenNoun } from './nouns/token.ts'
+import { balancerTopCommand, hostTopCommand } from './top/top.ts'
 
 /** @example await createProgram(() => connectToController()).parseAsync(['shard', 'list'], { from: 'user' }) */
 export function createProgram(connect: () => Api): Command {
@@ -43,11 +49,19 @@ export function createProgram(connect: () => Api): Command {
     addressCommand(connect),
     nounCommand(networkNoun, connect, [policyCommand(connect, 'network'), compactCommand(connect)]),
     nounCommand(machineNoun, connect),
-    nounCommand(loadBalancerNoun, connect, [explainCommand(connect)]),
+    nounCommand(loadBalancerNoun, connect, [
+      explainCommand(connect),
+      logsCommand(connect),
+      balancerTopCommand(connect),
+    ]),
     memberCommand(connect),
-    nounCommand(hostNoun, connect),
+    nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
     microshardCommand(connect),
+    controllerCommand(connect),
+    storeCommand(connect),
     breakerCommand(connect),
+    escalationCommand(connect),
+    historyCommand(connect),
     eventCommand(connect),
     providerCommand(),
     labCommand(),

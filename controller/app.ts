@@ -7,19 +7,25 @@ import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
+import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
+import { createControlPlaneRoutes } from './routes/control-plane-routes.ts'
+import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
+import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
+import { createRoutePerformer, createRun, describeAsAction } from './routes/perform-route.ts'
 import { defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
@@ -31,16 +37,30 @@ export interface AppOptions {
   readonly services: Services
   readonly context: ControllerContext
   readonly events: EventReader
+  readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, metrics, settings: { url, version } }).request('/healthz') */
-export function createApp(options: AppOptions): Hono {
+/** @example createApp({ services, context, events, microshards, controlPlane, metrics, settings: { url, version } }).request('/healthz') */
+export const createApp = (options: AppOptions): Hono => createApi(options).app
+
+export interface Api {
+  readonly app: Hono
+  /** Carries on changes that were answered 202 by a controller that died. */
+  sweep(): Promise<void>
+}
+
+export function createApi(options: AppOptions): Api {
   const { context, services } = options
   const routes = createRoutes(options)
-  const routing: RoutingContext = { context, tokens: services.tokens, lock: createKeyedLock() }
+  const performer = createRoutePerformer(
+    context,
+    createRun(() => routes),
+  )
+  const routing: RoutingContext = { context, tokens: services.tokens, performer, lock: createKeyedLock() }
   const app = new Hono()
   for (const route of routes) {
     app.on(route.method, toHonoPath(route.path), (c) => {
@@ -50,27 +70,31 @@ export function createApp(options: AppOptions): Hono {
     })
   }
   app.notFound((c) => refuseUnrouted(context, routes, c.req.raw))
-  return app
+  return { app, sweep: performer.sweep }
 }
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, microshards, metrics, settings } = options
+  const { context, services, events, logs, microshards, controlPlane, metrics, settings } = options
+  const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
     ...createNestedRoutes(services),
-    ...createMigrationRoutes(services, '/v1'),
-    ...createMigrationRoutes(services, ''),
+    ...createMigrationRoutes(context, services, '/v1'),
+    ...createMigrationRoutes(context, services, ''),
     ...createSpaceRoutes(context, services),
     ...createAddressRoutes(context, services),
     ...createBreakerRoutes(context),
+    ...createEscalationRoutes({ ...context, run: createRun(() => described) }),
     ...createEventRoutes(events),
+    ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]
-  const described: Route[] = [...routes]
+  described.push(...routes.map(describeAsAction))
   described.push(createDescriptionRoute(described, settings))
   return described
 }

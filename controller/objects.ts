@@ -8,6 +8,7 @@ import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
 import type { instanceStatuses } from './contract/load-balancer.ts'
+import type { Logging } from './contract/logs.ts'
 import type { MigrationMode, MoveStep } from './contract/migration.ts'
 import type { Quota } from './contract/project.ts'
 import type { AutoScaling, ScalingDecision } from './contract/scaling.ts'
@@ -243,6 +244,7 @@ export interface LoadBalancerValue extends Deletable {
   readonly slowStartSeconds?: number
   readonly stickySessions?: StickySessions | null
   readonly proxyProtocol?: ProxyProtocol
+  readonly logging?: Logging
   readonly limits?: Limits
   readonly forwardedFor: boolean
   readonly instanceCount: number

@@ -46,6 +46,7 @@ import type {
 import type { Outcome } from './contract/problem.ts'
 import type { Project, ProjectCreate, ProjectUpdate, Token, TokenCreate, TokenCreated } from './contract/project.ts'
 import type { Scaling } from './contract/scaling.ts'
+import type { Actions } from './control-plane/act.ts'
 import type { Store } from './control-plane/store.ts'
 import type { LifeSettings } from './load-balancing/life/life-settings.ts'
 import type { NameSettings } from './names/name-object.ts'
@@ -53,6 +54,8 @@ import type { ObservedHosts } from './observed/observed-hosts.ts'
 
 export interface ControllerContext {
   readonly store: Store
+  /** How objects change: what is asked for at once on one object is written as one. */
+  readonly actions: Actions
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly random: (bytes: number) => Uint8Array
@@ -88,6 +91,13 @@ export interface RequestInfo {
   readonly traceparent: string
   /** From If-Match; stale: `precondition-failed` with both versions, never reconciled. */
   readonly expectedVersion?: number
+  /**
+   * The version that the change was decided on, where its caller named one without If-Match: what others have changed
+   * since stays, and a field that both have changed is escalated.
+   */
+  readonly currentVersion?: number
+  /** Given: another may have done it already, in a version of this object after this one. */
+  readonly doneAfter?: { readonly id: string; readonly version: number }
   /** The same for every repetition of one request, so that whatever it writes is written once. */
   readonly actionId: string
   /** For creates: the same for every repetition with one Idempotency-Key, so that a repetition carries on. */

@@ -17,7 +17,7 @@ import {
   type EventCredentialsIssuer,
   resumeTokenRemovals,
 } from './access/tokens.ts'
-import { createApp } from './app.ts'
+import { createApi } from './app.ts'
 import { assembleController } from './assemble.ts'
 import { rememberNodes, type StoreNode } from './control-plane/directory/nodes.ts'
 import { readEvents } from './control-plane/events.ts'
@@ -26,10 +26,10 @@ import { type Leases, whenAborted } from './control-plane/leases/lease.ts'
 import { openLeaseBucket } from './control-plane/leases/lease-bucket.ts'
 import { openLeases } from './control-plane/leases/leases.ts'
 import { dataTypeOfAction } from './control-plane/lifecycle/action-data-type.ts'
-import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
 import { openLifecycle } from './control-plane/lifecycle/open-lifecycle.ts'
 import { listEvents } from './control-plane/list-events.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
+import { createActionQueue } from './control-plane/writes/action-queue.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
@@ -37,17 +37,20 @@ import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
 import { readKeyFile } from './names/read-settings.ts'
 import { type Bus, openBus } from './nats/bus.ts'
+import { patiently } from './nats/cluster/patience.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
-import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
 import { keepSweeping } from './reconcile/sweep-loop.ts'
+import { actionTypes } from './routes/action-types.ts'
 import type { EventReader } from './routes/event-routes.ts'
 import { serve } from './serve.ts'
 import type { ControllerContext, Services } from './services.ts'
@@ -85,7 +88,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const store = await openJetStreamStore({ connection, logger, replicas })
+  const store = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
   closers.push(() => store.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
@@ -100,7 +103,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     replicas,
     logger,
     nodes: rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () => performance.now()),
-    dataTypeOf: (action) => dataTypeOfAction(action, kinds),
+    dataTypeOf: (action) => actionTypes[action]?.kind.dataType ?? dataTypeOfAction(action, kinds),
   })
   work.add('microshards', (signal) => lifecycle.drive(signal))
   const observed = createObservedHosts({ now: Date.now })
@@ -108,11 +111,14 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
 
   // What wakes the loop, while this controller has it.
   let wake = () => {}
+  const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes))
+  const sleep = (milliseconds: number) => Bun.sleep(milliseconds)
   const context: ControllerContext = {
     store,
+    actions: createActionQueue({ store, now: () => performance.now(), random, sleep }),
     now: Date.now,
-    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    sleep: (milliseconds) => Bun.sleep(milliseconds),
+    random,
+    sleep,
     logger,
     observed,
     settings: settings.controller,
@@ -122,8 +128,27 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   closers.push(() => assembled.close())
   const issuer = createIssuer(bus)
   const services = createServices(context, assembled.services, bus, issuer)
+  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
+  const about = { url, version: packageJson.version }
+  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  closers.push(() => metrics.close())
+  const controlPlane = createControlPlaneService({
+    store,
+    directory: store.directory.current,
+    leases,
+    connections: [connection, bus.hostsConnection],
+    replicas,
+    isCluster: natsServers.length > 0,
+    version: packageJson.version,
+    now: Date.now,
+  })
+  const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
+  const kept = { logs, metrics: metrics.service }
+  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
+  const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()
+    await api.sweep()
     await resumeTokenRemovals(context, issuer)
     await resumeProjectRemovals(context, services.tokens.remove)
   }
@@ -143,19 +168,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   // After all that works under a lease, and before the leases and what they are about.
   closers.push(() => work.close())
   await admitFirstAdmin(context, settings.adminTokenFile)
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
-  closers.push(() => metrics.close())
-  return serveApi(
-    {
-      settings,
-      context,
-      services,
-      events: createEventReader(bus),
-      metrics: metrics.service,
-      microshards: lifecycle.service,
-    },
-    closers,
-  )
+  const served = await serve({ app: api.app, listen: settings.listen })
+  closers.push(() => served.close())
+  return served.urls
 }
 
 /** A server that does not answer keeps nothing from starting: its names are queued. */
@@ -183,7 +198,7 @@ async function keepNames(
 async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger: Logger): Promise<Leases> {
   const { connection, replicas } = bus
   const onTrouble = (trouble: unknown) => logger.warn({ err: trouble }, 'leases wait for the store')
-  const bucket = await openLeaseBucket({ connection, replicas, onTrouble })
+  const bucket = await patiently(() => openLeaseBucket({ connection, replicas, onTrouble }))
   return await openLeases({
     bucket,
     id: settings.name ?? hostname(),
@@ -251,31 +266,4 @@ async function admitFirstAdmin(context: ControllerContext, file: string): Promis
   if (kept !== '') return
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await writeDurableFile(file, `${bearer}\n`, secretMode)
-}
-
-interface Served {
-  readonly settings: ProcessSettings
-  readonly context: ControllerContext
-  readonly services: Services
-  readonly events: EventReader
-  readonly microshards: MicroshardsService
-  readonly metrics: MetricsService
-}
-
-async function serveApi(
-  { settings, context, services, events, microshards, metrics }: Served,
-  closers: (() => unknown)[],
-): Promise<readonly string[]> {
-  const url = settings.publicUrl ?? `http://${settings.listen[0]}`
-  const app = createApp({
-    context,
-    services,
-    events,
-    microshards,
-    metrics,
-    settings: { url, version: packageJson.version },
-  })
-  const served = await serve({ app, listen: settings.listen })
-  closers.push(() => served.close())
-  return served.urls
 }

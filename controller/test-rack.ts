@@ -4,12 +4,13 @@
  */
 
 import type { HostInstructions, InstanceInstructions } from '../agent/contract/host-instructions.ts'
-import type { AddressReport, HostReport } from '../agent/contract/host-report.ts'
+import type { AddressReport, HostReport, Testimony } from '../agent/contract/host-report.ts'
 import { createTestContext, type TestContext } from './access/test-context.ts'
 import { type AssembledController, assembleController } from './assemble.ts'
 import { createMemoryStore } from './control-plane/memory-store.ts'
 import { createClientId, createId } from './control-plane/shard-key.ts'
 import { type Store, write } from './control-plane/store.ts'
+import { createActionQueue } from './control-plane/writes/action-queue.ts'
 import { hostKind, projectKind, systemClient } from './objects.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import type { PublishedInstructions } from './reconcile/instructions-bus.ts'
@@ -31,6 +32,9 @@ export interface TestRack extends AssembledController {
   /** Reaches nobody on the uplink, and is reached by nobody. */
   unplug(host: string): void
   plug(host: string): void
+  /** Its programs are dead, the agent too, and its kernel answers. */
+  hollow(host: string): void
+  fill(host: string): void
   /** That much time goes by, in which everybody does what there is to do. */
   pass(seconds: number): Promise<void>
   /** What a host says from now on, made from what it would say. */
@@ -53,10 +57,12 @@ export async function createTestRack(
   const base = createTestContext()
   const store = createMemoryStore({ now: base.now, random: base.random, onEvent: (event) => events.push(event) })
   const inbox = createObservedHosts({ now: base.now })
-  const context: TestContext = { ...base, store, observed: inbox, settings: { ...base.settings, ...settings } }
+  const actions = createActionQueue({ store, now: base.now, random: base.random })
+  const context: TestContext = { ...base, store, actions, observed: inbox, settings: { ...base.settings, ...settings } }
   const published = new Map<string, PublishedInstructions>()
   const cut = new Set<string>()
   const unplugged = new Set<string>()
+  const hollow = new Set<string>()
   const applied = new Map<string, HostInstructions>()
   const distortions = new Map<string, (report: HostReport) => HostReport>()
   const { projectId, hostIds } = await writeGround(context, names)
@@ -71,9 +77,14 @@ export async function createTestRack(
     },
   })
 
-  /** Whoever runs it, or did so last, is on the uplink. */
-  const isReached = (id: string) =>
-    names.some((name) => !unplugged.has(name) && applied.get(name)?.instances.some((one) => one.id === id) === true)
+  /** Of whoever runs it, or did so last. */
+  const ask = (witness: string, id: string): Answer => {
+    const has = (name: string) => applied.get(name)?.instances.some((one) => one.id === id) === true
+    const holders = unplugged.has(witness) ? [] : names.filter((name) => !unplugged.has(name) && has(name))
+    if (holders.length === 0) return { answers: false }
+    const isAble = (applied.get(witness)?.instances.length ?? 0) > 0
+    return { answers: true, ...(isAble && { serves: holders.some((name) => !hollow.has(name)) }) }
+  }
 
   const rack: TestRack = {
     ...assembled,
@@ -87,6 +98,8 @@ export async function createTestRack(
     heal: (host) => cut.delete(host),
     unplug: (host) => unplugged.add(host),
     plug: (host) => unplugged.delete(host),
+    hollow: (host) => hollow.add(host),
+    fill: (host) => hollow.delete(host),
     async pass(seconds) {
       for (let second = 0; second < seconds; second++) {
         context.advance(1000)
@@ -96,12 +109,12 @@ export async function createTestRack(
     distort: (host, change) => distortions.set(host, change),
     beat() {
       for (const host of names) {
-        if (cut.has(host)) continue
+        if (cut.has(host) || hollow.has(host)) continue
         const statement = published.get(host)?.statement
         if (statement !== undefined) applied.set(host, statement)
         const isDark = unplugged.has(host)
         const known = makeTestReport(host, applied.get(host), (instance) => (isDark ? [] : listHomeVips(instance)))
-        const report = { ...known, ...testify(applied.get(host), (suspect) => !isDark && isReached(suspect), !isDark) }
+        const report = { ...known, ...testify(applied.get(host), (suspect) => ask(host, suspect), !isDark) }
         const said = distortions.get(host)?.(report) ?? report
         const fault = inbox.accept(host, JSON.stringify(said))
         if (fault !== null) throw new Error(fault)
@@ -130,14 +143,17 @@ export async function createTestRack(
   return rack
 }
 
+/** What a witness finds of an instance. */
+export type Answer = Pick<Testimony['suspects'][number], 'answers' | 'serves'>
+
 /** What a host says that was asked about others. */
 export function testify(
   statement: HostInstructions | undefined,
-  isReached: (instanceId: string) => boolean,
+  ask: (instanceId: string) => Answer,
   sees: boolean,
 ): Pick<HostReport, 'testimony'> {
   if (statement?.witness === undefined) return {}
-  const suspects = statement.witness.suspects.map(({ id, since }) => ({ id, since, answers: isReached(id) }))
+  const suspects = statement.witness.suspects.map(({ id, since }) => ({ id, since, ...ask(id) }))
   return { testimony: { sees, suspects } }
 }
 

@@ -27,6 +27,8 @@ export function emptyLabState(settings: LabSettings, createdAt: string): LabStat
     client: null,
     hosts: [],
     names: null,
+    cluster: settings.cluster,
+    controls: [],
     controller: { wanted: !settings.bare, process: null },
   }
 }
@@ -48,7 +50,7 @@ export async function buildSegments(run: Run, settings: LabSettings, state: LabS
   await ipBatch(run, client.pid, planClient())
   if (settings.bare) return
   await ipBatch(run, router.pid, planMachineLink(settings.name, process.pid))
-  await ipBatch(run, 'here', planMachineAddress(settings.name))
+  await ipBatch(run, 'here', planMachineAddress(settings))
 }
 
 /** Powers a host on, with its disk as it was left. Fills in its state. */

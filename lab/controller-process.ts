@@ -39,12 +39,11 @@ const variablesHandedOn = [
   'SLUICE_BREAKER_WINDOW_SECONDS',
 ]
 
-export function controllerEnvironment(settings: LabSettings): Record<string, string> {
+/** All but where it is, and which servers it uses. */
+export function commonEnvironment(settings: LabSettings): Record<string, string> {
   return {
     ...labEnvironment(settings.name),
     ...Object.fromEntries(variablesHandedOn.flatMap((name) => [[name, process.env[name]]]).filter(hasValue)),
-    SLUICE_LISTEN: `127.0.0.1:${apiPort},${controllerAddress}:${apiPort}`,
-    SLUICE_NATS_LISTEN: `${controllerAddress}:${natsPort}`,
     SLUICE_STATE_FOLDER: controllerFolder(settings),
     SLUICE_ADMIN_TOKEN_FILE: adminTokenFile(settings),
     SLUICE_UPLINK_CIDR: uplinkCidr,
@@ -52,6 +51,12 @@ export function controllerEnvironment(settings: LabSettings): Record<string, str
     ...nameServerEnvironment(settings),
   }
 }
+
+export const controllerEnvironment = (settings: LabSettings): Record<string, string> => ({
+  ...commonEnvironment(settings),
+  SLUICE_LISTEN: `127.0.0.1:${apiPort},${controllerAddress}:${apiPort}`,
+  SLUICE_NATS_LISTEN: `${controllerAddress}:${natsPort}`,
+})
 
 const hasValue = (entry: (string | undefined)[]): entry is [string, string] => entry[1] !== undefined
 
@@ -98,9 +103,9 @@ export async function startController(
 
 export const controllerLog = (settings: LabSettings) => `${logFolder(settings)}/controller.log`
 
-async function answers(token: string): Promise<boolean> {
+export async function answers(token: string, url: string = loopbackUrl): Promise<boolean> {
   try {
-    const response = await fetch(`${loopbackUrl}/v1/hosts`, {
+    const response = await fetch(`${url}/v1/hosts`, {
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(requestTimeoutMilliseconds),
     })
@@ -110,7 +115,7 @@ async function answers(token: string): Promise<boolean> {
   }
 }
 
-function lastLines(path: string): string {
+export function lastLines(path: string): string {
   try {
     return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-logLinesShown).join('\n')
   } catch {

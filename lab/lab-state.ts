@@ -21,6 +21,25 @@ const namesStateSchema = v.object({
   process: v.nullable(processSchema),
 })
 
+const programSchema = v.object({
+  /** False after an order to end it: then its absence is no fault. */
+  wanted: v.boolean(),
+  process: v.nullable(processSchema),
+})
+
+/** A machine of the control plane, with what of a node, a controller and their front runs on it. */
+const controlStateSchema = v.object({
+  index: v.number(),
+  name: v.string(),
+  /** Its PID 1, as the real machine sees it. */
+  machine: v.nullable(processSchema),
+  isCut: v.boolean(),
+  node: v.nullable(programSchema),
+  controller: v.nullable(programSchema),
+  haproxy: v.nullable(programSchema),
+  keepalived: v.nullable(programSchema),
+})
+
 const labStateSchema = v.object({
   format: v.literal(1),
   name: v.string(),
@@ -38,9 +57,13 @@ const labStateSchema = v.object({
   /** Null: it has no name server. */
   names: v.nullable(namesStateSchema),
   controller: v.object({ wanted: v.boolean(), process: v.nullable(processSchema) }),
+  /** Null: one controller with its own NATS server, on the real machine. */
+  cluster: v.nullable(v.object({ nats: v.number(), controllers: v.number() })),
+  controls: v.array(controlStateSchema),
 })
 
 export type LabState = v.InferOutput<typeof labStateSchema>
+export type ControlState = v.InferOutput<typeof controlStateSchema>
 export type HostState = v.InferOutput<typeof hostStateSchema>
 
 const stateFile = (settings: Pick<LabSettings, 'stateFolder'>) => `${settings.stateFolder}/state.json`
@@ -72,10 +95,14 @@ export function machineBootId(): string {
 export function labCondition(state: LabState | undefined): 'absent' | 'running' | 'broken' {
   if (state === undefined) return 'absent'
   const needed = [state.router, state.client, ...(state.controller.wanted ? [state.controller.process] : [])]
+  // A cluster is there to lose some of it: one controller must be left.
+  const controllers = state.controls.flatMap(({ controller }) => (controller?.wanted === true ? [controller] : []))
+  const hasController = controllers.length === 0 || controllers.some((one) => livingProcess(one.process) !== undefined)
   const isWhole =
     state.phase === 'running' &&
     state.bootId === machineBootId() &&
     needed.every((one) => one !== null && isAlive(one)) &&
+    hasController &&
     state.hosts.some((host) => host.process === null || isAlive(host.process))
   return isWhole ? 'running' : 'broken'
 }

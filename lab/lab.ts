@@ -10,6 +10,7 @@
  * await withLabLock(settings.name, () => removeLab(settings))
  */
 
+import { findControl } from './cluster.ts'
 import { commandRunner } from './commands.ts'
 import { findHost, type OpenLab, routerPid } from './faults.ts'
 import { labCondition, livingProcess, readLabState } from './lab-state.ts'
@@ -19,6 +20,14 @@ import { removeLab } from './remove.ts'
 import type { LabSettings } from './settings.ts'
 import type { Progress } from './up.ts'
 
+export {
+  type ControlProgram,
+  cutControl,
+  findControl,
+  freezeControlProgram,
+  killControlProgram,
+  startControlProgram,
+} from './cluster.ts'
 export { readAdminToken } from './controller-process.ts'
 export {
   bootController,
@@ -56,8 +65,9 @@ export function openLab(settings: LabSettings): OpenLab {
       `lab "${settings.name}" is half made or half dead; \`sluice lab up\` starts it anew, \`sluice lab down\` removes it`,
     )
   }
-  // The lab knows best where its own disks are.
-  return { run: commandRunner(settings.name), settings: { ...settings, diskFolder: state.diskFolder }, state }
+  // The lab knows best where its own disks are, and whether it has a cluster.
+  const { diskFolder, cluster } = state
+  return { run: commandRunner(settings.name), settings: { ...settings, diskFolder, cluster }, state }
 }
 
 /** Holds the lock while it changes the lab that runs. */
@@ -92,5 +102,6 @@ function pidOf(lab: OpenLab, where: string): number {
 
 function processOf({ state }: OpenLab, where: string) {
   if (where === 'client') return state.client
+  if (where.startsWith('control-')) return findControl(state, where).machine
   return where === 'names' ? (state.names?.machine ?? null) : findHost(state, where).process
 }

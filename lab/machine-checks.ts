@@ -3,7 +3,7 @@
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { searchPath } from './commands.ts'
-import { apiPort, controllerAddress, type LabSettings, machineLink } from './settings.ts'
+import { apiPort, controllerAddress, type LabSettings, machineAddress, machineLink } from './settings.ts'
 
 const programsNeeded = ['ip', 'unshare', 'nsenter', 'tini', 'mount', 'sysctl', 'hostname', 'setsid']
 const programsOfAgent = ['haproxy', 'keepalived', 'dnsmasq', 'nft', 'bridge', 'ss', 'ping', 'busybox', 'nats-server']
@@ -16,13 +16,14 @@ export async function whatForbidsALab(settings: LabSettings): Promise<string[]> 
   const missing = programs.filter((program) => Bun.which(program, { PATH: searchPath() }) === null)
   const reasons = missing.length === 0 ? [] : [`not installed: ${missing.join(', ')}; \`scripts/setup\` installs them`]
   if (settings.bare) return reasons
-  const holder = linkWithAddress(controllerAddress)
+  const address = settings.cluster === null ? controllerAddress : machineAddress
+  const holder = linkWithAddress(address)
   if (holder !== undefined && holder !== machineLink(settings.name)) {
     reasons.push(
-      `${controllerAddress} is on ${holder} already; if that is another lab, end it first (\`sluice lab down --name …\`)`,
+      `${address} is on ${holder} already; if that is another lab, end it first (\`sluice lab down --name …\`)`,
     )
   }
-  if (!(await isPortFree(apiPort))) {
+  if (settings.cluster === null && !(await isPortFree(apiPort))) {
     reasons.push(`port ${apiPort} on 127.0.0.1 is taken; \`ss -ltnp sport = :${apiPort}\` tells by whom`)
   }
   return reasons

@@ -4,11 +4,15 @@ import {
   clientAddress,
   clientGateway,
   clientPrefixLength,
+  controlAddress,
   controllerAddress,
+  controlPort,
   hostMac,
   hostUnderlayAddress,
   hostUnderlayPort,
   hostUplinkPort,
+  type LabSettings,
+  machineAddress,
   machineLink,
   markOf,
   nameServerAddress,
@@ -62,9 +66,27 @@ export function planMachineLink(labName: string, machinePid: number): string[] {
 }
 
 /** In the machine's own namespace. */
-export function planMachineAddress(labName: string): string[] {
-  const link = machineLink(labName)
-  return [`address add ${controllerAddress}/${underlayPrefixLength} dev ${link}`, `link set ${link} up`]
+export function planMachineAddress({ name, cluster }: Pick<LabSettings, 'name' | 'cluster'>): string[] {
+  const link = machineLink(name)
+  const address = cluster === null ? controllerAddress : machineAddress
+  return [`address add ${address}/${underlayPrefixLength} dev ${link}`, `link set ${link} up`]
+}
+
+/** In the router's namespace: the one link of a machine for controllers and nodes. */
+export function planControlPort(index: number, pid: number): string[] {
+  return [
+    `link add ${controlPort(index)} type veth peer name ${underlayDevice} netns ${pid}`,
+    `link set ${controlPort(index)} master underlay up`,
+  ]
+}
+
+/** In that machine. */
+export function planControlDevice(index: number): string[] {
+  return [
+    'link set lo up',
+    `address add ${controlAddress(index)}/${underlayPrefixLength} dev ${underlayDevice}`,
+    `link set ${underlayDevice} up`,
+  ]
 }
 
 /** In the router's namespace: the name server's two links, one on the underlay and one routed. */

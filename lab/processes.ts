@@ -73,7 +73,7 @@ export async function stopProcess(reference: ProcessReference, graceSeconds: num
   await waitUntil(() => !isAlive(reference), options).catch(() => killProcesses([reference]))
 }
 
-function signalProcess(reference: ProcessReference, signal: NodeJS.Signals): void {
+export function signalProcess(reference: ProcessReference, signal: NodeJS.Signals): void {
   if (!isAlive(reference)) return
   try {
     process.kill(reference.pid, signal)

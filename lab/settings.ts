@@ -10,6 +10,9 @@
  *      │        │        │                    │
  *   ───┴────────┴────────┴── uplink 198.18.32.0/20 ──
  * ```
+ *
+ * A lab with a cluster has machines control-1, control-2, … on the underlay for it, each with a node or a controller or
+ * both: 198.18.0.254 is then on that one of them which keepalived gives it to, and the real machine has 198.18.0.250.
  */
 
 export const uplinkCidr = '198.18.32.0/20'
@@ -25,8 +28,18 @@ export const nameServerGateway = '198.18.49.1'
 export const nameServerPrefixLength = 24
 export const nameServerUnderlayAddress = '198.18.0.253'
 export const controllerAddress = '198.18.0.254'
+/** The machine's own, where the controllers have the other. */
+export const machineAddress = '198.18.0.250'
 export const apiPort = 7480
 export const natsPort = 4222
+export const natsClusterPort = 6222
+/** What one controller or one NATS server would be the loss of is what a cluster is for; more than seven help nobody. */
+export const clusterMaximum = 7
+export const controlName = (index: number) => `control-${index}`
+export const nodeName = (index: number) => `node-${index}`
+export const controllerName = (index: number) => `controller-${index}`
+export const controlAddress = (index: number) => `198.18.0.${240 + index}`
+export const controlPort = (index: number) => `control-${index}`
 
 /** Hosts take 198.18.0.1 and up; above this number come the addresses of the lab itself. */
 export const hostsMaximum = 200
@@ -45,9 +58,13 @@ export type LabSettings = {
   readonly hosts: number
   /** Without the machine's own leg on the underlay, a controller and agents: namespaces and links alone. */
   readonly bare: boolean
+  /** Null: one controller, which runs the one NATS server. */
+  readonly cluster: LabCluster | null
   readonly stateFolder: string
   readonly diskFolder: string
 }
+
+export type LabCluster = { readonly nats: number; readonly controllers: number }
 
 const labNamePattern = /^[a-z][a-z0-9-]{0,10}$/
 
@@ -56,6 +73,9 @@ export function labSettings(options: {
   readonly name?: string
   readonly hosts?: number
   readonly bare?: boolean
+  /** NATS servers and controllers: a cluster, if either is more than one. */
+  readonly nats?: number
+  readonly controllers?: number
   /** Where the hosts' disks, the store and the logs are kept: on ext4, xfs or tmpfs, since overlays are made of it. */
   readonly diskRoot?: string
 }): LabSettings {
@@ -73,9 +93,28 @@ export function labSettings(options: {
     name,
     hosts,
     bare: options.bare ?? false,
+    cluster: planCluster(options.nats ?? 1, options.controllers ?? 1),
     stateFolder: `${stateRoot}/${name}`,
     diskFolder: `${options.diskRoot ?? process.env.SLUICE_LAB_DISKS ?? diskRootDefault}/${name}`,
   }
+}
+
+function planCluster(nats: number, controllers: number): LabCluster | null {
+  for (const [option, number] of [
+    ['--nats', nats],
+    ['--controllers', controllers],
+  ] as const) {
+    if (!Number.isInteger(number) || number < 1 || number > clusterMaximum) {
+      throw new Error(`a lab has 1 to ${clusterMaximum} of them; ${option} was ${number}`)
+    }
+  }
+  if (nats % 2 === 0) {
+    throw new Error(
+      `${nats} NATS servers survive no more losses than ${nats - 1}, as more than half of them must agree: ` +
+        `use --nats ${nats - 1} or --nats ${nats + 1}`,
+    )
+  }
+  return nats === 1 && controllers === 1 ? null : { nats, controllers }
 }
 
 export const stateRoot = '/run/sluice-lab'
@@ -99,6 +138,7 @@ export const hostMac = (device: typeof uplinkDevice | typeof underlayDevice, ind
 
 export const hostDisk = (settings: LabSettings, host: string) => `${settings.diskFolder}/hosts/${host}`
 export const controllerFolder = (settings: LabSettings) => `${settings.diskFolder}/controller`
+export const clusterFolder = (settings: LabSettings) => `${settings.diskFolder}/cluster`
 export const nameServerFolder = (settings: LabSettings) => `${settings.diskFolder}/names`
 /** In the form that `kdig -k` takes. */
 export const nameServerKeyFile = (settings: LabSettings) => `${nameServerFolder(settings)}/key`
@@ -107,4 +147,6 @@ export const zoneOf = (settings: Pick<LabSettings, 'name'>) => `${settings.name}
 export const logFolder = (settings: LabSettings) => `${settings.diskFolder}/logs`
 export const adminTokenFile = (settings: LabSettings) => `${controllerFolder(settings)}/admin-token`
 export const controllerUrl = `http://${controllerAddress}:${apiPort}`
+/** Where programs on the machine reach the API. */
+export const apiUrl = ({ cluster }: Pick<LabSettings, 'cluster'>) => (cluster === null ? loopbackUrl : controllerUrl)
 export const loopbackUrl = `http://127.0.0.1:${apiPort}`

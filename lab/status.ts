@@ -1,13 +1,14 @@
 /** What a lab is right now, read from its state file and from /proc. Changes nothing. */
 
-import { labCondition, livingProcess, readLabState } from './lab-state.ts'
+import { type LabState, labCondition, livingProcess, readLabState } from './lab-state.ts'
 import {
   adminTokenFile,
+  apiUrl,
   clientAddress,
+  controlAddress,
   controllerUrl,
   hostUnderlayAddress,
   type LabSettings,
-  loopbackUrl,
   nameServerAddress,
   nameServerKeyFile,
   uplinkCidr,
@@ -24,6 +25,15 @@ export type LabStatus = {
     readonly underlayUrl: string
     readonly tokenFile: string
   } | null
+  /** The machines of a cluster; none where one controller does it all. */
+  readonly controls: readonly {
+    readonly name: string
+    readonly status: 'on' | 'off'
+    readonly address: string
+    readonly node: 'on' | 'off' | null
+    readonly controller: 'on' | 'off' | null
+    readonly isCut: boolean
+  }[]
   /** Null: it has no name server. */
   readonly names: {
     readonly status: 'on' | 'off'
@@ -42,6 +52,12 @@ export type LabStatus = {
   }[]
 }
 
+/** One of a cluster's is enough. */
+const hasController = (state: LabState) =>
+  [state.controller.process, ...state.controls.map(({ controller }) => controller?.process ?? null)].some(
+    (reference) => livingProcess(reference) !== undefined,
+  )
+
 export function observeLab(settings: LabSettings): LabStatus {
   const state = readLabState(settings)
   const onOrOff = (reference: Parameters<typeof livingProcess>[0]) =>
@@ -53,11 +69,19 @@ export function observeLab(settings: LabSettings): LabStatus {
       state === undefined || state.bare
         ? null
         : {
-            status: onOrOff(state.controller.process),
-            url: loopbackUrl,
+            status: hasController(state) ? 'on' : 'off',
+            url: apiUrl(state),
             underlayUrl: controllerUrl,
             tokenFile: adminTokenFile({ ...settings, diskFolder: state.diskFolder }),
           },
+    controls: (state?.controls ?? []).map((control) => ({
+      name: control.name,
+      status: onOrOff(control.machine),
+      address: controlAddress(control.index),
+      node: control.node === null ? null : onOrOff(control.node.process),
+      controller: control.controller === null ? null : onOrOff(control.controller.process),
+      isCut: control.isCut,
+    })),
     names:
       state === undefined || state.names === null
         ? null

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { agentBinary, hasJoined, joinAgent, readAgentLogEnd, startAgent } from './agent-process.ts'
 import { bootHost, buildSegments, emptyLabState, hostStates } from './build-lab.ts'
+import { startCluster } from './cluster.ts'
 import { commandRunner, type Run } from './commands.ts'
 import { addHost, listHostStatuses } from './controller-calls.ts'
 import { readAdminToken, startController } from './controller-process.ts'
@@ -11,7 +12,7 @@ import { withLabLock } from './lock.ts'
 import { isPortFree, whatForbidsALab } from './machine-checks.ts'
 import { buildNameServer, isKnotThere, prepareNameServer } from './name-server.ts'
 import { removeLab } from './remove.ts'
-import { apiPort, controllerAddress, controllerUrl, type LabSettings, natsPort } from './settings.ts'
+import { apiPort, apiUrl, controllerAddress, controllerUrl, type LabSettings, natsPort } from './settings.ts'
 import { waitUntil } from './wait.ts'
 
 /** Told of each step when it begins and when it is done. */
@@ -52,7 +53,7 @@ async function startLab(settings: LabSettings, progress: Progress): Promise<LabS
   const state = emptyLabState(settings, new Date().toISOString())
   writeLabState(settings, state)
   await progress.step('segments, router and client', () => buildSegments(run, settings, state))
-  if (!settings.bare) await requireFreePorts()
+  if (!settings.bare && settings.cluster === null) await requireFreePorts()
   state.hosts = hostStates(settings.hosts)
   const boot = progress.step(`${settings.hosts} hosts`, () =>
     Promise.all(state.hosts.map((host) => bootHost(run, settings, state, host))),
@@ -66,18 +67,28 @@ async function startLab(settings: LabSettings, progress: Progress): Promise<LabS
     const names = hasNames
       ? progress.step('name server', () => buildNameServer(run, settings, state))
       : Promise.resolve()
-    const controller = progress.step('controller and NATS', () =>
-      startController(settings, (reference) => {
-        state.controller.process = reference
-        writeLabState(settings, state)
-      }),
-    )
+    const controller = startControlPlane(run, settings, state, progress)
     await Promise.all([boot, controller, names])
     await progress.step('agents joined and report', () => joinHosts(run, settings, state.hosts))
   }
   state.phase = 'running'
   writeLabState(settings, state)
   return state
+}
+
+async function startControlPlane(run: Run, settings: LabSettings, state: LabState, progress: Progress): Promise<void> {
+  const { cluster } = settings
+  if (cluster !== null) {
+    const title = `${cluster.nats} NATS servers, ${cluster.controllers} controllers`
+    await progress.step(title, () => startCluster(run, settings, state))
+    return
+  }
+  await progress.step('controller and NATS', () =>
+    startController(settings, (reference) => {
+      state.controller.process = reference
+      writeLabState(settings, state)
+    }),
+  )
 }
 
 /** Only now that the machine has the address can it be known whether somebody who listens everywhere has the ports. */
@@ -100,7 +111,7 @@ async function joinHosts(run: Run, settings: LabSettings, hosts: readonly HostSt
 async function joinHost(run: Run, settings: LabSettings, host: HostState, adminToken: string): Promise<void> {
   const firstProcess = livingProcess(host.process)
   if (firstProcess === undefined) throw new Error(`${host.name} died while the lab was starting`)
-  const joinToken = await addHost(adminToken, host.name)
+  const joinToken = await addHost(adminToken, host.name, apiUrl(settings))
   await joinAgent(run, firstProcess.pid, controllerUrl, joinToken)
   if (!hasJoined(settings, host.name)) throw new Error(`the agent of ${host.name} joined without leaving its settings`)
   await startAgent(run, firstProcess.pid)
@@ -110,7 +121,7 @@ async function waitForReports(settings: LabSettings, adminToken: string, names: 
   let missing = names
   await waitUntil(
     async () => {
-      const statuses = await listHostStatuses(adminToken)
+      const statuses = await listHostStatuses(adminToken, apiUrl(settings))
       missing = names.filter((name) => statuses.get(name) !== 'active')
       return missing.length === 0
     },

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { expectGolden } from './golden/expect-golden.ts'
-import { cookieInstance, httpInstance, sourceInstance, tcpInstance } from './golden/instances.ts'
+import { cookieInstance, httpInstance, loggingInstance, sourceInstance, tcpInstance } from './golden/instances.ts'
 import { type HaproxyInstance, memberIdOfServer, renderHaproxyConfig, serverName } from './haproxy-config.ts'
 
 // haproxy's own check takes a tenth of a second, and much more on a busy machine.
@@ -15,6 +15,8 @@ const texts: Record<string, HaproxyInstance> = {
   'haproxy-tcp.cfg': tcpInstance,
   'haproxy-cookie.cfg': cookieInstance,
   'haproxy-source.cfg': sourceInstance,
+  'haproxy-logging.cfg': loggingInstance,
+  'haproxy-tcp-logging.cfg': { ...tcpInstance, accessLog: { oneOf: 1, clientAddress: 'none' } },
   'haproxy-no-vip.cfg': { ...httpInstance, vips: [] },
   'haproxy-no-listener.cfg': { ...httpInstance, listeners: [] },
 }
@@ -57,6 +59,7 @@ describe('the description', () => {
     ['the algorithm changes', { algorithm: 'least-connections' }],
     ['a timeout changes', { timeouts: { ...httpInstance.timeouts, connectSeconds: 1 } }],
     ['clients are no longer named to members', { forwardedFor: false }],
+    ['requests are written down', { accessLog: { oneOf: 1, clientAddress: 'shortened' } }],
     ['the health check changes', { healthCheck: { ...httpInstance.healthCheck, timeoutSeconds: 1 } }],
   ])('changes when %s', (_, change) => {
     expect(changed(change)).not.toBe(description)

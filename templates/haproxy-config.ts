@@ -5,15 +5,19 @@
 
 import { createHash } from 'node:crypto'
 import type { InstanceInstructions, ListenerInstructions } from '../agent/contract/host-instructions.ts'
+import { renderAccessLog, renderAccessRing } from './haproxy-log.ts'
 import {
   renderFrontendRules,
   renderHealthCheck,
+  renderLoopGuard,
   renderPeers,
   renderResolvers,
   renderStickiness,
+  renderWitness,
   resolversName,
 } from './haproxy-traffic.ts'
 import { milliseconds } from './haproxy-words.ts'
+import { isNumbered, numberServers } from './number-servers.ts'
 import { plainTraffic } from './plain-traffic.ts'
 
 /** What the text needs to know of the host. */
@@ -27,6 +31,8 @@ export interface HaproxyPlace {
 export type HaproxyInstance = Pick<
   InstanceInstructions,
   | 'id'
+  | 'loadBalancerId'
+  | 'uplink'
   | 'vips'
   | 'network'
   | 'trafficType'
@@ -34,6 +40,7 @@ export type HaproxyInstance = Pick<
   | 'forwardedFor'
   | 'timeouts'
   | 'traffic'
+  | 'accessLog'
   | 'draining'
   | 'healthCheck'
   | 'listeners'
@@ -58,14 +65,22 @@ export function renderHaproxyConfig(instance: HaproxyInstance, place: HaproxyPla
       renderPeers(instance),
       renderResolvers(instance),
       renderDefaults(instance),
+      renderWitness(instance),
       ...instance.listeners.map((listener) => renderListener(instance, listener, withMembers)),
     ]
       .filter((rows) => rows.length > 0)
       .map((rows) => `${rows.join('\n')}\n`)
       .join('\n')
-  // How members are checked stands in their own lines.
+  // How members are checked stands in their own lines, and a number that a running server has can't be given to another.
   const { healthCheck, traffic = plainTraffic } = instance
-  const whatOnlyAReloadChanges = `${render('', false)}${JSON.stringify([healthCheck, serverSettings(traffic)])}`
+  const ofMembers = JSON.stringify([
+    healthCheck,
+    serverSettings(traffic),
+    ...instance.listeners.flatMap((listener) => numberServers(instance, listener).displaced),
+    // The leg is in the names of servers and not in their numbers.
+    ...(isNumbered(instance) ? [legMark(instance)] : []),
+  ])
+  const whatOnlyAReloadChanges = `${render('', false)}${ofMembers}`
   const structure = createHash('sha256').update(whatOnlyAReloadChanges).digest('hex').slice(0, 16)
   const description = `sluice ${instance.id} ${structure}`
   return { text: render(description, true), description }
@@ -78,10 +93,11 @@ export const eventRing = 'events'
 const hardStopSecondsMinimum = 60
 
 function renderGlobal(
-  { id, timeouts, traffic }: HaproxyInstance,
+  instance: HaproxyInstance,
   { statsSocket, threads }: HaproxyPlace,
   description: string,
 ): string[] {
+  const { id, timeouts, traffic } = instance
   return [
     'global',
     `  description ${description}`,
@@ -107,6 +123,7 @@ function renderGlobal(
     '  format rfc5424',
     '  maxlen 1200',
     '  size 65536',
+    ...renderAccessRing(instance),
   ]
 }
 
@@ -139,9 +156,11 @@ export const backendName = (port: number) => `members_${port}`
 function renderListener(instance: HaproxyInstance, listener: ListenerInstructions, withMembers: boolean): string[] {
   const { port, members } = listener
   const backend = backendName(port)
+  const { numbers } = numberServers(instance, listener)
   const frontend = [
     `frontend listener_${port}`,
     ...instance.vips.map(({ address }) => `  bind ${address}:${port}`),
+    ...renderAccessLog(instance),
     ...renderFrontendRules(instance),
     `  default_backend ${backend}`,
     '',
@@ -155,16 +174,18 @@ function renderListener(instance: HaproxyInstance, listener: ListenerInstruction
     // A member's first check is told as well, which would go without saying where it confirms what was assumed.
     '  option log-health-checks',
     ...renderAlgorithm(instance),
-    ...(instance.trafficType === 'http' ? renderHttpRules(instance) : []),
+    ...(instance.trafficType === 'http' ? renderHttpRules(instance, listener) : []),
     ...renderStickiness(instance, legMark(instance)),
     ...renderHealthCheck(instance.healthCheck),
-    ...(withMembers ? members.map((member) => `  server ${renderServer(instance, member)}`) : []),
+    ...(withMembers ? members.map((member) => `  server ${renderServer(instance, member, numbers.get(member))}`) : []),
     ...(listener.namedMembers ?? []).map((member) => `  server-template ${renderNamedServer(instance, member)}`),
   ]
 }
 
-function renderHttpRules({ forwardedFor }: HaproxyInstance): string[] {
+function renderHttpRules(instance: HaproxyInstance, listener: ListenerInstructions): string[] {
+  const { forwardedFor } = instance
   return [
+    ...renderLoopGuard(instance, listener),
     ...(forwardedFor ? ['  option forwardfor'] : []),
     // RFC 9110, 9.2.2: any other method done twice may do harm.
     '  http-request disable-l7-retry unless { method GET HEAD OPTIONS TRACE PUT DELETE }',
@@ -212,8 +233,7 @@ export const serverWeight = ({ weight }: Pick<Member, 'weight'>) =>
   Math.min(weightMaximum, Math.max(0, Math.round(weight)))
 
 /** A server as `add server` and the file have it: whole, since a server added at runtime has no defaults. */
-export function renderServer(instance: HaproxyInstance, member: Member): string {
-  const number = serverNumber(instance, member)
+export function renderServer(instance: HaproxyInstance, member: Member, number: number | undefined): string {
   return [
     serverName(instance, member),
     `${member.address}:${member.port}`,
@@ -221,21 +241,6 @@ export function renderServer(instance: HaproxyInstance, member: Member): string 
     ...renderServerWords(instance, member),
   ].join(' ')
 }
-
-/**
- * A number that haproxy would else give in turn: it is the same in each instance and after each reload where clients are
- * bound by it, to a place on the ring or in the table that the instances share.
- */
-export function serverNumber(
-  { algorithm, traffic }: Pick<HaproxyInstance, 'algorithm' | 'traffic'>,
-  { id, address, port }: Pick<Member, 'id' | 'address' | 'port'>,
-): number | undefined {
-  if (algorithm !== 'source' && traffic?.stickySessions?.by !== 'source') return undefined
-  const hash = createHash('sha256').update(`${id} ${address}:${port}`).digest().readUInt32BE()
-  return (hash % serverNumberMaximum) + 1
-}
-
-const serverNumberMaximum = 2_147_483_646
 
 /** As many of a name's addresses are used. */
 const namedServersMaximum = 8

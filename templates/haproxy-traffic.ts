@@ -3,7 +3,7 @@
  * are checked and their names followed. Pure.
  */
 
-import type { InstanceInstructions } from '../agent/contract/host-instructions.ts'
+import type { InstanceInstructions, ListenerInstructions } from '../agent/contract/host-instructions.ts'
 import type { HealthCheckInstructions } from '../agent/contract/traffic-instructions.ts'
 import { milliseconds, quote } from './haproxy-words.ts'
 import { plainTraffic } from './plain-traffic.ts'
@@ -47,6 +47,44 @@ function renderBodyLimit(bytes: number): string[] {
     `  http-request deny deny_status 413 if { req.hdr_val(content-length) gt ${bytes} }`,
     '  http-request return status 411 content-type text/plain string "Length required" if { req.hdr(transfer-encoding) -m found }',
   ]
+}
+
+/**
+ * A name may lead back to the balancer, and only who looks it up could know. So a request that goes to one is marked, as
+ * RFC 8586 has it, and is refused when it comes again.
+ */
+export function renderLoopGuard(
+  { loadBalancerId }: Pick<InstanceInstructions, 'loadBalancerId'>,
+  { namedMembers = [] }: ListenerInstructions,
+): string[] {
+  if (namedMembers.length === 0) return []
+  return [
+    `  http-request return status 508 content-type text/plain string "Loop detected" if { req.fhdr(CDN-Loop) -m sub ${loadBalancerId} }`,
+    `  http-request add-header CDN-Loop ${loadBalancerId}`,
+  ]
+}
+
+/** Of the instance's own address on the uplink, where other hosts ask whether its haproxy is there. */
+export const witnessPort = 10_001
+
+/** By its own address and never by a VIP, which moves; and for neighbours on the uplink alone. */
+export function renderWitness({ uplink }: Pick<InstanceInstructions, 'uplink'>): string[] {
+  return [
+    'frontend witness',
+    `  bind ${uplink.address}:${witnessPort}`,
+    '  mode http',
+    `  tcp-request connection reject unless { src ${networkOf(uplink)} }`,
+    '  monitor-uri /',
+  ]
+}
+
+function networkOf({ address, prefixLength }: InstanceInstructions['uplink']): string {
+  const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number)
+  const bits = (a * 256 + b) * 65_536 + c * 256 + d
+  const size = 2 ** (32 - prefixLength)
+  const first = bits - (bits % size)
+  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256)
+  return `${bytes.join('.')}/${prefixLength}`
 }
 
 /** Of the private leg, where nobody but the network's own machines can reach it. */

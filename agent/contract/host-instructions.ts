@@ -4,6 +4,7 @@
  */
 
 import * as v from 'valibot'
+import { clientAddressForms } from './log-forms.ts'
 import {
   algorithmSchema,
   healthCheckSchema,
@@ -133,6 +134,14 @@ export const instanceSchema = v.object({
   forwardedFor: v.boolean(),
   timeouts: timeoutsSchema,
   traffic: v.optional(trafficSchema),
+  /** Left out: nothing is written down of requests. */
+  accessLog: v.optional(
+    v.object({
+      /** Each so-manyth request. */
+      oneOf: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000)),
+      clientAddress: v.picklist(clientAddressForms),
+    }),
+  ),
   /**
    * It is to lose its clients: HTTP connections are closed after their answer, and once there are none, or the timeouts'
    * `drainSeconds` are over, its VIPs go to whoever backs it up. Then its report says `drained`.

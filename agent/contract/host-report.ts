@@ -45,6 +45,8 @@ export const instanceReportSchema = v.object({
   serving: v.boolean(),
   /** It was told to drain, and has no clients any more: nobody is cut off when it goes. Absent: it was not, or has some. */
   drained: v.optional(v.boolean()),
+  /** Of those that were open when its time to drain was over; told along with `drained` where there were any. */
+  connectionsCut: v.optional(v.number()),
   /** The VIPs that are on its uplink now. */
   heldVips: v.array(v.string()),
   /** By `<member id>:<port>`, as this instance's own checks see it. */
@@ -57,7 +59,16 @@ export const instanceReportSchema = v.object({
 export const testimonySchema = v.object({
   /** False: it reached none of the controls either. */
   sees: v.boolean(),
-  suspects: v.array(v.object({ id: idSchema, since: v.string(), answers: v.boolean() })),
+  suspects: v.array(
+    v.object({
+      id: idSchema,
+      since: v.string(),
+      /** The kernel of whoever has the address does. */
+      answers: v.boolean(),
+      /** Its haproxy does; left out where this host has nowhere to ask from, or nobody answers it there. */
+      serves: v.optional(v.boolean()),
+    }),
+  ),
 })
 
 /** Requests, connections and processor time count up for as long as one worker of its haproxy lives. */

@@ -9,6 +9,7 @@ import type { Operation } from '../operations/operation.ts'
 import { haproxyFiles } from './haproxy-files.ts'
 import type { ObservedServer } from './observed-haproxy.ts'
 import { type DesiredHaproxy, type ObservedHaproxy, planHaproxy } from './plan-haproxy.ts'
+import { wantedServers } from './wanted-servers.ts'
 
 type Member = ListenerInstructions['members'][number]
 
@@ -335,6 +336,25 @@ function apply(desired: DesiredHaproxy, observed: ObservedHaproxy, operations: r
   const answer = { description, workerPid: 2, servers: [...servers.values()] }
   return { status: 'answering', config, answer, drainingSeconds, fault: '0\n' }
 }
+
+describe('a number that is in use', () => {
+  const bySource = { algorithm: 'source' } as const
+  const desired = desire([two], bySource)
+  const number = wantedServers(desired.instance).get(path(two))?.number ?? 0
+  const inTheWay = server(one, { number })
+
+  test('is waited for, until who has it is gone', () => {
+    expect(tell(planHaproxy(desired, running(desired, [inTheWay])))).toEqual([`set server ${path(one)} state drain`])
+    const [first = ''] = tell(planHaproxy(desired, running(desired, [])))
+    expect(first).toStartWith(`add server ${path(two)} 198.18.16.2:80 id ${number} `)
+  })
+
+  test('is given up by the member itself, where that had it at another place', () => {
+    const moved = { ...two, address: '198.18.16.99' }
+    const plan = tell(planHaproxy(desired, running(desired, [server(moved, { number })])))
+    expect(plan).toEqual([`set server ${path(moved)} state drain`])
+  })
+})
 
 const anyMembers = fc.uniqueArray(
   fc.record({

@@ -115,11 +115,19 @@ function planMembers(
     servers.filter(({ name }) => !isNamedServer(name)).map((server) => [`${server.backend}/${server.name}`, server]),
   )
   const wanted = wantedServers(instance)
-  const coming = [...wanted].flatMap(([path, { member, port }]) => {
+  const inUse = new Set([...observed.values()].map(({ backend, number }) => numberKey(backend, number)))
+  const claimed = new Set(
+    [...wanted].flatMap(([path, { port, number }]) =>
+      observed.has(path) || number === undefined ? [] : numberKey(backendName(port), number),
+    ),
+  )
+  const coming = [...wanted].flatMap(([path, { member, port, number }]) => {
     const server = observed.get(path)
     if (server === undefined) {
+      // One on its way out has its number by chance, and is to be gone first.
+      if (number !== undefined && inUse.has(numberKey(backendName(port), number))) return []
       return [
-        say(`add server ${backendName(port)}/${renderServer(instance, member)}`, 'New server registered'),
+        say(`add server ${backendName(port)}/${renderServer(instance, member, number)}`, 'New server registered'),
         ...letBeChecked(path, say),
       ]
     }
@@ -134,7 +142,9 @@ function planMembers(
   const going = unwanted.flatMap(([path, server]) => {
     const successor = successors.get(memberKey(server.backend, memberIdOfServer(server.name)))
     const isMoving = successor !== undefined && hasBothPlaces(desired, server, successor)
-    if (isServing(server) && (successor?.health === 'unknown' || (isMoving && successor.health === 'down'))) return []
+    const isAwaited = claimed.has(numberKey(server.backend, server.number))
+    const isTooEarly = successor?.health === 'unknown' || (isMoving && successor.health === 'down')
+    if (isServing(server) && isTooEarly && !isAwaited) return []
     const isTimeOver = !isMoving && (drainingSeconds.get(path) ?? 0) >= instance.timeouts.drainSeconds
     if (server.isInMaintenance) {
       if (server.connections === 0) return [say(`del server ${path}`, 'Server deleted')]
@@ -170,6 +180,7 @@ interface Successor {
 }
 
 const none: ReadonlyMap<string, Successor> = new Map()
+const numberKey = (backend: string, number: number) => `${backend} ${number}`
 const memberKey = (backend: string, memberId: string) => `${backend} ${memberId}`
 
 function findSuccessors(

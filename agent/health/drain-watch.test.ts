@@ -36,7 +36,7 @@ describe('an instance that is to drain', () => {
     const watch = start()
     expect(watch.hasDrained(subject)).toBe(false)
     clients = 0
-    expect(watch.hasDrained(subject)).toBe(true)
+    expect([watch.hasDrained(subject), watch.connectionsCut(instance.id)]).toEqual([true, 0])
   })
 
   test('has drained then, whoever comes', () => {
@@ -47,11 +47,14 @@ describe('an instance that is to drain', () => {
     expect(watch.hasDrained(subject)).toBe(true)
   })
 
-  test('waits no longer than its time', () => {
+  test('waits no longer than its time, and knows whom it cuts off', () => {
     const watch = start()
     for (at of [0, 9999]) expect(watch.hasDrained(subject)).toBe(false)
     at = 10_000
     expect(watch.hasDrained(subject)).toBe(true)
+    clients = 0
+    watch.hasDrained(subject)
+    expect(watch.connectionsCut(instance.id)).toBe(3)
   })
 
   test('has not drained where nobody can count, or before haproxy closes connections', () => {

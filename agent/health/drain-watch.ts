@@ -17,6 +17,8 @@ export interface DrainSubject {
 export interface DrainWatch {
   /** True once it has lost its clients, and then for as long as it is to drain. */
   hasDrained(subject: DrainSubject): boolean
+  /** How many connections were still open when its time was over, and end with the handover; 0 where none was. */
+  connectionsCut(instanceId: string): number
   forget(instanceId: string): void
 }
 
@@ -29,6 +31,7 @@ export interface DrainWatchOptions {
 interface Drain {
   readonly since: number
   isOver: boolean
+  connectionsCut: number
 }
 
 export function createDrainWatch({ now, countClients: count = countClients }: DrainWatchOptions): DrainWatch {
@@ -39,14 +42,16 @@ export function createDrainWatch({ now, countClients: count = countClients }: Dr
         drains.delete(instance.id)
         return false
       }
-      const drain = drains.get(instance.id) ?? { since: now(), isOver: false }
+      const drain = drains.get(instance.id) ?? { since: now(), isOver: false, connectionsCut: 0 }
       drains.set(instance.id, drain)
-      drain.isOver ||=
-        (now() - drain.since) / 1000 >= instance.timeouts.drainSeconds ||
-        pid === undefined ||
-        (isClosing && count(pid, instance.vips) === 0)
+      if (drain.isOver) return true
+      const open = pid === undefined ? 0 : count(pid, instance.vips)
+      const isEmpty = open === 0 && (isClosing || pid === undefined)
+      drain.isOver = isEmpty || (now() - drain.since) / 1000 >= instance.timeouts.drainSeconds
+      if (drain.isOver) drain.connectionsCut = open ?? 0
       return drain.isOver
     },
+    connectionsCut: (instanceId) => drains.get(instanceId)?.connectionsCut ?? 0,
     forget(instanceId) {
       drains.delete(instanceId)
     },

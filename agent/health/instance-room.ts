@@ -34,6 +34,8 @@ export interface InstanceRoomOptions {
   readonly hasUplink: () => boolean
   /** haproxy's in each instance. */
   readonly threads: number
+  /** Told when a worker of this instance's haproxy has begun, or is about to. */
+  readonly onWorker?: (instanceId: string) => void
 }
 
 export interface InstanceRoom extends Room {
@@ -77,6 +79,7 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   })
   const follow = (instanceId: string) => {
     follower.follow(instanceId, haproxyFiles(runFolder, instanceId).statsSocket)
+    options.onWorker?.(instanceId)
   }
   const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
   const keepaliveds = createKeepalivedObserver()
@@ -169,7 +172,12 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
       })
       // Nobody tells when the last client has gone.
       if (instance.draining === true && !hasDrained) wakeIn(drainingMilliseconds)
-      const observed: ObservedInstance = { haproxy: seenHaproxy, keepalived: keepalivedNow, hasDrained }
+      const observed: ObservedInstance = {
+        haproxy: seenHaproxy,
+        keepalived: keepalivedNow,
+        hasDrained,
+        connectionsCut: drains.connectionsCut(instance.id),
+      }
       known.set(instance.id, { ...memory, observed })
       const keepalivedPids = [keepalived?.pid, childPid].filter((pid) => pid !== undefined)
       pulses.watch(instance.id, {

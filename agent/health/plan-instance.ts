@@ -14,6 +14,8 @@ export interface ObservedInstance {
   readonly keepalived: ObservedKeepalived
   /** It was told to drain, and has no clients any more. */
   readonly hasDrained?: boolean
+  /** Of the connections that it had when its time to lose them was over. */
+  readonly connectionsCut?: number
 }
 
 /**

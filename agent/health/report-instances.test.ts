@@ -125,3 +125,10 @@ test('an instance has drained once its VIPs are gone as well', () => {
   expect(drained(['198.18.1.101'], true)).toBeUndefined()
   expect(drained([], false)).toBeUndefined()
 })
+
+test('and says whom that cut off', () => {
+  const seen = observe([], { fault: '1\n' })
+  const drained = { ...seen, keepalived: { ...seen.keepalived, heldVips: [] }, hasDrained: true }
+  expect(describeInstance(instance, { ...drained, connectionsCut: 2 }).connectionsCut).toBe(2)
+  expect(describeInstance(instance, { ...drained, connectionsCut: 0 })).not.toHaveProperty('connectionsCut')
+})

@@ -12,13 +12,14 @@ import { fault, noFault, type ObservedInstance } from './plan-instance.ts'
 export function describeInstance(instance: InstanceInstructions, observed: ObservedInstance): InstanceCondition {
   const { haproxy, keepalived } = observed
   const isAnswering = haproxy.status === 'answering'
+  const hasDrained = observed.hasDrained === true && haproxy.fault === fault && keepalived.heldVips.length === 0
+  const { connectionsCut = 0 } = observed
   return {
     haproxy: isAnswering ? 'running' : 'stopped',
     keepalived: keepalivedWord(keepalived.status),
     serving: isAnswering && haproxy.fault === noFault && keepalived.status === 'running',
-    ...(observed.hasDrained === true &&
-      haproxy.fault === fault &&
-      keepalived.heldVips.length === 0 && { drained: true }),
+    ...(hasDrained && { drained: true }),
+    ...(hasDrained && connectionsCut > 0 && { connectionsCut }),
     heldVips: [...keepalived.heldVips],
     members: describeMembers(instance, isAnswering ? (haproxy.answer?.servers ?? []) : []),
   }

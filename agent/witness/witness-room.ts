@@ -7,6 +7,7 @@ import type { WitnessInstructions } from '../contract/host-instructions.ts'
 import type { Testimony } from '../contract/host-report.ts'
 import type { RunCommand } from '../operations/run-command.ts'
 import type { ReportTestimony, Room } from '../room.ts'
+import { type AskUplink, createUplinkQuestions } from './ask-uplink.ts'
 
 export interface WitnessRoomOptions {
   readonly run: RunCommand
@@ -26,26 +27,22 @@ export interface WitnessRoom extends Room {
 const roundMillisecondsMinimum = 900
 /** A host that is lost with all that was on it makes many suspects: then rounds are rarer. */
 const roundMillisecondsPerSuspect = 50
-/** Each is a process that waits. */
-const questionsAtOnceMaximum = 128
 
 export function createWitnessRoom({ run, uplinkDevice, onNews, now }: WitnessRoomOptions): WitnessRoom {
+  const questions = createUplinkQuestions(run, uplinkDevice)
   let asked: WitnessInstructions | undefined
   let found: Testimony | undefined
+  let namespace: string | undefined
   let isAsking = false
   let askedAt = Number.NEGATIVE_INFINITY
 
   async function askRound(witness: WitnessInstructions): Promise<void> {
     isAsking = true
     askedAt = now()
-    const addresses = [...new Set([...witness.controls, ...witness.suspects.map(({ address }) => address)])]
-    const answering = await askAll(run, uplinkDevice, addresses)
+    const findings = await inquire(questions, witness, namespace)
     isAsking = false
     const before = found
-    found = {
-      sees: witness.controls.some((address) => answering.has(address)),
-      suspects: witness.suspects.map(({ id, since, address }) => ({ id, since, answers: answering.has(address) })),
-    }
+    found = findings
     // Who has been added meanwhile is asked at once.
     if (asked !== undefined && !Bun.deepEquals(asked, witness)) void askRound(asked)
     if (!Bun.deepEquals(before, found)) onNews()
@@ -55,6 +52,7 @@ export function createWitnessRoom({ run, uplinkDevice, onNews, now }: WitnessRoo
     name: 'witness',
     look({ desired }) {
       asked = desired.witness
+      namespace = desired.instances[0]?.id
       if (asked === undefined) found = undefined
       else if (!isAsking && (hasNews(asked, found) || now() - askedAt >= roundMilliseconds(asked))) void askRound(asked)
       return Promise.resolve([])
@@ -75,28 +73,38 @@ const roundMilliseconds = ({ suspects }: WitnessInstructions) =>
 const hasNews = ({ suspects }: WitnessInstructions, found: Testimony | undefined) =>
   suspects.some(({ id, since }) => found?.suspects.some((one) => one.id === id && one.since === since) !== true)
 
-async function askAll(run: RunCommand, device: string, addresses: readonly string[]): Promise<ReadonlySet<string>> {
-  const answering = new Set<string>()
-  const waiting = [...addresses]
-  const work = async () => {
-    for (let address = waiting.shift(); address !== undefined; address = waiting.shift()) {
-      if (await isThere(run, device, address)) answering.add(address)
+/**
+ * First who has the addresses; then, of those that are there, whether a haproxy answers. One that says nothing is believed
+ * to be silent only if another one answered the very same way, since the way may be what is broken; one that refuses is
+ * heard.
+ *
+ * @param namespace an instance of this host, from whose address on the uplink can be asked; undefined: it has none
+ */
+async function inquire(
+  { isThere, askHaproxy }: AskUplink,
+  { controls, suspects }: WitnessInstructions,
+  namespace: string | undefined,
+): Promise<Testimony> {
+  const there = await isThere([...new Set([...controls, ...suspects.map(({ address }) => address)])])
+  const answers = namespace === undefined ? new Map() : await askHaproxy(namespace, [...there])
+  const isWayOpen = controls.some((address) => answers.get(address) === 'answers')
+  const serves = (address: string): { serves?: boolean } => {
+    switch (answers.get(address)) {
+      case 'answers':
+        return { serves: true }
+      case 'refuses':
+        return { serves: false }
+      default:
+        return isWayOpen && there.has(address) ? { serves: false } : {}
     }
   }
-  await Promise.all(Array.from({ length: Math.min(questionsAtOnceMaximum, addresses.length) }, work))
-  return answering
-}
-
-/** Of busybox's arping: somebody has the address that it was asked to find free. */
-const isTakenCode = 1
-
-/**
- * Asks by ARP from the device itself, as one does who looks for an address that is free (RFC 5227): that needs no address
- * of one's own, no route and no namespace, and the kernel of whoever has the address answers, whatever became of the
- * programs there. Two questions, a second apart; the first answer ends it. An instance of this very host is not heard
- * that way, since a macvlan can't talk to the device that it lies on: a host is never asked about its own.
- */
-async function isThere(run: RunCommand, device: string, address: string): Promise<boolean> {
-  const { exitCode } = await run(['busybox', 'arping', '-D', '-q', '-f', '-c', '2', '-w', '1', '-I', device, address])
-  return exitCode === isTakenCode
+  return {
+    sees: controls.some((address) => there.has(address)),
+    suspects: suspects.map(({ id, since, address }) => ({
+      id,
+      since,
+      answers: there.has(address),
+      ...serves(address),
+    })),
+  }
 }

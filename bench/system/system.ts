@@ -8,7 +8,7 @@ import {
   loadBalancerSchema,
 } from '../../controller/contract/load-balancer.ts'
 import { hostSchema, type Machine, machineSchema } from '../../controller/contract/machine.ts'
-import { projectSchema } from '../../controller/contract/project.ts'
+import { type projectCreateSchema, projectSchema } from '../../controller/contract/project.ts'
 import {
   bringLabUp,
   type LabSettings,
@@ -39,14 +39,18 @@ export interface System {
 const machineTimeoutSeconds = 60
 export const hostCount = 3
 
-/** One web machine on each host, or more of them, spread likewise. */
-export async function startSystem(cleanup: Cleanup, machineCount: number = hostCount): Promise<System> {
+/** One web machine on each host, or more of them, spread likewise. @param quota of the project */
+export async function startSystem(
+  cleanup: Cleanup,
+  machineCount: number = hostCount,
+  quota: v.InferInput<typeof projectCreateSchema>['quota'] = {},
+): Promise<System> {
   const settings = labSettings({ name: 'bench', hosts: hostCount })
   cleanup.defer('the lab', () => takeLabDown(settings))
   await bringLabUp(settings, silentProgress)
   const lab = openLab(settings)
   const api = createApi(loopbackUrl, readAdminToken(settings))
-  const project = await api.call(projectSchema, 'POST', '/v1/projects', { name: 'bench', user: 'bench' })
+  const project = await api.call(projectSchema, 'POST', '/v1/projects', { name: 'bench', user: 'bench', quota })
   const owned = { projectId: project.id }
   const network = await api.call(networkSchema, 'POST', '/v1/networks', { name: 'web', ...owned })
   const pool = await api.call(poolSchema, 'POST', '/v1/pools', { name: 'web', cidr: '198.18.16.0/22', ...owned })

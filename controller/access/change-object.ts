@@ -4,16 +4,17 @@
  */
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
-import { type Action, act, type Decision } from '../control-plane/act.ts'
+import type { Action, Decision } from '../control-plane/act.ts'
 import type { EventDraft, Kind, StoredObject, Write } from '../control-plane/store.ts'
+import { findClash } from '../control-plane/writes/find-clash.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
 import { isAlive, nameClaim, reserveName, settle } from './declare-object.ts'
-import { refuseNotFound, refuseStale } from './problems.ts'
+import { refuseNotFound, refuseSameField, refuseStale } from './problems.ts'
 import { findReservations, release, releaseReservation } from './reserve.ts'
 
-type AccessContext = Pick<ControllerContext, 'store' | 'now'>
+type AccessContext = Pick<ControllerContext, 'store' | 'actions' | 'now'>
 /** What of a request concerns a change; a loop that changes something of its own accord makes one up. */
-type ChangeRequest = Pick<RequestInfo, 'expectedVersion' | 'actionId' | 'traceparent'>
+type ChangeRequest = Pick<RequestInfo, 'expectedVersion' | 'currentVersion' | 'doneAfter' | 'actionId' | 'traceparent'>
 
 export interface ObjectUpdate<Value> {
   readonly kind: Kind<Value>
@@ -42,6 +43,11 @@ export async function updateObject<Value extends object>(
     if (current === null) return refuseDecision(refuseNotFound(kind.name, id))
     const stale = checkVersion(kind.name, current, request)
     if (stale !== null) return stale
+    const clash = await findClash(context, kind, current, request, async (base) => {
+      const decision = await update.apply(base)
+      return decision.kind === 'write' ? { value: decision.value } : null
+    })
+    if (clash !== null) return refuseDecision(refuseSameField(kind.name, clash))
     const decision = await update.apply(current)
     const name = decision.kind === 'write' && decision.value !== null ? nameOf(decision.value) : undefined
     const oldName = nameOf(current.value)
@@ -52,8 +58,8 @@ export async function updateObject<Value extends object>(
     names.push(name)
     return decision
   }
-  const action: Action<Value, Problem> = { kind, id, apply, ...pickAction(request) }
-  const settled = await settle(() => act(context.store, action), kind.name, id)
+  const action: Action<Value, Problem> = { kind, id, apply, ...pickAction(id, request) }
+  const settled = await settle(() => context.actions.act(action), kind.name, id)
   if (!settled.ok && !settled.isCertain) return refuse(settled.problem)
   const kept = scope === undefined ? succeed(undefined) : await keepName(context, update, scope, names, request)
   if (!settled.ok) return refuse(settled.problem)
@@ -87,20 +93,26 @@ export async function removeObject<Value>(
     if (current === null) return refuseDecision(refuseNotFound(kind.name, id))
     const stale = checkVersion(kind.name, current, request)
     if (stale !== null) return stale
+    const clash = await findClash(context, kind, current, request, async () => ({ value: null }))
+    if (clash !== null) return refuseDecision(refuseSameField(kind.name, clash))
     const problem = (await removal.check?.(current)) ?? null
     if (problem !== null) return { kind: 'refuse', problem }
     const writes = (await removal.beside?.(current)) ?? []
     return { kind: 'write', value: null, writes, events: removal.events(current) }
   }
-  const action: Action<Value, Problem> = { kind, id, apply, ...pickAction(request) }
-  const settled = await settle(() => act(context.store, action), kind.name, id)
+  const action: Action<Value, Problem> = { kind, id, apply, ...pickAction(id, request) }
+  const settled = await settle(() => context.actions.act(action), kind.name, id)
   if (!settled.ok) return refuse(settled.problem)
   await releaseAll(context, id, removal.scopes)
   return succeed(true)
 }
 
 /** Releases what an object holds under these clients: what remains when it is gone. */
-export async function releaseAll(context: AccessContext, ownerId: string, scopes: readonly string[]): Promise<void> {
+export async function releaseAll(
+  context: Pick<AccessContext, 'store' | 'now'>,
+  ownerId: string,
+  scopes: readonly string[],
+): Promise<void> {
   for (const scope of new Set(scopes)) {
     for (const reservation of findReservations(context, scope, ownerId)) await releaseReservation(context, reservation)
   }
@@ -152,11 +164,22 @@ async function keepName<Value extends object>(
       : { kind: 'write', value: { ...now.value, name: oldName } }
   const actionId = `${request.actionId}-undo`
   const { traceparent } = request
-  await settle(() => act(context.store, { kind, id, actionId, traceparent, apply }), kind.name, id)
+  await settle(() => context.actions.act({ kind, id, actionId, traceparent, apply }), kind.name, id)
   return made
 }
 
-const pickAction = ({ actionId, traceparent }: ChangeRequest) => ({ actionId, traceparent })
+/** What of a request an action on that object takes over. */
+export function pickAction(
+  id: string,
+  { actionId, traceparent, expectedVersion, doneAfter }: ChangeRequest,
+): Pick<Action<never, never>, 'actionId' | 'traceparent' | 'isOnStoredVersion' | 'doneAfterVersion'> {
+  return {
+    actionId,
+    traceparent,
+    ...(expectedVersion === undefined ? {} : { isOnStoredVersion: true }),
+    ...(doneAfter?.id === id ? { doneAfterVersion: doneAfter.version } : {}),
+  }
+}
 
 const refuseDecision = (refusal: {
   readonly problem: Problem

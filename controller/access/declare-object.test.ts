@@ -10,7 +10,7 @@ import { createObjectId } from './object-id.ts'
 import { createProjectsService } from './projects.ts'
 import { reservationGraceMilliseconds } from './reserve.ts'
 import { sweepReservations } from './sweep-reservations.ts'
-import { createTestContext, type TestContext } from './test-context.ts'
+import { createTestContext, type TestContext, withStore } from './test-context.ts'
 
 /** A store that takes so many more transactions and then stops, as a killed process does. */
 class Stopped extends Error {}
@@ -168,21 +168,17 @@ describe('declaring an object', () => {
     const world = await createWorld()
     const { context } = world
     let paused = false
-    const slow: TestContext = {
-      ...context,
-      store: {
-        ...context.store,
-        transact: async (transaction) => {
-          if (transaction.writes[0]?.kind.name !== networkKind.name || paused)
-            return context.store.transact(transaction)
-          paused = true
-          context.advance(reservationGraceMilliseconds + 1)
-          await sweepReservations(context)
-          expect(code(await declareNetwork(world, 'web'))).toBe('ok')
-          return context.store.transact(transaction)
-        },
+    const slow = withStore(context, {
+      ...context.store,
+      transact: async (transaction) => {
+        if (transaction.writes[0]?.kind.name !== networkKind.name || paused) return context.store.transact(transaction)
+        paused = true
+        context.advance(reservationGraceMilliseconds + 1)
+        await sweepReservations(context)
+        expect(code(await declareNetwork(world, 'web'))).toBe('ok')
+        return context.store.transact(transaction)
       },
-    }
+    })
     const late = await declareNetwork({ ...world, context: slow }, 'web')
     expect(late.ok ? late.value.value.name : '').toMatch(/^web [0-9a-z]{8}$/)
     await recover(world)

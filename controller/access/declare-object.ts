@@ -6,7 +6,7 @@
 
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import type { QuotaNoun } from '../contract/project.ts'
-import { type ActionOutcome, act, type Decision } from '../control-plane/act.ts'
+import type { ActionOutcome, Decision } from '../control-plane/act.ts'
 import {
   type EventDraft,
   type Kind,
@@ -18,7 +18,7 @@ import {
 } from '../control-plane/store.ts'
 import { reservationKind } from '../objects.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
-import { refuseContended, refuseUnavailable, refuseUnknownOutcome } from './problems.ts'
+import { refuseContended, refuseUnavailable, refuseUnknownOutcome, refuseUntold } from './problems.ts'
 import { findUnits, readProject, reserveQuota } from './quota.ts'
 import { type Claim, type Owner, release, reservationGraceMilliseconds, reservationId, reserve } from './reserve.ts'
 
@@ -50,7 +50,7 @@ export type DeclareObject = <Value extends object>(
   request: RequestInfo,
 ) => Promise<Outcome<StoredObject<Value>>>
 
-type AccessContext = Pick<ControllerContext, 'store' | 'now'>
+type AccessContext = Pick<ControllerContext, 'store' | 'actions' | 'now'>
 
 /** How often an action whose outcome nobody could tell is looked at again before the caller is told so. */
 const unknownOutcomesMaximum = 3
@@ -145,7 +145,9 @@ export async function settle<Value>(
         case 'refused':
           return { ok: false, problem: outcome.problem, isCertain: true }
         case 'contended':
-          return { ...refuseContended(noun, id), isCertain: true }
+          return { ...refuseContended(noun, id, outcome.clash), isCertain: true }
+        case 'untold':
+          return { ...refuseUntold(noun, id, outcome.clash), isCertain: false }
         case 'unavailable':
           return { ...refuseUnavailable(outcome.reason, outcome.retryAfterSeconds), isCertain: unknown === 0 }
         default:
@@ -206,7 +208,7 @@ async function writeObject<Value>(
     return { kind: 'write', value, writes: beside ?? [], events }
   }
   const action = { kind, id, actionId, traceparent, apply: decideOnce }
-  return settle(() => act(context.store, action), kind.name, id)
+  return settle(() => context.actions.act(action), kind.name, id)
 }
 
 /** A repetition may have written the object meanwhile: then everything stays as it is. */
@@ -239,7 +241,7 @@ async function checkStillTaken<Value extends object>(
   const apply = (current: StoredObject<Value> | null): Decision<Value, Problem> =>
     current === null ? { kind: 'keep' } : { kind: 'write', value: { ...current.value, name } }
   const action = { kind, id, actionId: `${request.actionId}-rename`, traceparent, apply }
-  const renamed = await settle(() => act(context.store, action), kind.name, id)
+  const renamed = await settle(() => context.actions.act(action), kind.name, id)
   if (!renamed.ok) return refuse(renamed.problem)
   return isAlive(renamed.value) ? succeed(renamed.value) : refuseDeleted(kind, id)
 }

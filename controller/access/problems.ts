@@ -1,5 +1,6 @@
 /** The refusals that every noun shares, worded once. Pure. */
 
+import type { Clash } from '../contract/escalation.ts'
 import { type Problem, refuse } from '../contract/problem.ts'
 
 type Refusal = ReturnType<typeof refuse>
@@ -84,10 +85,31 @@ export const refuseUnknownOutcome = (retryAfterSeconds: number): Refusal =>
     retryAfterSeconds,
   })
 
-export const refuseContended = (noun: string, id: string): Refusal =>
+export const refuseContended = (noun: string, id: string, clash?: Clash): Refusal =>
   refuse({
     code: 'conflict',
     title: 'Others keep changing it',
     detail: `The ${noun} ${id} was changed by others each time this change was tried. Nothing was changed.`,
     remedy: 'Try again, or have fewer writers change it at once.',
+    ...(clash === undefined ? {} : { clash }),
+  })
+
+/** Too much was written since it was first asked for. */
+export const refuseUntold = (noun: string, id: string, clash: Clash): Refusal =>
+  refuse({
+    code: 'conflict',
+    title: 'It can not be told whether it is done',
+    detail: `So much was written to the ${noun} ${id} since this change was first asked for that its versions do not tell.`,
+    remedy: 'Look at it, and ask again if the change is not there.',
+    clash,
+  })
+
+/** Others changed the same since the version that the change was decided on, or that version is not kept any more. */
+export const refuseSameField = (noun: string, clash: Clash): Refusal =>
+  refuse({
+    code: 'conflict',
+    title: 'It has changed since it was read',
+    detail: `The ${noun} ${clash.id} is at version ${clash.latestVersion}, and the change was decided on another.`,
+    remedy: 'Read it again, and decide on what is there.',
+    clash,
   })

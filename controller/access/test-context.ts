@@ -2,6 +2,8 @@
 
 import pino from 'pino'
 import { createMemoryStore, type MemoryStoreOptions } from '../control-plane/memory-store.ts'
+import type { Store } from '../control-plane/store.ts'
+import { createActionQueue } from '../control-plane/writes/action-queue.ts'
 import { lifeDefaults } from '../load-balancing/life/life-settings.ts'
 import type { Caller, ControllerContext, RequestInfo } from '../services.ts'
 import { createSeed } from './object-id.ts'
@@ -15,6 +17,13 @@ export interface TestContext extends ControllerContext {
 export const adminCaller: Caller = { tokenId: 'tok_test', scope: 'admin', projectId: null }
 export const projectCaller = (projectId: string): Caller => ({ tokenId: 'tok_test', scope: 'project', projectId })
 
+/** The same with another store, which is written through its own queue. */
+export const withStore = (context: TestContext, store: Store): TestContext => ({
+  ...context,
+  store,
+  actions: createActionQueue({ store, now: context.now, random: context.random }),
+})
+
 export function createTestContext(options: MemoryStoreOptions = {}): TestContext {
   let now = Date.parse('2030-01-01T00:00:00Z')
   let drawn = 0
@@ -25,6 +34,7 @@ export function createTestContext(options: MemoryStoreOptions = {}): TestContext
   const store = createMemoryStore({ now: () => now, random, ...options })
   return {
     store,
+    actions: createActionQueue({ store, now: () => now, random }),
     now: () => now,
     random,
     logger: pino({ level: 'silent' }),

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { projectCaller } from '../access/test-context.ts'
+import { projectCaller, withStore } from '../access/test-context.ts'
 import type { Outcome, Problem } from '../contract/problem.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import { networkKind, projectKind } from '../objects.ts'
@@ -280,7 +280,7 @@ describe('a network', () => {
         return { ...found, value: { ...found.value, deletingSince: '2030-01-01T00:00:00.000Z' } }
       },
     }
-    const shards = createShardsService({ ...rack.context, store: marked })
+    const shards = createShardsService(withStore(rack.context, marked))
     const asked = { poolId: pool.id, networkId: network.id, sizeAddresses: 16 } as const
     const problem = problemOf(await shards.create(asked, rack.context.request()))
     expect([problem.code, problem.errors?.[0]?.field]).toEqual(['invalid', 'networkId'])

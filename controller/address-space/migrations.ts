@@ -46,7 +46,7 @@ import {
 import { steerMigration } from './steer-migration.ts'
 import { createMigrationViewer, describeMigrationEvent, statusOf } from './view-migration.ts'
 
-type Context = Pick<ControllerContext, 'store' | 'now' | 'wake'>
+type Context = Pick<ControllerContext, 'store' | 'actions' | 'now' | 'wake'>
 type StoredMigration = StoredObject<MigrationValue>
 
 /** A shard has at most 4,093 holders: some nine batches of moves. */

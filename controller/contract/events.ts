@@ -4,11 +4,15 @@
  */
 
 import * as v from 'valibot'
+import { clashReasons, escalationResolutions } from './escalation.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
 const carrier = { ...named, address: v.string(), version: v.string() }
 const slotOfBalancer = v.object({ loadBalancerId: v.string(), slot: v.number(), vip: v.string() })
+
+/** How many connections outlasted the time to drain, and ended when the VIP moved; left out where none did. */
+const cut = { connectionsCut: v.optional(v.number()) }
 
 const handedOver = v.object({
   operationId: v.string(),
@@ -113,7 +117,7 @@ export const eventTypes = {
   /** No name lists its VIP any more, as its slot is to go; it stays after all; it has no clients any more, and goes. */
   'load-balancer.instance.withdrawn': slotOfBalancer,
   'load-balancer.instance.kept': slotOfBalancer,
-  'load-balancer.instance.drained': slotOfBalancer,
+  'load-balancer.instance.drained': v.object({ ...slotOfBalancer.entries, ...cut }),
   /** Every change of an instance's status, with why. */
   'load-balancer.instance.changed': v.object({
     loadBalancerId: v.string(),
@@ -140,13 +144,35 @@ export const eventTypes = {
     reason: v.string(),
   }),
   /** It is decided that it goes. */
-  'load-balancer.instance.retired': v.object({ loadBalancerId: v.string(), slot: v.number(), reason: v.string() }),
+  'load-balancer.instance.retired': v.object({
+    loadBalancerId: v.string(),
+    slot: v.number(),
+    reason: v.string(),
+    ...cut,
+  }),
   'load-balancer.instance.deleted': v.object({ loadBalancerId: v.string(), slot: v.number() }),
   'load-balancer.member.changed': v.object({
     loadBalancerId: v.string(),
     memberId: v.string(),
     address: v.string(),
     status: v.string(),
+  }),
+  /** A change could not be made and waits for a person; `by` is the token that asked for it. */
+  'escalation.raised': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    reason: v.picklist(clashReasons),
+    by: v.string(),
+  }),
+  /** A person has decided: `version` is that which the change made, where it made one. */
+  'escalation.resolved': v.object({
+    actionType: v.string(),
+    kind: v.string(),
+    objectId: v.string(),
+    resolution: v.picklist(escalationResolutions),
+    by: v.string(),
+    version: v.nullable(v.number()),
   }),
   /** The subject is the first of the microshards that were handed over; their successors keep the same arcs. */
   'microshard.split': handedOver,

@@ -3,6 +3,8 @@ import * as v from 'valibot'
 import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
 const contentSchema = v.record(v.string(), v.strictObject({ schema: v.record(v.string(), v.unknown()) }))
@@ -74,7 +76,9 @@ describe('the OpenAPI document', () => {
       services,
       context,
       events: reader,
+      logs: createKeptLogs(),
       microshards,
+      controlPlane: createTestControlPlane(),
       metrics,
       settings: { url: '', version: '' },
     })

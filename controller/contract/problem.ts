@@ -1,6 +1,7 @@
 /** RFC 9457 problems: what was wrong, with what, and what to do. The one shape of every refusal. */
 
 import * as v from 'valibot'
+import type { Clash } from './escalation.ts'
 
 export const problemCodes = {
   malformed: 400,
@@ -38,6 +39,8 @@ export const problemSchema = v.object({
   remedy: v.optional(v.string()),
   /** The fields at fault, as paths: `listeners[0].port`. */
   errors: v.optional(v.array(v.object({ field: v.string(), message: v.string() }))),
+  /** Of a change that waits for a person: `GET /v1/escalations/{id}`. */
+  escalationId: v.optional(v.string()),
   /** The trace of the request, for the logs. */
   traceId: v.optional(v.string()),
 })
@@ -50,6 +53,9 @@ export interface Problem {
   readonly remedy?: string
   readonly errors?: readonly { readonly field: string; readonly message: string }[]
   readonly retryAfterSeconds?: number
+  readonly escalationId?: string
+  /** What kept the change from being made; from it an escalation is raised. It is not answered. */
+  readonly clash?: Clash
 }
 
 export type Outcome<Value> =

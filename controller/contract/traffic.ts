@@ -5,6 +5,7 @@
 
 import * as v from 'valibot'
 import { cidrSchema, portSchema } from './common.ts'
+import { loggingSchema } from './logs.ts'
 
 export const secondsSchema = (least: number, most: number) =>
   v.pipe(
@@ -153,6 +154,8 @@ export const trafficCreateEntries = {
   stickySessions: v.optional(v.nullable(stickySessionsSchema), null),
   proxyProtocol: v.optional(proxyProtocolSchema, {}),
   limits: v.optional(limitsSchema, {}),
+  /** Of requests, or of tcp connections: whether they are written down. */
+  logging: v.optional(loggingSchema, {}),
   /** X-Forwarded-For; http only. */
   forwardedFor: v.optional(v.boolean(), true),
 }
@@ -165,5 +168,6 @@ export const trafficUpdateEntries = {
   stickySessions: v.nullable(stickySessionsSchema),
   proxyProtocol: proxyProtocolSchema,
   limits: limitsSchema,
+  logging: loggingSchema,
   forwardedFor: v.boolean(),
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { type Action, act } from './act.ts'
+import type { Action } from './act.ts'
 import { createMemoryStore } from './memory-store.ts'
-import { OutcomeUnknownError, type StoredObject, write } from './store.ts'
+import { OutcomeUnknownError, type Store, type StoredObject, write } from './store.ts'
 import {
   addressKind,
   newAddressId,
@@ -11,6 +11,7 @@ import {
   shardKind,
   writeShard,
 } from './store-contract.ts'
+import { createActionQueue } from './writes/action-queue.ts'
 
 const increment = (id: string, actionId: string): Action<Shard, never> => ({
   kind: shardKind,
@@ -18,6 +19,10 @@ const increment = (id: string, actionId: string): Action<Shard, never> => ({
   actionId,
   apply: (current) => ({ kind: 'write', value: { cidr: '', count: (current?.value.count ?? 0) + 1 } }),
 })
+
+/** By a controller of its own: what it knows of others is what is stored. */
+const act = <Value, Problem>(store: Store, action: Action<Value, Problem>) =>
+  createActionQueue({ store, now: () => 0, random: (bytes) => new Uint8Array(bytes) }).act(action)
 
 const versionAndCount = (object: StoredObject<Shard | null> | null) => [object?.version, object?.value?.count]
 

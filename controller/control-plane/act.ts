@@ -1,20 +1,10 @@
 /**
  * An action: read an object, decide what becomes of it, write on the condition that it is still as it was read, and
- * if it is not, decide again. Idempotent by the action's id. It knows the store's contract and nothing below it.
+ * if it is not, decide again. Idempotent by the action's id. The words only: `writes/action-queue.ts` does them.
  */
 
-import {
-  type EventDraft,
-  type Kind,
-  retryAfterSeconds,
-  type Store,
-  type StoredObject,
-  StoreUnavailableError,
-  type Transaction,
-  type TransactionOutcome,
-  type VersionConflict,
-  type Write,
-} from './store.ts'
+import type { Clash } from '../contract/escalation.ts'
+import type { EventDraft, Kind, StoredObject, TransactionOutcome, VersionConflict, Write } from './store.ts'
 
 export interface Action<Value, Problem> {
   readonly kind: Kind<Value>
@@ -22,6 +12,13 @@ export interface Action<Value, Problem> {
   /** The same for each attempt at the same action, and for no other. */
   readonly actionId: string
   readonly traceparent?: string
+  /**
+   * Given: it may have been done by somebody else, who was asked for it before, in a version after this one. Then it is
+   * done only when it is certain that it has not been.
+   */
+  readonly doneAfterVersion?: number
+  /** It is decided on what is stored, never on what another action is about to make of it: If-Match names a version. */
+  readonly isOnStoredVersion?: boolean
   /** Decides from the object as it is; null: absent. It may be asked again with a newer object, so it changes nothing itself. */
   readonly apply: (current: StoredObject<Value> | null) => Decision<Value, Problem> | Promise<Decision<Value, Problem>>
 }
@@ -44,72 +41,16 @@ export type ActionOutcome<Value, Problem> =
   | { readonly outcome: 'done'; readonly object: StoredObject<Value | null> | null; readonly isRepeated: boolean }
   | { readonly outcome: 'refused'; readonly problem: Problem }
   /** Others kept winning the race; nothing is written. */
-  | { readonly outcome: 'contended'; readonly conflicts: readonly VersionConflict[] }
+  | { readonly outcome: 'contended'; readonly conflicts: readonly VersionConflict[]; readonly clash: Clash }
+  /** Too much was written since it was first asked for to tell whether it is done; it is not done now. */
+  | { readonly outcome: 'untold'; readonly clash: Clash }
   | Extract<TransactionOutcome, { readonly outcome: 'unavailable' }>
 
-/** One writer wins each round of a race, so that this many can meet on one object and all come through. */
-export const actionAttemptsMaximum = 32
-
-/**
- * Does an action, once. Rejects like `Store.transact`; the same action may then be done again.
- * @example await act(store, { kind, id, actionId, apply: (current) => ({ kind: 'write', value: { count: 1 } }) })
- */
-export async function act<Value, Problem = never>(
-  store: Store,
-  action: Action<Value, Problem>,
-): Promise<ActionOutcome<Value, Problem>> {
-  let conflicts: readonly VersionConflict[] = []
-  for (let attempt = 1; attempt <= actionAttemptsMaximum; attempt++) {
-    // Memory is enough for each attempt: after a conflict it is at least as new as what stood in the way.
-    const current = await store.getOrTombstone(action.kind, action.id)
-    if (current?.actionIds.includes(action.actionId) === true) return recallResult(store, action)
-    const alive = current === null || current.value === null ? null : (current as StoredObject<Value>)
-    const decision = await action.apply(alive)
-    if (decision.kind === 'refuse') return { outcome: 'refused', problem: decision.problem }
-    if (decision.kind === 'keep') return { outcome: 'done', object: alive, isRepeated: false }
-    const outcome = await store.transact(describeTransaction(action, alive, decision))
-    switch (outcome.outcome) {
-      case 'committed': {
-        const [object] = outcome.objects
-        return { outcome: 'done', object: object as StoredObject<Value | null>, isRepeated: false }
-      }
-      case 'conflict':
-        conflicts = outcome.conflicts
-        break
-      case 'unavailable':
-        return outcome
-      default:
-        outcome satisfies never
-    }
-  }
-  return { outcome: 'contended', conflicts }
-}
-
-function describeTransaction<Value, Problem>(
-  action: Action<Value, Problem>,
-  current: StoredObject<Value> | null,
-  decision: Extract<Decision<Value, Problem>, { kind: 'write' }>,
-): Transaction {
-  const own: Write = { kind: action.kind, id: action.id, expect: current?.version ?? 'absent', value: decision.value }
-  return {
-    writes: [own, ...(decision.writes ?? [])],
-    actionId: action.actionId,
-    ...(decision.events === undefined ? {} : { events: decision.events }),
-    ...(action.traceparent === undefined ? {} : { traceparent: action.traceparent }),
-  }
-}
-
-/** The object as the action left it: the oldest kept version that records it. */
-async function recallResult<Value, Problem>(
-  store: Store,
-  action: Action<Value, Problem>,
-): Promise<ActionOutcome<Value, Problem>> {
-  try {
-    const history = await store.history(action.kind, action.id)
-    const object = history.find(({ actionIds }) => actionIds.includes(action.actionId)) ?? null
-    return { outcome: 'done', object, isRepeated: true }
-  } catch (cause) {
-    if (!(cause instanceof StoreUnavailableError)) throw cause
-    return { outcome: 'unavailable', retryAfterSeconds, reason: cause.message }
-  }
+/** Does actions, each once; what is asked for at the same time on one object is written as one. */
+export interface Actions {
+  /**
+   * Rejects like `Store.transact`; the same action may then be done again.
+   * @example await actions.act({ kind, id, actionId, apply: (current) => ({ kind: 'write', value: { count: 1 } }) })
+   */
+  act<Value, Problem = never>(action: Action<Value, Problem>): Promise<ActionOutcome<Value, Problem>>
 }

@@ -160,7 +160,8 @@ function planObject(
 ): PlannedObject {
   const isAlive = current !== null && current.value !== null
   const { actionId, traceparent } = transaction
-  const actionIds = [...(current?.actionIds ?? []), ...(actionId === undefined ? [] : [actionId])]
+  const own = typeof actionId === 'string' ? [actionId] : (actionId ?? [])
+  const actionIds = [...(current?.actionIds ?? []), ...own]
   return {
     kind: write.kind.name,
     id: write.id,
@@ -170,7 +171,7 @@ function planObject(
     createdAt: isAlive ? current.createdAt : updatedAt,
     updatedAt,
     ...(traceparent === undefined ? {} : { traceparent }),
-    actionIds: actionIds.slice(-actionsKeptMaximum),
+    actionIds: actionIds.slice(-Math.max(actionsKeptMaximum, own.length)),
   }
 }
 

@@ -4,13 +4,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
-import { act } from './act.ts'
 import { watchConnection } from './connection-watch.ts'
 import { type JetStreamStoreOptions, openJetStreamStore } from './jetstream-store.ts'
 import { OutcomeUnknownError, type Store, StoreUnavailableError, shardKeyOf, write } from './store.ts'
 import { newClient, newShardId, shardKind, waitUntil, writeShard } from './store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 import { startTestTcpProxy, type TestTcpProxy } from './test-tcp-proxy.ts'
+import { createActionQueue } from './writes/action-queue.ts'
 
 // Generous, since bun ends every child process, also the server, once a test is late.
 setDefaultTimeout(60_000)
@@ -175,6 +175,7 @@ describe('while NATS is away', () => {
     const connection = await dial(own.url)
     const store = await open({ connection, acknowledgementSeconds: 0.2, doubtSeconds: 0.3 })
     const id = newShardId(newClient())
+    const { act } = createActionQueue({ store, now: () => performance.now(), random: (bytes) => new Uint8Array(bytes) })
     const action = {
       kind: shardKind,
       id,
@@ -182,10 +183,10 @@ describe('while NATS is away', () => {
       apply: () => ({ kind: 'write', value: plain }) as const,
     }
     await own.pause()
-    await expect(act(store, action)).rejects.toBeInstanceOf(OutcomeUnknownError)
+    await expect(act(action)).rejects.toBeInstanceOf(OutcomeUnknownError)
     own.resume()
     await waitUntil(async () => (await store.get(shardKind, id)) !== null, 'the paused server stores it')
-    expect(await act(store, action)).toMatchObject({ outcome: 'done', isRepeated: true, object: { version: 1 } })
+    expect(await act(action)).toMatchObject({ outcome: 'done', isRepeated: true, object: { version: 1 } })
   })
 })
 

@@ -54,7 +54,10 @@ export interface StoredObject<Value> {
   readonly updatedAt: string
   /** The W3C traceparent of the request that wrote it. */
   readonly traceparent?: string
-  /** The last actions that wrote it, newest last, at most `actionsKeptMaximum`: what makes an action idempotent. */
+  /**
+   * The last actions that wrote it, newest last: `actionsKeptMaximum`, or all of its last write where those are more.
+   * They make an action idempotent.
+   */
   readonly actionIds: readonly string[]
 }
 
@@ -87,8 +90,8 @@ export interface EventDraft {
 export interface Transaction {
   readonly writes: readonly Write[]
   readonly events?: readonly EventDraft[]
-  /** Recorded in each object written, so that whoever doubts the outcome can read it back. */
-  readonly actionId?: string
+  /** Recorded in each object written, so that whoever doubts the outcome can read it back; several, written as one. */
+  readonly actionId?: string | readonly string[]
   readonly traceparent?: string
 }
 

@@ -3,12 +3,13 @@ import type { Store } from '../control-plane/store.ts'
 import type { LoadBalancerValue, MemberValue } from '../objects.ts'
 import { findCycleFaults } from './find-cycles.ts'
 
-const projectId = 'prj_1'
+const projects = ['shop', 'bank'].map((slug) => ({ id: `prj_${slug}`, value: { slug } }))
 
 interface Given {
   readonly id: string
   readonly vips: readonly string[]
   readonly members: readonly string[]
+  readonly project?: 'shop' | 'bank'
 }
 
 const memberOf = (target: string): MemberValue => ({
@@ -19,9 +20,9 @@ const memberOf = (target: string): MemberValue => ({
   ...(/^[\d.]+$/.test(target) ? { address: target, url: null } : { address: null, url: null, host: target }),
 })
 
-const balancer = (id: string, members: readonly string[]): LoadBalancerValue => ({
+const balancer = (id: string, members: readonly string[], project = 'shop'): LoadBalancerValue => ({
   name: id,
-  projectId,
+  projectId: `prj_${project}`,
   networkId: 'net_1',
   trafficType: 'http',
   algorithm: 'round-robin',
@@ -37,8 +38,8 @@ const balancer = (id: string, members: readonly string[]): LoadBalancerValue => 
 /** A store of these balancers, as far as it is read. */
 function storeOf(given: readonly Given[]): Pick<Store, 'snapshot'> {
   const objects: Readonly<Record<string, readonly { id: string; value: unknown }[]>> = {
-    project: [{ id: projectId, value: { slug: 'shop' } }],
-    'load-balancer': given.map(({ id, members }) => ({ id, value: balancer(id, members) })),
+    project: projects,
+    'load-balancer': given.map(({ id, members, project }) => ({ id, value: balancer(id, members, project) })),
     'load-balancer-slots': given.map(({ id, vips }) => ({
       id,
       value: { slots: vips.map((vip, i) => ({ slot: i + 1, vip, instanceId: null })) },
@@ -68,6 +69,12 @@ describe('traffic that would come back is refused', () => {
       [web, { ...api, members: ['198.18.1.4'] }, { id: 'db', vips: ['198.18.1.4'], members: ['web.shop.example.net'] }],
       "members[0] 198.18.1.3 leads back to the balancer ('api' → 'db' → 'web')",
     ],
+    [
+      'by one of another project, whose name is nobody else’s business',
+      ['Api.bank.example.net'],
+      [web, { ...api, project: 'bank', members: ['198.18.1.1'] }],
+      'members[0] Api.bank.example.net leads back to the balancer (one of another project → ',
+    ],
   ])('%s', (_, members, given, expected) => {
     const [fault, ...more] = faultsOf('web', members, ...given)
     expect(fault).toStartWith(expected)
@@ -78,6 +85,7 @@ describe('traffic that would come back is refused', () => {
 describe('traffic that ends somewhere is not', () => {
   test.each<[string, string[], Given[]]>([
     ['at another balancer', ['198.18.1.3'], [web, api]],
+    ['at one of another project that is called as it is', ['web.bank.example.net'], [web]],
     ['at a machine that is called as the balancer is', ['web.shop.internal'], [web]],
     ['behind others that go round among themselves', ['198.18.1.3'], [web, { ...api, members: ['198.18.1.3'] }]],
     ['before the balancer has a VIP', ['198.18.1.1'], []],

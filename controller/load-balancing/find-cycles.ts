@@ -1,19 +1,23 @@
 /**
  * Whether a balancer's traffic would come back to it: a member that is one of its own VIPs or its own name, or those of
- * another balancer of the project whose traffic does. Reads the store.
+ * another balancer, of whichever project, whose traffic does. Reads the store. What leads back by names that are not ours
+ * can't be seen here: haproxy refuses such a request when it meets it again.
  */
 
 import { networkDomain } from '../address-space/networks.ts'
 import type { Store } from '../control-plane/store.ts'
+import { makeLabel } from '../names/label.ts'
+import { loadBalancerNameKind } from '../names/name-object.ts'
 import { type LoadBalancerValue, loadBalancerKind, loadBalancerSlotsKind, projectKind } from '../objects.ts'
-import { endpointOf, type MemberFault } from './members.ts'
+import { endpointOf, isNamed, type MemberFault } from './members.ts'
 
 interface Balancer {
   readonly id: string
-  readonly name: string
-  readonly vips: ReadonlySet<string>
-  readonly targets: readonly string[]
+  readonly value: LoadBalancerValue
 }
+
+/** The balancer that an address or a name leads to. */
+type FindBehind = (target: string) => Balancer | undefined
 
 /** @param id the balancer's own, which may not be in the store yet */
 export function findCycleFaults(
@@ -21,32 +25,50 @@ export function findCycleFaults(
   id: string,
   value: LoadBalancerValue,
 ): readonly MemberFault[] {
-  const { projectId } = value
-  const slug = store.snapshot(projectKind, projectId).find((project) => project.id === projectId)?.value.slug
-  const slots = new Map(store.snapshot(loadBalancerSlotsKind, projectId).map((each) => [each.id, each.value.slots]))
-  const describe = (balancerId: string, of: LoadBalancerValue): Balancer => ({
-    id: balancerId,
-    name: of.name,
-    vips: new Set((slots.get(balancerId) ?? []).map(({ vip }) => vip)),
-    targets: listTargets(of).map(({ target }) => target),
-  })
-  const own = describe(id, value)
-  const others = store
-    .snapshot(loadBalancerKind, projectId)
-    .filter((each) => each.id !== id && each.value.projectId === projectId)
-    .map((each) => describe(each.id, each.value))
-  const all = [own, ...others]
-  const behind = (target: string) => all.find((each) => each.vips.has(target) || isNameOf(each, target, slug))
+  const own: Balancer = { id, value }
+  const behind = indexBalancers(store, own)
+  // Who asks is told the names of its own project's balancers alone.
+  const nameOf = (one: Balancer) =>
+    one.value.projectId === value.projectId ? `'${one.value.name}'` : 'one of another project'
   return listTargets(value).flatMap(({ target, index }) => {
     const path = findWay(behind(target), own, behind)
     if (path === null) return []
-    const way = [...path, own].map(({ name }) => `'${name}'`).join(' → ')
+    const way = [...path, own].map(nameOf).join(' → ')
     const message =
       path.length === 0
         ? `${target} is the balancer's own: its traffic would go round for ever`
         : `${target} leads back to the balancer (${way}): its traffic would go round for ever`
     return [{ field: `members[${index}]`, message }]
   })
+}
+
+function indexBalancers(store: Pick<Store, 'snapshot'>, own: Balancer): FindBehind {
+  const all = new Map(store.snapshot(loadBalancerKind).map((each): [string, Balancer] => [each.id, each]))
+  all.set(own.id, own)
+  const byVip = new Map(
+    store.snapshot(loadBalancerSlotsKind).flatMap(({ id, value }) => value.slots.map(({ vip }) => [vip, id] as const)),
+  )
+  let byName: ReadonlyMap<string, string> | undefined
+  return (target) => {
+    if (!isNamed({ address: target, port: null })) return all.get(byVip.get(target) ?? '')
+    byName ??= indexNames(store, [...all.values()])
+    const [label = '', slug = ''] = target.toLowerCase().split('.', 2)
+    // A machine's, in the domain of its project's networks.
+    if (target.toLowerCase().endsWith(`.${networkDomain(slug)}`)) return undefined
+    return all.get(byName.get(`${label}.${slug}`) ?? '')
+  }
+}
+
+/** By `<label>.<slug>`, whatever the zone is. */
+function indexNames(store: Pick<Store, 'snapshot'>, balancers: readonly Balancer[]): ReadonlyMap<string, string> {
+  const slugs = new Map(store.snapshot(projectKind).map((project) => [project.id, project.value.slug]))
+  const recorded = new Map(store.snapshot(loadBalancerNameKind).map((name) => [name.id, name.value.label]))
+  return new Map(
+    balancers.map(({ id, value }) => [
+      `${recorded.get(id) ?? makeLabel(value.name)}.${slugs.get(value.projectId) ?? ''}`,
+      id,
+    ]),
+  )
 }
 
 function listTargets({ members, trafficType }: LoadBalancerValue) {
@@ -56,25 +78,15 @@ function listTargets({ members, trafficType }: LoadBalancerValue) {
   })
 }
 
-/** `<balancer>.<slug>.<zone>`, whatever the zone is; but not a machine's, in the domain of the project's networks. */
-function isNameOf({ name }: Balancer, target: string, slug: string | undefined): boolean {
-  if (slug === undefined || target.endsWith(`.${networkDomain(slug)}`)) return false
-  return target.startsWith(`${name.toLowerCase()}.${slug}.`)
-}
-
 /** The balancers on the way from `from` to `to`, without the last; null: there is none. */
-function findWay(
-  from: Balancer | undefined,
-  to: Balancer,
-  behind: (target: string) => Balancer | undefined,
-): readonly Balancer[] | null {
+function findWay(from: Balancer | undefined, to: Balancer, behind: FindBehind): readonly Balancer[] | null {
   const seen = new Set<string>()
   const walk = (at: Balancer | undefined): readonly Balancer[] | null => {
     if (at === undefined) return null
     if (at.id === to.id) return []
     if (seen.has(at.id)) return null
     seen.add(at.id)
-    for (const target of at.targets) {
+    for (const { target } of listTargets(at.value)) {
       const rest = walk(behind(target))
       if (rest !== null) return [at, ...rest]
     }

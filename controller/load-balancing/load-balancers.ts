@@ -192,7 +192,7 @@ async function createLoadBalancer(
 
 function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalancerValue {
   const { name, projectId, networkId, trafficType, algorithm, listeners } = input
-  const { timeouts, retries, slowStartSeconds, stickySessions, proxyProtocol, limits } = input
+  const { timeouts, retries, slowStartSeconds, stickySessions, proxyProtocol, limits, logging } = input
   return {
     name,
     projectId,
@@ -208,6 +208,7 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     stickySessions,
     proxyProtocol,
     limits,
+    logging,
     // It is on unless it is said otherwise, and tcp has no headers that it could be about.
     forwardedFor: trafficType === 'http' && input.forwardedFor,
     instanceCount: input.instanceCount ?? instanceCountDefault,

@@ -1,6 +1,7 @@
 /** Fills in what a balancer does not say of its traffic, as one that was stored before there was such a thing. Pure. */
 
 import * as v from 'valibot'
+import { type Logging, loggingSchema } from '../contract/logs.ts'
 import {
   type Limits,
   limitsSchema,
@@ -19,6 +20,7 @@ export interface SettledTraffic {
   stickySessions: StickySessions | null
   proxyProtocol: ProxyProtocol
   limits: Limits
+  logging: Logging
 }
 
 /** Of a balancer that says nothing of it. */
@@ -29,6 +31,7 @@ export const plainTraffic: SettledTraffic = {
   stickySessions: null,
   proxyProtocol: v.parse(proxyProtocolSchema, {}),
   limits: v.parse(limitsSchema, {}),
+  logging: v.parse(loggingSchema, {}),
 }
 
 export function settleTraffic(value: LoadBalancerValue): SettledTraffic {
@@ -39,5 +42,6 @@ export function settleTraffic(value: LoadBalancerValue): SettledTraffic {
     stickySessions: value.stickySessions ?? plainTraffic.stickySessions,
     proxyProtocol: { ...plainTraffic.proxyProtocol, ...value.proxyProtocol },
     limits: { ...plainTraffic.limits, ...value.limits },
+    logging: { ...plainTraffic.logging, ...value.logging },
   }
 }

@@ -14,6 +14,7 @@ import {
   type OperatorLimits,
   type UserPermissionsLimits,
 } from '@nats-io/jwt'
+import { logSubjectsOfHost } from '../../agent/contract/log-lines.ts'
 import { pointSubject } from '../../agent/contract/points.ts'
 import { desiredBucket, inboxPrefix, reportKey, statusBucket } from '../../agent/contract/subjects.ts'
 import { eventStream } from '../control-plane/event-stream.ts'
@@ -23,7 +24,8 @@ import { type AccountName, accountNames, type BusIdentity } from './identity.ts'
 export type Revocations = Readonly<Record<string, number>>
 
 const unlimited = -1
-const hostsDiskBytesMaximum = 1024 ** 3
+/** What reports, points and logs may take, and the copy of the instructions: each stream has its own limit below. */
+const hostsDiskBytesMaximum = 2 * 1024 ** 3
 const hostsMemoryBytesMaximum = 256 * 1024 ** 2
 const hostsConsumersMaximum = 10_000
 const agentAnswerNanoseconds = 60e9
@@ -52,6 +54,7 @@ export const agentRights: Partial<UserPermissionsLimits> = {
       `$JS.FC.${desiredStream}.>`,
       `$KV.${statusBucket}.${reportKey(ownName)}`,
       pointSubject({ kind: 'host', host: ownName }),
+      logSubjectsOfHost(ownName),
     ],
     deny: [],
   },

@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { watchConnection } from '../control-plane/connection-watch.ts'
 import { encodeAgentToken } from './accounts.ts'
 import { type Buckets, ensureBuckets } from './buckets.ts'
+import { patiently } from './cluster/patience.ts'
 import { type ListedServer, listServers } from './cluster/server-list.ts'
 import { type BusAddress, connectController } from './connections.ts'
 import {
@@ -94,7 +95,7 @@ export async function createBus(parts: BusParts): Promise<Bus> {
     await (await system?.catch(() => undefined))?.close()
   }
   const both = { control: connection, hosts: hostsConnection }
-  const buckets = await ensureBuckets(both, replicas).catch(async (cause: unknown) => {
+  const buckets = await patiently(() => ensureBuckets(both, replicas)).catch(async (cause: unknown) => {
     await parts.stopRenewal()
     await closeConnections()
     throw cause

@@ -4,6 +4,7 @@ import type { InstanceReport } from '../../agent/contract/host-report.ts'
 import type { Condition } from '../contract/common.ts'
 import type { StoredObject } from '../control-plane/store.ts'
 import {
+  isReached,
   judgeSuspicion,
   type Suspicion,
   type SuspicionCause,
@@ -52,7 +53,7 @@ export interface JudgedInstance {
   readonly unknown: boolean
   /** It is in trouble that may cost it its slot. */
   readonly suspicion: Suspicion | undefined
-  /** Another host reaches its own address on the uplink, where any was asked. */
+  /** Another host reaches it at its own address on the uplink, where any was asked. */
   readonly reached: boolean
   /** Others were asked, and none does. */
   readonly missed: boolean
@@ -70,7 +71,7 @@ export function judgeInstance(evidence: InstanceEvidence): JudgedInstance {
     hearing.report.generation >= generation
   const serving = report?.serving === true
   const current = serving && isAnswered && report.status === 'converged'
-  const reached = evidence.testimonies.reached.length > 0
+  const reached = isReached(evidence.testimonies)
   const missed = !reached && evidence.testimonies.missed.length > 0
   // Nothing new is known: everything stays as it was, what it is suspected of as well.
   if (hearing.kind === 'unheard' && !evidence.isLeaving) {

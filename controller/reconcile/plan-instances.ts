@@ -99,21 +99,22 @@ function planSlots(view: TurnView, loadBalancer: StoredObject<LoadBalancerValue>
   })
   if (change === null) return null
   const kept = { slots: change.kept }
-  const events = describeSlotChanges(loadBalancer, slots.value.slots, change.kept)
+  const events = describeSlotChanges(view, loadBalancer, slots.value.slots, change.kept)
   if (change.retired.length === 0) return { kind: 'markSlots', slots, marked: kept, events }
   const instances = change.retired.flatMap((slot) => instancesIn(snapshot, slot))
   return { kind: 'retireInstances', slots, kept, events, instances, deletingSince: new Date(now).toISOString() }
 }
 
 /** Its host was told that it drains, and says that nobody is left; or that it serves nobody anyway. */
-function isDrained({ snapshot, hosts }: TurnView, instanceId: string): boolean {
+const isDrained = (view: TurnView, instanceId: string): boolean => findReport(view, instanceId)?.drained === true
+
+function findReport({ snapshot, hosts }: TurnView, instanceId: string) {
   const host = hosts.get(snapshot.instances.get(instanceId)?.value.hostId ?? '')
-  if (host?.hearing.kind !== 'heard') return false
-  const report = findInstanceReport(host.hearing.report, instanceId)
-  return report?.drained === true
+  return host?.hearing.kind === 'heard' ? findInstanceReport(host.hearing.report, instanceId) : undefined
 }
 
 function describeSlotChanges(
+  view: TurnView,
   { id, value }: StoredObject<LoadBalancerValue>,
   before: readonly SlotValue[],
   after: readonly SlotValue[],
@@ -123,7 +124,8 @@ function describeSlotChanges(
     const word = next === undefined ? 'drained' : isStaying(next) ? 'kept' : 'withdrawn'
     const was = leavingSince === undefined ? 'kept' : 'withdrawn'
     if (word === was || instanceId === null) return []
-    const data = { loadBalancerId: id, slot, vip }
+    const connectionsCut = word === 'drained' ? findReport(view, instanceId)?.connectionsCut : undefined
+    const data = { loadBalancerId: id, slot, vip, ...(connectionsCut !== undefined && { connectionsCut }) }
     return [{ type: `load-balancer.instance.${word}`, projectId: value.projectId, subject: instanceId, data }]
   })
 }

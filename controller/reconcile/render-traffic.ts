@@ -19,11 +19,12 @@ export interface TrafficPlace {
 export function renderTraffic(
   value: LoadBalancerValue,
   { mates, nameServers }: TrafficPlace,
-): { readonly timeouts: InstanceInstructions['timeouts']; readonly traffic: TrafficInstructions } {
+): Pick<InstanceInstructions, 'timeouts' | 'accessLog'> & { readonly traffic: TrafficInstructions } {
   const { timeouts, retries, slowStartSeconds, stickySessions, proxyProtocol, limits } = settleTraffic(value)
   const { connectSeconds, clientSeconds, serverSeconds, drainSeconds, ...otherTimeouts } = timeouts
   return {
     timeouts: { connectSeconds, clientSeconds, serverSeconds, drainSeconds },
+    ...renderAccessLog(value),
     traffic: {
       ...otherTimeouts,
       retries,
@@ -35,6 +36,12 @@ export function renderTraffic(
       nameServers: [...nameServers],
     },
   }
+}
+
+/** One that wants nothing written down has none. */
+function renderAccessLog(value: LoadBalancerValue): Pick<InstanceInstructions, 'accessLog'> {
+  const { access, sample, clientAddress } = settleTraffic(value).logging
+  return access === 'off' ? {} : { accessLog: { oneOf: Number(sample.split('/')[1]), clientAddress } }
 }
 
 function describeSticky(

@@ -23,9 +23,12 @@ import {
 } from '../contract/address-space.ts'
 import { anyAddressSchema, idSchema, pageSchema } from '../contract/common.ts'
 import { succeed } from '../contract/problem.ts'
+import type { StoredObject } from '../control-plane/store.ts'
+import { type AddressValue, addressKind } from '../objects.ts'
 import type { ControllerContext, Services } from '../services.ts'
-import { commonProblems, limitParameter, textParameter } from './noun-routes.ts'
+import { commonProblems, limitParameter, textParameter } from './parameters.ts'
 import { defineRoute, type Route } from './route.ts'
+import { readKeptVersion, showEntries, shownOrKept } from './version-routes.ts'
 
 type RouteContext = Pick<ControllerContext, 'store' | 'now'>
 
@@ -40,6 +43,11 @@ export const createAddressRoutes = (context: RouteContext, services: Pick<Servic
 ]
 
 const common = { tag: 'address', access: 'bearer' } as const
+const versioned = {
+  name: 'address',
+  kind: addressKind,
+  projectIdOf: ({ value }: StoredObject<AddressValue>) => value.projectId,
+}
 
 function createListRoute(context: RouteContext): Route {
   return defineRoute(
@@ -79,10 +87,12 @@ function createShowRoute(context: RouteContext): Route {
       summary: 'Show an address that is held',
       description: 'With who holds it, and since when.',
       parameters: { id: idSchema('adr') },
-      answers: [{ status: 200, description: 'The address', schema: addressSchema }],
+      query: v.strictObject(showEntries),
+      answers: [{ status: 200, description: 'The address, or a version of it', schema: shownOrKept(addressSchema) }],
       problems: [...commonProblems, 'not-found'],
     },
-    async ({ parameters: { id = '' }, request }) => {
+    async ({ parameters: { id = '' }, query: { version }, request }) => {
+      if (version !== undefined) return readKeptVersion(context, versioned, { id, version }, request)
       const shown = await showAddress(context, id, request)
       return shown.ok ? succeed({ status: 200, body: shown.value, version: shown.value.version }) : shown
     },

@@ -34,10 +34,10 @@ export function describeProblem(
     readonly headers?: Readonly<Record<string, string>>
   } = {},
 ): Response {
-  const { code, title, detail, remedy, errors, retryAfterSeconds } = problem
+  const { code, title, detail, remedy, errors, retryAfterSeconds, escalationId } = problem
   const status = problemCodes[code]
   const type = `urn:sluice:problem:${code}`
-  const body = form.body ?? { type, title, status, code, detail, remedy, errors, traceId: trace.traceId }
+  const body = form.body ?? { type, title, status, code, detail, remedy, errors, escalationId, traceId: trace.traceId }
   const headers = new Headers({
     'content-type': form.mediaType ?? 'application/problem+json',
     'cache-control': 'private, no-cache',

@@ -4,7 +4,7 @@ import { breakerSchema } from '../contract/breaker.ts'
 import { succeed } from '../contract/problem.ts'
 import { createBreakerService } from '../load-balancing/life/breaker-service.ts'
 import type { ControllerContext } from '../services.ts'
-import { commonProblems } from './noun-routes.ts'
+import { commonProblems } from './parameters.ts'
 import { defineRoute, type Route } from './route.ts'
 
 export function createBreakerRoutes(context: Pick<ControllerContext, 'store' | 'now' | 'wake'>): readonly Route[] {

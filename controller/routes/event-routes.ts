@@ -9,7 +9,7 @@ import { type CloudEvent, cloudEventSchema } from '../contract/events.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import type { RequestInfo } from '../services.ts'
 import { streamEvents } from './event-stream.ts'
-import { commonProblems, limitParameter } from './noun-routes.ts'
+import { commonProblems, limitParameter } from './parameters.ts'
 import { parseValue, refuseParameter } from './parse.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
 

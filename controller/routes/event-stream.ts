@@ -1,13 +1,13 @@
-/** Writes events as Server-Sent Events, with a heartbeat while there are none. Pulls no faster than its reader reads. */
+/** Writes events, or other items, as Server-Sent Events, with a heartbeat while there are none. Pulls no faster than its reader reads. */
 
 import type { CloudEvent } from '../contract/events.ts'
 
-export interface EventStreamOptions {
-  readonly read: (options: {
-    readonly signal: AbortSignal
-    readonly onStarted: () => void
-  }) => AsyncIterable<CloudEvent>
-  readonly isWanted: (event: CloudEvent) => boolean
+export interface ItemStreamOptions<Item> {
+  readonly read: (options: { readonly signal: AbortSignal; readonly onStarted: () => void }) => AsyncIterable<Item>
+  /** Left out: all are. */
+  readonly isWanted?: (item: Item) => boolean
+  /** Its id is what a caller whose stream broke names. */
+  readonly describe: (item: Item) => { readonly id: string; readonly type: string; readonly item: unknown }
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal
   readonly heartbeatMilliseconds?: number
@@ -17,12 +17,16 @@ const heartbeatMillisecondsDefault = 15_000
 /** How long a caller whose stream broke waits before it asks again, naming the last event that it has. */
 const retryMilliseconds = 1_000
 
-export function streamEvents(options: EventStreamOptions): Response {
+export function streamEvents(options: Omit<ItemStreamOptions<CloudEvent>, 'describe'>): Response {
+  return streamItems({ ...options, describe: (event) => ({ id: event.id, type: event.type, item: event }) })
+}
+
+export function streamItems<Item>(options: ItemStreamOptions<Item>): Response {
   const abort = new AbortController()
   const end = () => abort.abort()
   options.signal.addEventListener('abort', end)
   if (options.signal.aborted) end()
-  const body = toStream(describeEvents(options, abort), () => {
+  const body = toStream(describeItems(options, abort), () => {
     end()
     options.signal.removeEventListener('abort', end)
   })
@@ -32,13 +36,16 @@ export function streamEvents(options: EventStreamOptions): Response {
 }
 
 /** The stream's text, piece by piece: what is ready now, else a heartbeat when it is time. */
-async function* describeEvents(options: EventStreamOptions, abort: AbortController): AsyncGenerator<string, void> {
+async function* describeItems<Item>(
+  options: ItemStreamOptions<Item>,
+  abort: AbortController,
+): AsyncGenerator<string, void> {
   const { signal } = abort
   const started = Promise.withResolvers<'started'>()
-  const events = options.read({ signal, onStarted: () => started.resolve('started') })[Symbol.asyncIterator]()
+  const items = options.read({ signal, onStarted: () => started.resolve('started') })[Symbol.asyncIterator]()
   yield `retry: ${retryMilliseconds}\n\n`
   let isStarted = false
-  let next = events.next()
+  let next = items.next()
   try {
     for (;;) {
       const beat = startHeartbeat(options.heartbeatMilliseconds ?? heartbeatMillisecondsDefault)
@@ -52,8 +59,8 @@ async function* describeEvents(options: EventStreamOptions, abort: AbortControll
         yield ': heartbeat\n\n'
       } else {
         if (first.done === true) return
-        if (options.isWanted(first.value)) yield describeEvent(first.value)
-        next = events.next()
+        if (options.isWanted?.(first.value) !== false) yield describeItem(options.describe(first.value))
+        next = items.next()
       }
     }
   } finally {
@@ -63,8 +70,8 @@ async function* describeEvents(options: EventStreamOptions, abort: AbortControll
   }
 }
 
-const describeEvent = (event: CloudEvent): string =>
-  `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+const describeItem = ({ id, type, item }: ReturnType<ItemStreamOptions<never>['describe']>): string =>
+  `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(item)}\n\n`
 
 function startHeartbeat(milliseconds: number): { readonly promise: Promise<'beat'>; stop(): void } {
   const { promise, resolve } = Promise.withResolvers<'beat'>()

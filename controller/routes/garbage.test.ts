@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
+import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 let world: TestWorld
 let ids: Readonly<Record<string, string>>
@@ -20,7 +22,16 @@ beforeAll(async () => {
   const { services, context } = world
   const microshards = createTestMicroshards()
   const metrics = world.metrics.service
-  const routes = createRoutes({ services, context, events, microshards, metrics, settings: { url: '', version: '' } })
+  const routes = createRoutes({
+    services,
+    context,
+    events,
+    logs: createKeptLogs(),
+    microshards,
+    controlPlane: createTestControlPlane(),
+    metrics,
+    settings: { url: '', version: '' },
+  })
   // A stream of events does not end by itself.
   targets = routes.map(({ method, path }) => ({ method, path })).filter(({ path }) => path !== '/v1/events')
 })

@@ -1,9 +1,11 @@
 /** Measures: asked for by object, measure and range. A project's token is answered of its own objects only. */
 
+import * as v from 'valibot'
 import { metricsQuerySchema, metricsSchema } from '../contract/metrics.ts'
 import { succeed } from '../contract/problem.ts'
+import { chooseFormat, expositionTypes } from '../observed/metrics/exposition-text.ts'
 import type { MetricsService } from '../observed/metrics/metrics-service.ts'
-import { commonProblems } from './noun-routes.ts'
+import { commonProblems } from './parameters.ts'
 import { defineRoute, type Route } from './route.ts'
 
 export function createMetricsRoutes(metrics: MetricsService): readonly Route[] {
@@ -25,6 +27,28 @@ export function createMetricsRoutes(metrics: MetricsService): readonly Route[] {
       async ({ query, request }) => {
         const answer = await metrics.ask(query, request)
         return answer.ok ? succeed({ status: 200, body: answer.value }) : answer
+      },
+    ),
+    defineRoute(
+      {
+        method: 'GET',
+        path: '/metrics',
+        operationId: 'scrapeMetrics',
+        tag: 'metrics',
+        summary: 'Read what is so now, as Prometheus scrapes it',
+        description:
+          "The last measures of all objects, and for admins the controller's own: as Prometheus' text, or as OpenMetrics where that is accepted. A project's token is shown its own objects.",
+        access: 'bearer',
+        answers: [{ status: 200, description: 'Samples', schema: v.string(), mediaType: expositionTypes.prometheus }],
+        problems: ['unauthenticated', 'unavailable', 'internal'],
+      },
+      async ({ headers, request }) => {
+        const format = chooseFormat(headers.get('accept'))
+        const text = metrics.expose(format, request)
+        return succeed({
+          status: 200,
+          stream: new Response(text, { headers: { 'content-type': expositionTypes[format] } }),
+        })
       },
     ),
   ]

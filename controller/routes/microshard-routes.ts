@@ -18,7 +18,7 @@ import {
 } from '../contract/microshard.ts'
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { MicroshardsService } from '../control-plane/lifecycle/microshards.ts'
-import { commonProblems, waitEntries } from './noun-routes.ts'
+import { commonProblems, waitEntries } from './parameters.ts'
 import { refuseParameter } from './parse.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
 

@@ -19,9 +19,10 @@ import {
 } from '../contract/migration.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import { type MigrationValue, migrationKind } from '../objects.ts'
-import type { ListQuery, RequestInfo, Services } from '../services.ts'
-import { commonProblems, limitParameter, textParameter, waitEntries } from './noun-routes.ts'
+import type { ControllerContext, ListQuery, RequestInfo, Services } from '../services.ts'
+import { commonProblems, limitParameter, textParameter, waitEntries } from './parameters.ts'
 import { type Answer, defineRoute, type Route, type Settling } from './route.ts'
+import { createHistoryRoute, readKeptVersion, showEntries, shownOrKept, type Versioned } from './version-routes.ts'
 
 type MigrationServices = Pick<Services, 'migrations' | 'shards'>
 
@@ -34,13 +35,27 @@ const changeProblems = [
   'timeout',
 ] as const
 const migrationParameter = { id: idSchema('mig') }
+const versioned: Versioned<MigrationValue> = {
+  name: 'migration',
+  path: 'migrations',
+  typeName: 'Migration',
+  idSchema: migrationParameter.id,
+  access: 'bearer',
+  kind: migrationKind,
+  projectIdOf: ({ value }) => value.projectId,
+}
 const waitQuery = v.strictObject(waitEntries)
 
 /** Once with the prefix `/v1`, once without. */
-export function createMigrationRoutes(services: MigrationServices, prefix: string): readonly Route[] {
+export function createMigrationRoutes(
+  context: Pick<ControllerContext, 'store'>,
+  services: MigrationServices,
+  prefix: string,
+): readonly Route[] {
   return [
     listRoute(services, prefix),
-    showRoute(services, prefix),
+    showRoute(context, services, prefix),
+    createHistoryRoute(context, versioned, prefix),
     ...migrationActions.map((action) => actionRoute(services, prefix, action)),
     migrateRoute(services, prefix),
     deallocateRoute(services, prefix),
@@ -80,7 +95,11 @@ function listRoute({ migrations }: MigrationServices, prefix: string): Route {
   )
 }
 
-function showRoute({ migrations }: MigrationServices, prefix: string): Route {
+function showRoute(
+  context: Pick<ControllerContext, 'store'>,
+  { migrations }: MigrationServices,
+  prefix: string,
+): Route {
   const { suffix, ...shared } = common(prefix)
   return defineRoute(
     {
@@ -91,10 +110,14 @@ function showRoute({ migrations }: MigrationServices, prefix: string): Route {
       summary: 'Show a migration',
       description: 'With its moves: each holder of an address of the shard, from where to where, and how far it is.',
       parameters: migrationParameter,
-      answers: [{ status: 200, description: 'The migration', schema: migrationSchema }],
+      query: v.strictObject(showEntries),
+      answers: [
+        { status: 200, description: 'The migration, or a version of it', schema: shownOrKept(migrationSchema) },
+      ],
       problems: [...commonProblems, 'not-found'],
     },
-    async ({ parameters: { id = '' }, request }) => {
+    async ({ parameters: { id = '' }, query: { version }, request }) => {
+      if (version !== undefined) return readKeptVersion(context, versioned, { id, version }, request)
       const shown = await migrations.show(id, request)
       return shown.ok ? succeed({ status: 200, body: shown.value, version: shown.value.version }) : shown
     },

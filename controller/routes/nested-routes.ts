@@ -9,7 +9,7 @@ import { type Outcome, succeed } from '../contract/problem.ts'
 import { scalingSchema } from '../contract/scaling.ts'
 import { loadBalancerKind, loadBalancerStatusKind } from '../objects.ts'
 import type { Services } from '../services.ts'
-import { commonProblems, waitEntries } from './noun-routes.ts'
+import { commonProblems, waitEntries } from './parameters.ts'
 import { type Answer, defineRoute, type Route, type Settling } from './route.ts'
 
 const waitQuery = v.strictObject(waitEntries)

@@ -1,14 +1,14 @@
 /** The routes that every noun has: create, list, show, update, delete, history. Made from a description of the noun. */
 
 import * as v from 'valibot'
-import { refuseNotFound } from '../access/problems.ts'
-import { maySee } from '../access/view.ts'
 import { pageSchema } from '../contract/common.ts'
 import type { RouteDescription, Schema } from '../contract/openapi.ts'
 import { type Outcome, type ProblemCode, succeed } from '../contract/problem.ts'
 import type { Kind, StoredObject } from '../control-plane/store.ts'
 import type { ControllerContext, ListQuery, RequestInfo, Service } from '../services.ts'
+import { changeEntries, commonProblems, limitParameter, textParameter, waitEntries } from './parameters.ts'
 import { type Answer, defineRoute, type Route, type Settling } from './route.ts'
+import { createHistoryRoute, readKeptVersion, showEntries, shownOrKept } from './version-routes.ts'
 
 export interface Noun<View extends NounView, Create, Update, Created extends NounView, Value extends object> {
   /** `load balancer`: in sentences. */
@@ -34,8 +34,8 @@ export interface Noun<View extends NounView, Create, Update, Created extends Nou
   /** Besides `name` and `status`. */
   readonly filters: readonly ('projectId' | 'networkId' | 'poolId')[]
   readonly isAllInVersion?: boolean
-  /** False: what it keeps is not for callers. */
-  readonly hasHistory: boolean
+  /** Fields of what is stored that are not for callers. */
+  readonly hidden?: readonly (keyof Value & string)[]
   readonly createProblems: readonly ProblemCode[]
   readonly removeProblems: readonly ProblemCode[]
 }
@@ -45,43 +45,15 @@ interface NounView {
   readonly version: number
 }
 
-export const commonProblems = ['invalid', 'unauthenticated', 'unavailable', 'internal'] as const
-export const textParameter = v.optional(v.pipe(v.string(), v.maxLength(200)))
-export const limitParameter = v.optional(
-  v.pipe(
-    v.string(),
-    v.regex(/^\d{1,4}$/, 'must be a whole number from 1 to 1000'),
-    v.transform(Number),
-    v.minValue(1, 'must be 1 to 1000'),
-    v.maxValue(1000, 'must be 1 to 1000'),
-  ),
-)
-export const waitEntries = {
-  wait: v.optional(v.pipe(v.string(), v.description('`true`: answer when hosts have done it'))),
-  timeout: v.optional(v.pipe(v.string(), v.description('How long to wait: `500ms`, `60s`, `2m`; 60s when left out'))),
-}
-
-export const historySchema = v.object({
-  items: v.array(
-    v.object({
-      version: v.number(),
-      updatedAt: v.string(),
-      /** Null: this version is its deletion. */
-      spec: v.nullable(v.record(v.string(), v.unknown())),
-      traceparent: v.nullable(v.string()),
-    }),
-  ),
-})
-
 export function createNounRoutes<View extends NounView, Create, Update, Created extends NounView, Value extends object>(
   context: Pick<ControllerContext, 'store'>,
   noun: Noun<View, Create, Update, Created, Value>,
   prefix = '/v1',
 ): readonly Route[] {
-  const routes = [createRoute(noun, prefix), listRoute(noun, prefix), showRoute(noun, prefix)]
+  const routes = [createRoute(noun, prefix), listRoute(noun, prefix), showRoute(context, noun, prefix)]
   if (noun.update !== null) routes.push(updateRoute(noun, noun.update, prefix))
   routes.push(removeRoute(noun, prefix))
-  if (noun.hasHistory) routes.push(historyRoute(context, noun, prefix))
+  routes.push(createHistoryRoute(context, noun, prefix))
   return routes
 }
 
@@ -154,15 +126,19 @@ function listRoute<V extends NounView, C, U, D extends NounView, X extends objec
 }
 
 function showRoute<V extends NounView, C, U, D extends NounView, X extends object>(
+  context: Pick<ControllerContext, 'store'>,
   noun: AnyNoun<V, C, U, D, X>,
   prefix: string,
 ): Route {
   const description = {
     ...describe(noun, prefix, 'GET', 'show', `Show a ${noun.name}`),
-    answers: [{ status: 200, description: `The ${noun.name}`, schema: noun.view }],
+    query: v.strictObject(showEntries),
+    answers: [{ status: 200, description: `The ${noun.name}, or a version of it`, schema: shownOrKept(noun.view) }],
     problems: [...commonProblems, 'not-found'],
   } as const
   return defineRoute(description, async (call) => {
+    const { version } = call.query
+    if (version !== undefined) return readKeptVersion(context, noun, { id: idOf(call), version }, call.request)
     const shown = await noun.service.show(idOf(call), call.request)
     return shown.ok ? succeed(describeShown(noun, shown.value)) : shown
   })
@@ -176,7 +152,7 @@ function updateRoute<V extends NounView, C, U, D extends NounView, X extends obj
   const description = {
     ...describe(noun, prefix, 'PATCH', 'update', `Update a ${noun.name}`),
     description: 'Fields that are left out stay as they are; objects and lists within are replaced whole.',
-    query: v.strictObject(waitEntries),
+    query: v.strictObject(changeEntries),
     body: schema,
     answers: [{ status: 200, description: `The ${noun.name} as it is now`, schema: noun.view }],
     problems: [
@@ -208,7 +184,7 @@ function removeRoute<V extends NounView, C, U, D extends NounView, X extends obj
 ): Route {
   const description = {
     ...describe(noun, prefix, 'DELETE', 'delete', `Delete a ${noun.name}`),
-    query: v.strictObject(waitEntries),
+    query: v.strictObject(changeEntries),
     answers: [
       { status: 204, description: 'It is gone' },
       ...(noun.statusKind === null
@@ -237,36 +213,6 @@ function removeRoute<V extends NounView, C, U, D extends NounView, X extends obj
     if (!shown.ok) return shown.problem.code === 'not-found' ? succeed({ status: 204 }) : shown
     const settles = settle(noun, id, 'gone', async () => succeed({ status: 204 }))
     return succeed({ ...describeShown(noun, shown.value), status: 202, settles })
-  })
-}
-
-function historyRoute<V extends NounView, C, U, D extends NounView, X extends object>(
-  context: Pick<ControllerContext, 'store'>,
-  noun: AnyNoun<V, C, U, D, X>,
-  prefix: string,
-): Route {
-  const base = describe(noun, prefix, 'GET', 'show', `Show the versions of a ${noun.name}`)
-  const description = {
-    ...base,
-    path: `${base.path}/history`,
-    operationId: base.operationId.replace(noun.typeName, `${noun.typeName}History`),
-    description: 'The last versions of its spec that are kept, oldest first; also after it was deleted.',
-    answers: [{ status: 200, description: 'Its versions', schema: historySchema }],
-    problems: [...commonProblems, 'not-found'],
-  } as const
-  return defineRoute(description, async (call) => {
-    const id = idOf(call)
-    const versions = await context.store.history(noun.kind, id)
-    const owner = versions.findLast((version): version is StoredObject<X> => version.value !== null)
-    if (owner === undefined || !maySee(call.request.caller, noun.projectIdOf(owner)))
-      return refuseNotFound(noun.name, id)
-    const items = versions.map(({ version, updatedAt, value, traceparent }) => ({
-      version,
-      updatedAt,
-      spec: value,
-      traceparent: traceparent ?? null,
-    }))
-    return succeed({ status: 200, body: { items } })
   })
 }
 

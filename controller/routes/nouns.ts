@@ -22,7 +22,7 @@ import { createNounRoutes } from './noun-routes.ts'
 import type { Route } from './route.ts'
 
 const projectIdOf = ({ value }: { readonly value: { readonly projectId: string | null } }) => value.projectId
-const bearer = { access: 'bearer', hasHistory: true, statusKind: null } as const
+const bearer = { access: 'bearer', statusKind: null } as const
 
 export function createAllNounRoutes(context: Pick<ControllerContext, 'store'>, services: Services): readonly Route[] {
   const shards = describeShards(services)
@@ -75,8 +75,7 @@ const describeTokens = (services: Services) =>
     isCreatedWithSecret: true,
     filters: ['projectId'],
     isAllInVersion: true,
-    // Its versions hold the hash of the secret.
-    hasHistory: false,
+    hidden: ['secretHash'],
     createProblems: ['forbidden'],
     removeProblems: [],
   }) as const

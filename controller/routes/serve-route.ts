@@ -12,13 +12,15 @@ import type { Caller, ControllerContext, RequestInfo, Services } from '../servic
 import { describeAnswer, describeProblem } from './answer.ts'
 import type { KeyedLock } from './keyed-lock.ts'
 import { parseIfMatch, parseJson, parseValue, parseWait, refuseParameter } from './parse.ts'
-import type { Answer, Call, Route } from './route.ts'
+import type { ParsedCall, RoutePerformer } from './perform-route.ts'
+import type { Answer, Route } from './route.ts'
 import { continueTrace, type Trace } from './trace.ts'
 import { waitUntilSettled } from './wait.ts'
 
 export interface RoutingContext {
   readonly context: ControllerContext
   readonly tokens: Pick<Services['tokens'], 'authenticate'>
+  readonly performer: Pick<RoutePerformer, 'perform'>
   /** Requests with an Idempotency-Key that are under way: a repetition waits for the first. */
   readonly lock: KeyedLock
 }
@@ -89,17 +91,18 @@ async function answerRequest(
   if (!caller.ok) return caller
   const parsed = await parseArrival(route, arrival)
   if (!parsed.ok) return parsed
-  const { expectedVersion, bodyText, ...rest } = parsed.value
-  const begin = (seed: string, actionId: string): Call<never, never> => {
+  const { expectedVersion, currentVersion, bodyText, given, ...rest } = parsed.value
+  const begin = (seed: string, actionId: string): ParsedCall => {
     const request: RequestInfo = {
       caller: caller.value,
       traceparent: trace.traceparent,
       seed,
       actionId,
       ...(expectedVersion === undefined ? {} : { expectedVersion }),
+      ...(currentVersion === undefined ? {} : { currentVersion }),
     }
     const { query, body, parameters } = rest
-    return {
+    const call = {
       request,
       parameters,
       query: query as never,
@@ -108,15 +111,20 @@ async function answerRequest(
       headers,
       signal: arrival.request.signal,
     }
+    return { call, given }
+  }
+  const perform = async (seed: string, actionId: string) => {
+    const outcome = await routing.performer.perform(route, begin(seed, actionId))
+    return waitFor(routing, outcome, rest.waitMilliseconds, arrival)
   }
   const key = headers.get('idempotency-key')
   if (key === null || route.takesIdempotencyKey !== true) {
     const seed = createSeed(routing.context.now(), routing.context.random)
-    return waitFor(routing, await route.handle(begin(seed, `request ${seed}`)), rest.waitMilliseconds, arrival)
+    return perform(seed, `request ${seed}`)
   }
   const fingerprint = describeFingerprint(route, arrival, bodyText)
-  return answerOnce(routing, route, { key, caller: caller.value, fingerprint }, async (taken) =>
-    waitFor(routing, await route.handle(begin(taken.seed, taken.actionId)), rest.waitMilliseconds, arrival),
+  return answerOnce(routing, route, { key, caller: caller.value, fingerprint }, (taken) =>
+    perform(taken.seed, taken.actionId),
   )
 }
 
@@ -135,6 +143,9 @@ interface ParsedArrival {
   readonly body: unknown
   readonly bodyText: string
   readonly expectedVersion: number | undefined
+  readonly currentVersion: number | undefined
+  /** As it came, for those who do it again. */
+  readonly given: ParsedCall['given']
   readonly waitMilliseconds: number | null
 }
 
@@ -152,7 +163,9 @@ async function parseArrival(route: Route, arrival: Arrival): Promise<Outcome<Par
   if (!expectedVersion.ok) return expectedVersion
   const text = route.body !== undefined || route.takesText === true ? await arrival.readText() : succeed('')
   if (!text.ok) return text
-  const body = route.body === undefined ? succeed(undefined) : parseBody(route.body, text.value)
+  const json = route.body === undefined ? succeed(undefined) : parseObject(text.value)
+  if (!json.ok) return json
+  const body = route.body === undefined ? json : parseValue(route.body, json.value, 'the body')
   if (!body.ok) return body
   return succeed({
     parameters,
@@ -160,6 +173,8 @@ async function parseArrival(route: Route, arrival: Arrival): Promise<Outcome<Par
     body: body.value,
     bodyText: text.value,
     expectedVersion: expectedVersion.value,
+    currentVersion: currentVersionOf(query.value),
+    given: { query: Object.fromEntries(url.searchParams), body: json.value },
     waitMilliseconds: wait.value,
   })
 }
@@ -176,7 +191,12 @@ function parseQuery(route: Route, url: URL): Outcome<unknown> {
   return route.query === undefined ? succeed({}) : parseValue(route.query, given, 'the query')
 }
 
-function parseBody(schema: NonNullable<Route['body']>, text: string): Outcome<unknown> {
+function currentVersionOf(query: unknown): number | undefined {
+  if (typeof query !== 'object' || query === null || !('currentVersion' in query)) return undefined
+  return typeof query.currentVersion === 'number' ? query.currentVersion : undefined
+}
+
+function parseObject(text: string): Outcome<unknown> {
   const json = parseJson(text)
   if (!json.ok) return json
   const { value } = json
@@ -189,7 +209,7 @@ function parseBody(schema: NonNullable<Route['body']>, text: string): Outcome<un
         : `a ${typeof value}`
   if (sort !== 'object')
     return refuseParameter('body', `must be a JSON object, not ${sort}`, 'Send the fields as one object.')
-  return parseValue(schema, value, 'the body')
+  return succeed(value)
 }
 
 async function waitFor(

@@ -13,7 +13,7 @@ import {
   type RoomStatus,
 } from '../contract/space.ts'
 import type { ControllerContext, Services } from '../services.ts'
-import { commonProblems } from './noun-routes.ts'
+import { commonProblems } from './parameters.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
 
 const runProblems = [

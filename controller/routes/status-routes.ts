@@ -8,7 +8,7 @@ import { callerSchema, type Status, statusSchema } from '../contract/status.ts'
 import { listLimitMaximum } from '../control-plane/store.ts'
 import { summarizeNames } from '../names/view-names.ts'
 import type { ControllerContext, RequestInfo, Service, Services } from '../services.ts'
-import { commonProblems } from './noun-routes.ts'
+import { commonProblems } from './parameters.ts'
 import { defineRoute, type Route } from './route.ts'
 
 export interface ControllerAddress {

@@ -242,6 +242,7 @@ const plainFields = [
   'slowStartSeconds',
   'proxyProtocol',
   'limits',
+  'logging',
   'forwardedFor',
   'instanceCount',
 ] as const

@@ -1,6 +1,7 @@
 /** How a load balancer treats traffic, as attributes: everything has a default. Pure. */
 
 import * as v from 'valibot'
+import { clientAddressForms, loggingSchema } from '../../controller/contract/logs.ts'
 import {
   algorithms,
   limitsSchema,
@@ -27,6 +28,7 @@ import { withoutNull } from './define.ts'
 
 const usualTimeouts = v.parse(timeoutsSchema, {})
 const usualLimits = v.parse(limitsSchema, {})
+const usualLogging = v.parse(loggingSchema, {})
 const usualProxyProtocol = v.parse(proxyProtocolSchema, {})
 
 const seconds = (name: keyof typeof usualTimeouts, least: number, most: number, description: string) =>
@@ -134,6 +136,27 @@ export const trafficFields = {
       default: usualLimits,
       description: "How much is let in, each of one instance; left out: none but haproxy's own.",
     },
+  ),
+  logging: object(
+    {
+      access: string({
+        default: usualLogging.access,
+        oneOf: ['off', 'on'],
+        description: 'Whether requests (http) or connections (tcp) are written down, for `sluice lb logs`.',
+      }),
+      sample: string({
+        default: usualLogging.sample,
+        validators: [matches(/^1\/([1-9]\d{0,3}|10000)$/, 'be 1/1 to 1/10000')],
+        description: 'One request of so many, as `1/100`.',
+      }),
+      clientAddress: string({
+        default: usualLogging.clientAddress,
+        oneOf: clientAddressForms,
+        description:
+          'What is written down of clients: `full` addresses, `shortened` ones (24 bits of IPv4, 48 of IPv6), or `none`.',
+      }),
+    },
+    { default: usualLogging, description: 'What is kept of requests; they change without a lost one.' },
   ),
 } as const
 

@@ -136,3 +136,9 @@ export const sourceInstance: InstanceInstructions = {
     limits: { sourceRate: 10 },
   },
 }
+
+/** The one that says everything of its traffic, and writes down each tenth request. */
+export const loggingInstance: InstanceInstructions = {
+  ...cookieInstance,
+  accessLog: { oneOf: 10, clientAddress: 'shortened' },
+}

@@ -13,7 +13,7 @@ import {
   createTokensService,
   type EventCredentialsIssuer,
 } from '../../controller/access/tokens.ts'
-import { createApp } from '../../controller/app.ts'
+import { type Api, createApi } from '../../controller/app.ts'
 import { assembleController } from '../../controller/assemble.ts'
 import { type CloudEvent, eventTypes } from '../../controller/contract/events.ts'
 import { createTestMicroshards } from '../../controller/control-plane/lifecycle/test-microshards.ts'
@@ -22,8 +22,10 @@ import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
+import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
 import type { Services } from '../../controller/services.ts'
@@ -46,7 +48,7 @@ export interface TestWorld {
   readonly context: TestContext
   readonly services: Services
   readonly admin: string
-  readonly app: ReturnType<typeof createApp>
+  readonly app: Api['app']
   readonly events: readonly CloudEvent[]
   readonly metrics: TestMetrics
   /** As an admin, unless `token` says otherwise. */
@@ -68,15 +70,19 @@ export interface CallOptions {
 }
 
 export async function createTestWorld(
-  options: Omit<MemoryStoreOptions, 'now' | 'random' | 'onEvent'> & { readonly issuer?: EventCredentialsIssuer } = {},
+  options: Omit<MemoryStoreOptions, 'now' | 'random' | 'onEvent'> & {
+    readonly issuer?: EventCredentialsIssuer
+    /** Left out: nobody waits, and nobody gives up waiting. */
+    readonly sleep?: (milliseconds: number) => Promise<unknown>
+  } = {},
 ): Promise<TestWorld> {
-  const { issuer = createTestIssuer(), ...storeOptions } = options
+  const { issuer = createTestIssuer(), sleep, ...storeOptions } = options
   const recorder = createEventRecorder()
   const base = createTestContext({ ...storeOptions, onEvent: recorder.record })
   const inbox = createObservedHosts({ now: base.now })
-  const context: TestContext = { ...base, observed: inbox }
+  const context: TestContext = { ...base, observed: inbox, ...(sleep === undefined ? {} : { sleep }) }
   const rack = createRack(inbox, base)
-  const { services: assembled, reconciler, sweep } = assembleController(context, rack.bus)
+  const { services: assembled, reconciler, sweep: sweepRooms } = assembleController(context, rack.bus)
   const tokens = createTokensService(context, issuer)
   const projects = createProjectsService(context, tokens.remove)
   const services: Services = { ...assembled, projects, tokens, hosts: createHostsService(context, idleHostBus) }
@@ -86,7 +92,11 @@ export async function createTestWorld(
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
   const metrics = await createTestMetrics(context)
   const microshards = createTestMicroshards()
-  const app = createApp({ services, context, events: recorder.reader, microshards, metrics: metrics.service, settings })
+  const controlPlane = createTestControlPlane()
+  const kept = { logs: createKeptLogs(), metrics: metrics.service }
+  const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
+  const api = createApi({ services, context, ...rest, settings })
+  const { app } = api
 
   const call: TestWorld['call'] = async (method, path, body, { token = admin, headers = {}, text } = {}) => {
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body))
@@ -121,7 +131,10 @@ export async function createTestWorld(
       throw new Error(`not settled after ${turnsMaximum} turns`)
     },
     nextSubject: recorder.nextSubject,
-    sweep,
+    async sweep() {
+      await sweepRooms()
+      await api.sweep()
+    },
   }
 }
 
@@ -146,7 +159,7 @@ function createRack(inbox: ReportInbox, context: TestContext) {
     host.hear(published.get(host.name)?.statement ?? null)
     host.work(willing)
     const homes = ({ vips }: InstanceInstructions) => vips.filter(({ home }) => home).map(({ address }) => address)
-    const said = JSON.stringify(host.report(homes, context.now(), () => true))
+    const said = JSON.stringify(host.report(homes, context.now(), () => ({ answers: true })))
     const fault = inbox.accept(host.name, said)
     if (fault !== null) throw new Error(`a report was refused: ${fault}`)
     return said.replace(/"sequence":\d+/, '')

@@ -6,13 +6,18 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
+import { askHaproxy } from '../../agent/operations/haproxy-socket.ts'
+import { plainTraffic } from '../../templates/plain-traffic.ts'
 import { type TestHost, until as untilOrLate } from './agent-hosts.ts'
-import { type BalancerLab, instanceOn, member, startBalancerLab, vips } from './balancer-lab.ts'
+import { type BalancerLab, balancerInstance, instanceOn, member, startBalancerLab, vips } from './balancer-lab.ts'
 
 setDefaultTimeout(150_000)
 
 /** For a machine that is busy with other things; what it takes otherwise is printed. */
 const patienceSeconds = 40
+/** haproxy's flags of a table of peers that has heard of all there is to know. */
+const allKnown = 3
 const soonMilliseconds = 5000
 
 const [northVip, southVip] = vips
@@ -263,6 +268,45 @@ describe('a VIP moves, and comes home', () => {
     expect(await answersBy(northVip)).toStartWith('web-')
     await lab.converged()
   })
+})
+
+test('clients who stick by their address keep their members when the other host takes over', async () => {
+  const clients = [1, 2, 3, 4, 5, 6].map((last) => `198.18.31.24${last}`)
+  for (const client of clients) await lab.onClient('ip', 'address', 'add', `${client}/20`, 'dev', 'uplink0')
+  const stickyWith = (host: TestHost, number: 1 | 2): Partial<InstanceInstructions> => {
+    const mates = [{ id: instanceOn(host), address: balancerInstance(number, []).network.address }]
+    return { traffic: { ...plainTraffic, stickySessions: { by: 'source', idleSeconds: 60, mates } } }
+  }
+  lab.instruct([web(11, 12, 13)], stickyWith(lab.north, 1), stickyWith(lab.south, 2))
+  await lab.converged()
+  await untilMember(13, 'healthy')
+  const whoServes = async () =>
+    await Promise.all(
+      clients.map((client) =>
+        lab.onClient('sh', '-c', `curl -s --max-time 2 --interface ${client} http://${northVip}/ || true`),
+      ),
+    )
+  // A worker passes on what it knows once it has asked everybody else for it, or waited for them in vain.
+  await until('the instances have told each other all', async () => {
+    const said = await Promise.all(
+      [lab.north, lab.south].map((host) => askHaproxy(file(host, 'haproxy.sock'), 'show peers')),
+    )
+    return said.every((peers) => (Number(/ flags=(0x[0-9a-f]+)/.exec(peers)?.[1]) & allKnown) === allKnown)
+  })
+  const before = await whoServes()
+  expect(new Set(before).size).toBeGreaterThan(1)
+  expect(await whoServes()).toEqual(before)
+  await until('the other instance knows of all', async () => {
+    const table = await askHaproxy(file(lab.south, 'haproxy.sock'), 'show table members_80')
+    return clients.every((client) => table.includes(client))
+  })
+  // Its haproxy begins with nothing, so what it knows when the VIP is home again it has from the other host.
+  await lab.north.run('kill', '-9', (await haproxyPids(lab.north)).master)
+  await watchOverlap(northVip, (holders) => holders.join() === 'south')
+  expect(await whoServes()).toEqual(before)
+  await untilAtHome()
+  await lab.converged()
+  expect(await whoServes()).toEqual(before)
 })
 
 test('a balancer that is no longer wanted leaves nothing behind', async () => {

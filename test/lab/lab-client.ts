@@ -3,7 +3,7 @@
  * the lab's client. Decides nothing about the answers.
  */
 
-import { enterArgv, type LabSettings, loopbackUrl, openLab, readAdminToken } from '../../lab/lab.ts'
+import { apiUrl, enterArgv, type LabSettings, loopbackUrl, openLab, readAdminToken } from '../../lab/lab.ts'
 
 export const repository = new URL('../..', import.meta.url).pathname
 
@@ -25,10 +25,10 @@ export type Ask = (method: string, path: string, asking?: Asking) => Promise<Ans
 const askTimeoutMilliseconds = 90_000
 
 /** Rejects only where no answer comes. A body that is text is sent as it is. */
-export function createAsk(token: string): Ask {
+export function createAsk(token: string, url: string = loopbackUrl): Ask {
   return async (method, path, asking = {}) => {
     const { body } = asking
-    const response = await fetch(`${loopbackUrl}${path}`, {
+    const response = await fetch(`${url}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${asking.token ?? token}`,
@@ -64,7 +64,7 @@ export function createOutside(settings: LabSettings): Outside {
   const environment = () => ({
     PATH: process.env.PATH ?? '',
     HOME: process.env.HOME ?? '/root',
-    SLUICE_ADDR: loopbackUrl,
+    SLUICE_ADDR: apiUrl(settings),
     SLUICE_TOKEN: readAdminToken(settings),
     SLUICE_LAB: settings.name,
     ...(process.env.SLUICE_LAB_DISKS === undefined ? {} : { SLUICE_LAB_DISKS: process.env.SLUICE_LAB_DISKS }),
@@ -74,7 +74,7 @@ export function createOutside(settings: LabSettings): Outside {
     return await lab.run(enterArgv(lab, where, command))
   }
   return {
-    ask: createAsk(readAdminToken(settings)),
+    ask: createAsk(readAdminToken(settings), apiUrl(settings)),
     environment,
     on,
     sluice: (argv, options = {}) =>

@@ -55,6 +55,7 @@ export function makeInstance(
     ...httpInstance,
     id: `lbi_${leg.replaceAll('.', '').padStart(25, '0')}`,
     network: { ...httpInstance.network, address: leg },
+    uplink: { ...httpInstance.uplink, address: leg },
     vips: httpInstance.vips.slice(0, 1).map((vip) => ({ ...vip, address: leg, peerAddresses: [] })),
     healthCheck: { protocol: 'tcp', ...check },
     ...change,

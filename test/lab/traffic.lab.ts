@@ -300,6 +300,20 @@ describe('a member that is followed by its name', () => {
     startDns()
     await untilTrue('it is missed', unresolved)
     expect((await curl(url)).status).toBe(503)
+    await stopDns()
+  })
+
+  test('and leads back to the balancer: a request that comes again is refused, and goes round no more', async () => {
+    name(vip)
+    startDns()
+    const listeners = [{ port, members: [], namedMembers: [{ id: memberId(7), host, port, weight: 1 }] }]
+    const instance = wanted([], { listeners }, { nameServers: [nameServer] })
+    await untilTrue('it is found, and the circle seen', async () => {
+      await haproxy.turn(instance)
+      return (await curl(url)).status === 508
+    })
+    const sessions = /^CumReq: (\d+)$/m.exec(await haproxy.ask('show info'))
+    expect(Number(sessions?.[1])).toBeLessThan(1000)
   })
 })
 

@@ -9,7 +9,7 @@ import {
   loadBalancerSlotsKind,
 } from '../../controller/objects.ts'
 import { isOnUplink, type SimulatedHost } from './simulated-host.ts'
-import { isReachableFrom, listOnUplink, type Simulation } from './simulation.ts'
+import { askAbout, listOnUplink, type Simulation } from './simulation.ts'
 
 export interface LivesWatch {
   /** Looks at the world as it is now. */
@@ -105,16 +105,18 @@ function createEvidence({ store, hosts, now }: Simulation) {
     note() {
       const names = new Map(store.snapshot(hostKind).map(({ id, value }) => [id, value.name]))
       for (const { id, value } of store.snapshot(instanceKind)) {
-        if (hosts.some((host) => host.broken.has(id))) confessedAt.set(id, now())
+        if (hosts.some((host) => !host.isCut && host.broken.has(id))) confessedAt.set(id, now())
         const words = missedAt.get(id) ?? new Map<string, number>()
         missedAt.set(id, words)
         for (const host of hosts) {
           const isItsOwn = names.get(value.hostId) === host.name
-          if (!isItsOwn && isOnUplink(host) && !isReachableFrom(host, hosts, id)) words.set(host.name, now())
+          if (isItsOwn || !isOnUplink(host)) continue
+          const { answers, serves } = askAbout(host, hosts, id)
+          if (!answers || serves === false) words.set(host.name, now())
         }
       }
     },
-    /** Two others missed it, or its own host said so, not long ago. */
+    /** Two others missed it or its haproxy, or its own host said so, not long ago. */
     isEnough(id: string): boolean {
       const isFresh = (at: number | undefined) => at !== undefined && now() - at <= evidenceMilliseconds
       const misses = [...(missedAt.get(id)?.values() ?? [])].filter(isFresh)

@@ -6,7 +6,7 @@
 import { admitInstructions } from '../../agent/admit-instructions.ts'
 import type { HostInstructions, InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import type { AddressReport, HostReport, InstanceReport, ObjectReport } from '../../agent/contract/host-report.ts'
-import { testify } from '../../controller/test-rack.ts'
+import { type Answer, testify } from '../../controller/test-rack.ts'
 import type { Chance } from './random.ts'
 
 export interface SimulatedHost {
@@ -33,7 +33,7 @@ export interface SimulatedHost {
   report(
     vipsHeldBy: (instance: InstanceInstructions) => readonly string[],
     at: number,
-    isReached: (instanceId: string) => boolean,
+    ask: (instanceId: string) => Answer,
   ): HostReport | null
 }
 
@@ -114,7 +114,7 @@ export function createSimulatedHost(name: string): SimulatedHost {
       workAtConnections(chance)
     },
 
-    report(vipsHeldBy, at, isReached) {
+    report(vipsHeldBy, at, ask) {
       if (self.isCut || self.isDead) return null
       const { applied } = self
       const describe = ({ id, generation }: Told): ObjectReport => ({
@@ -142,7 +142,7 @@ export function createSimulatedHost(name: string): SimulatedHost {
           ...describeAddresses(instance.id, holders),
           ...describeService(instance, applied, vipsHeldBy, self.broken),
         })),
-        ...testify(applied ?? undefined, (id) => isOnUplink(self) && isReached(id), isOnUplink(self)),
+        ...testify(applied ?? undefined, ask, isOnUplink(self)),
       }
     },
   }

@@ -11,11 +11,13 @@ import { type AssembledController, assembleController } from '../../controller/a
 import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
 import { createClientId, createId } from '../../controller/control-plane/shard-key.ts'
 import { type Kind, type Store, write } from '../../controller/control-plane/store.ts'
+import { createActionQueue } from '../../controller/control-plane/writes/action-queue.ts'
 import { type LifeSettings, lifeDefaults } from '../../controller/load-balancing/life/life-settings.ts'
 import { hostKind, type ProjectValue, projectKind, systemClient } from '../../controller/objects.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { Caller, ControllerContext, RequestInfo } from '../../controller/services.ts'
+import type { Answer } from '../../controller/test-rack.ts'
 import { type CrashingStore, createCrashingStore } from './crashing-store.ts'
 import { type Chance, createChance } from './random.ts'
 import { createSimulatedHost, isOnUplink, type SimulatedHost } from './simulated-host.ts'
@@ -109,6 +111,7 @@ export async function createSimulation(options: {
     const inbox = createObservedHosts({ now: () => now })
     const context: ControllerContext = {
       store: crashing.store,
+      actions: createActionQueue({ store: crashing.store, now: () => now, random: chance.bytes }),
       now: () => now,
       random: chance.bytes,
       logger: pino({ level: 'silent' }),
@@ -156,8 +159,11 @@ export async function createSimulation(options: {
         host.work(chance)
       }
       for (const host of hosts) {
-        const isReached = (id: string) => isReachableFrom(host, hosts, id)
-        const report = host.report((instance) => listHeldVips(hosts, instance), now, isReached)
+        const report = host.report(
+          (instance) => listHeldVips(hosts, instance),
+          now,
+          (id) => askAbout(host, hosts, id),
+        )
         if (report === null) continue
         const told = { ...report, loads: describeLoads(report, self.requests, now) }
         const waiting = [...(late.get(host.name) ?? []), JSON.stringify(told)]
@@ -202,15 +208,18 @@ function listHeldVips(hosts: readonly SimulatedHost[], instance: InstanceInstruc
 export const listOnUplink = (host: SimulatedHost): readonly InstanceInstructions[] =>
   isOnUplink(host) ? (host.applied?.instances ?? []).filter(({ id }) => !host.broken.has(id)) : []
 
-/** Its kernel answers, whatever became of its programs. */
-export const isReachableFrom = (from: SimulatedHost, hosts: readonly SimulatedHost[], instanceId: string): boolean =>
-  isOnUplink(from) &&
-  hosts.some(
+/** Its kernel answers, whatever became of its programs; who has an instance on the uplink can ask for its haproxy as well. */
+export function askAbout(from: SimulatedHost, hosts: readonly SimulatedHost[], instanceId: string): Answer {
+  const holders = hosts.filter(
     (host) =>
       isOnUplink(host) &&
       !from.cannotReach.has(host.name) &&
       host.applied?.instances.some(({ id }) => id === instanceId) === true,
   )
+  if (!isOnUplink(from) || holders.length === 0) return { answers: false }
+  const isAble = (from.applied?.instances.length ?? 0) > 0
+  return { answers: true, ...(isAble && { serves: holders.some(({ broken }) => !broken.has(instanceId)) }) }
+}
 
 function createMemoryBus(): InstructionsBus {
   const published = new Map<string, PublishedInstructions>()

@@ -119,11 +119,11 @@ export async function openLeases(options: LeasesOptions): Promise<KeptLeases> {
 
   async function beat(): Promise<void> {
     const sentAt = now()
-    beatenAt = sentAt
     const wants = spread()
     const text = encodeSession({ nonce, wants, ...describeSelf(options) })
     const beatNonce = nonce
     const revision = await bucket.write(sessionKey(id), text, null)
+    beatenAt = sentAt
     told = new Set(wants)
     if (beatNonce === nonce && revision !== null) beatAt = Math.max(beatAt ?? sentAt, sentAt)
     if (revision !== null) take({ key: sessionKey(id), revision, text })
@@ -192,7 +192,8 @@ export async function openLeases(options: LeasesOptions): Promise<KeptLeases> {
   }
 
   await bucket.follow(take, closing.signal)
-  await beat()
+  // Each turn beats until one has arrived: a bucket that was just made may have no leader yet.
+  await beat().catch(options.onTrouble)
   const look = () => {
     // Not only as part of a turn: that may be waiting for a server which does not answer.
     beginAnewIfOver()

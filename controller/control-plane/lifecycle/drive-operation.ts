@@ -21,6 +21,8 @@ export interface DriveOptions {
   readonly announce?: (operation: MicroshardOperation, directoryVersion: number) => Promise<void>
   /** Told when it has come so far; what happens in a phase may happen again. */
   readonly onPhase?: (operation: MicroshardOperation) => void
+  /** How long a sealed source is kept at least, for writers who were cut off to find out what became of their writes. */
+  readonly graceMilliseconds?: number
   /** Ends it as soon as possible, as it is. */
   readonly signal: AbortSignal
 }
@@ -29,8 +31,7 @@ export interface DriveOptions {
 const closeMessages = 128
 /** Or when reading and writing what was left took no longer than this, as under a heavy load. */
 const closeMilliseconds = 15
-/** How long a sealed source is kept at least, for writers who were cut off to find out what became of their writes. */
-const graceMilliseconds = 500
+const graceMillisecondsDefault = 500
 const eventsDelayMilliseconds = 50
 
 /** Returns when the operation is over; rejects when it can't go on for now. */
@@ -101,7 +102,7 @@ async function followClosely({ signal, now, whenFollowed }: DriveOptions, copier
 
 async function dropSources(options: DriveOptions, operation: MicroshardOperation): Promise<void> {
   const { streams, sleep, signal } = options
-  await sleep(graceMilliseconds)
+  await sleep(options.graceMilliseconds ?? graceMillisecondsDefault)
   for (const source of operation.sources) {
     if (!(await streams.isThere(source.id))) continue
     const late = await findLate(streams, source, operation)

@@ -46,7 +46,15 @@ export async function applyLife(context: LifeContext, operation: LifeOperation):
           changeSlot(operation, { former: null }),
           ...(operation.former === null ? [] : [retire(operation.former, operation.deletingSince)]),
         ],
-        events: operation.former === null ? [] : [tell('retired', operation.former, { reason: operation.reason })],
+        events:
+          operation.former === null
+            ? []
+            : [
+                tell('retired', operation.former, {
+                  reason: operation.reason,
+                  ...(operation.connectionsCut > 0 && { connectionsCut: operation.connectionsCut }),
+                }),
+              ],
       })
     default:
       return operation satisfies never

@@ -8,7 +8,7 @@ import {
 } from './judge-suspicion.ts'
 
 const began = Date.parse('2030-01-01T00:00:00Z')
-const nobody: Testimonies = { reached: [], missed: [], blind: [] }
+const nobody: Testimonies = { reached: [], seen: [], unserved: [], missed: [], blind: [] }
 
 const evidence = (parts: Partial<SuspicionEvidence>): SuspicionEvidence => ({
   cause: 'hostSilent',
@@ -25,6 +25,8 @@ const evidence = (parts: Partial<SuspicionEvidence>): SuspicionEvidence => ({
 
 const missedBy = (...missed: readonly string[]): Testimonies => ({ ...nobody, missed })
 
+const unservedBy = (...unserved: readonly string[]): Testimonies => ({ ...nobody, unserved })
+
 describe('an instance', () => {
   test.each<[string, Partial<SuspicionEvidence>, boolean]>([
     ['is condemned when two others miss it', { testimonies: missedBy('b', 'c') }, true],
@@ -32,6 +34,20 @@ describe('an instance', () => {
     ['is condemned by the only other one', { testimonies: missedBy('b'), witnessesNeeded: 1 }, true],
     ['is not condemned by the blind', { testimonies: { ...missedBy('b'), blind: ['c', 'd'] } }, false],
     ['is saved by anybody who reaches it', { testimonies: { ...missedBy('b', 'c'), reached: ['d'] } }, false],
+    ['is saved by anybody who sees its kernel there', { testimonies: { ...missedBy('b', 'c'), seen: ['d'] } }, false],
+    ['is condemned by two whom its haproxy does not answer', { testimonies: unservedBy('b', 'c') }, true],
+    ['is so though somebody sees its kernel', { testimonies: { ...unservedBy('b', 'c'), seen: ['d'] } }, true],
+    ['is not by one of them, then', { testimonies: { ...unservedBy('b'), seen: ['d'] } }, false],
+    [
+      'is not by one of them and one who misses it',
+      { testimonies: { ...unservedBy('b'), missed: ['c'], seen: ['d'] } },
+      false,
+    ],
+    [
+      'is saved by anybody whom its haproxy answers',
+      { testimonies: { ...unservedBy('b', 'c'), reached: ['d'] } },
+      false,
+    ],
     ['is not condemned before its time', { testimonies: missedBy('b', 'c'), now: began + 5_900 }, false],
     ['is not condemned where there is nobody else', { witnessesNeeded: Number.POSITIVE_INFINITY }, false],
     ['is condemned by its own agent without others', { cause: 'ownWord' }, true],

@@ -3,8 +3,8 @@
  *
  * Its own agent is believed when it says for a while that the instance does not serve. Where that agent is not heard, or
  * says that all is well while the VIP is not where it belongs, others are asked whether they reach the instance's own
- * address on the uplink (never the VIP, which has moved): two of them must not, nobody may, and a witness that reaches
- * nobody at all is blind and has no say.
+ * address on the uplink (never the VIP, which has moved), and its haproxy there: two of them must not, nobody may, and a
+ * witness that reaches nobody at all is blind and has no say.
  */
 
 import type { Condition } from '../../contract/common.ts'
@@ -19,7 +19,13 @@ export type SuspicionCause =
 
 /** What the witnesses of one suspicion say, by the names of their hosts. */
 export interface Testimonies {
+  /** Its haproxy answers them. */
   readonly reached: readonly string[]
+  /** Its kernel answers them; they can't ask its haproxy. */
+  readonly seen: readonly string[]
+  /** Its kernel answers them, and its haproxy does not. */
+  readonly unserved: readonly string[]
+  /** Nobody answers them. */
   readonly missed: readonly string[]
   readonly blind: readonly string[]
 }
@@ -61,8 +67,16 @@ export function judgeSuspicion(evidence: SuspicionEvidence): Suspicion {
   return { cause, since, isCondemned, conditions: describe(evidence, since, isCondemned) }
 }
 
-const isMissedByAll = ({ testimonies: { reached, missed }, witnessesNeeded }: SuspicionEvidence) =>
-  reached.length === 0 && missed.length >= witnessesNeeded
+/** Against somebody who sees its kernel there count only those who looked for its haproxy. */
+function isMissedByAll({ testimonies, witnessesNeeded }: SuspicionEvidence): boolean {
+  const { reached, seen, unserved, missed } = testimonies
+  const counted = seen.length > 0 ? unserved : [...unserved, ...missed]
+  return reached.length === 0 && counted.length >= witnessesNeeded
+}
+
+/** So far as anybody could tell. */
+export const isReached = ({ reached, seen, unserved }: Testimonies): boolean =>
+  reached.length > 0 || (seen.length > 0 && unserved.length === 0)
 
 /** What is still suspected of, by the recorded status, and for how long; null: nothing that others can be asked about. */
 export function findOpenQuestion(conditions: readonly Condition[]): { readonly since: string } | null {
@@ -85,16 +99,20 @@ function describe(evidence: SuspicionEvidence, since: string, isCondemned: boole
 }
 
 function describeReachable({ before, now, uplinkAddress, testimonies }: SuspicionEvidence): Condition {
-  const { reached, missed, blind } = testimonies
+  const { reached, seen, unserved, missed, blind } = testimonies
+  const say = (names: readonly string[], words: string) => (names.length > 0 ? [`${listNames(names)} ${words}.`] : [])
   const words = [
-    ...(reached.length > 0
-      ? [`${listNames(reached)} ${reached.length > 1 ? 'reach' : 'reaches'} ${uplinkAddress}.`]
-      : []),
-    ...(missed.length > 0 ? [`${listNames(missed)} can't reach ${uplinkAddress}.`] : []),
-    ...(blind.length > 0 ? [`${listNames(blind)} can't reach anybody.`] : []),
+    ...say([...reached, ...seen], `${reached.length + seen.length > 1 ? 'reach' : 'reaches'} ${uplinkAddress}`),
+    ...say(unserved, `can't reach its haproxy at ${uplinkAddress}, where its kernel answers`),
+    ...say(missed, `can't reach ${uplinkAddress}`),
+    ...say(blind, "can't reach anybody"),
   ]
-  const status = reached.length > 0 ? 'true' : missed.length > 0 ? 'false' : 'unknown'
-  const reason = { true: 'answers', false: 'noAnswer', unknown: blind.length > 0 ? 'blind' : 'beingAsked' }[status]
+  const status = isReached(testimonies) ? 'true' : unserved.length + missed.length > 0 ? 'false' : 'unknown'
+  const reason = {
+    true: 'answers',
+    false: unserved.length > 0 ? 'haproxySilent' : 'noAnswer',
+    unknown: blind.length > 0 ? 'blind' : 'beingAsked',
+  }[status]
   const known = before.find(({ type }) => type === 'reachable')
   const changedAt = known?.reason === reason ? known.changedAt : new Date(now).toISOString()
   return { type: 'reachable', status, reason, message: words.join(' ') || 'Other hosts are being asked.', changedAt }

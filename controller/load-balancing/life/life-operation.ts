@@ -46,6 +46,8 @@ export type LifeOperation =
       /** RFC 3339. */
       readonly deletingSince: string
       readonly reason: string
+      /** Of its clients, when it handed its slot over. */
+      readonly connectionsCut: number
     }
 
 export const describeLifeOperation = (operation: LifeOperation): string => {

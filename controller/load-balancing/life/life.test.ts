@@ -71,6 +71,33 @@ const stopHaproxy = (report: HostReport): HostReport => ({
   instances: report.instances.map((one) => ({ ...one, haproxy: 'stopped', serving: false, heldVips: [] })),
 })
 
+/** Agent and daemons are dead, its kernel runs on. */
+describe('an instance of which only the kernel is left', () => {
+  beforeEach(() => createRack([...hosts, 'd'], 3))
+
+  test('is replaced, as two others find no haproxy there, and has its slot again', async () => {
+    rack.hollow('a')
+    await rack.pass(judgedSeconds)
+    expect(await statuses()).toMatchObject({ '1 on a': 'replaced', '1 on d': 'active' })
+    expect(told('replaced')).toHaveLength(1)
+    rack.fill('a')
+    await rack.pass(8)
+    expect(await statuses()).toEqual({ '1 on a': 'active', '2 on b': 'active', '3 on c': 'active' })
+  })
+
+  test('stays when only one other can tell', async () => {
+    rack.hollow('a')
+    rack.cut('b')
+    await rack.pass(4 * judgedSeconds)
+    expect((await statuses())['1 on a']).toBe('suspect')
+    const reachable = (await on('a'))?.conditions.find(({ type }) => type === 'reachable')
+    expect([reachable?.reason, reachable?.message]).toEqual([
+      'haproxySilent',
+      expect.stringContaining("c can't reach its haproxy"),
+    ])
+  })
+})
+
 /** The least that a judgement takes: the host is found silent, and asked about, before the time is up. */
 const judgedSeconds = lifeDefaults.suspectAfterSeconds + 3
 

@@ -205,6 +205,7 @@ const drop = ({ turn, slots, slot }: SlotTurn, former: StoredInstance | null, re
   former,
   deletingSince: timeOf(turn),
   reason,
+  connectionsCut: turn.judged.get(former?.id ?? '')?.report?.connectionsCut ?? 0,
 })
 
 const timeOf = ({ now }: LifeTurn) => new Date(now).toISOString()

@@ -4,6 +4,7 @@
  */
 
 import type { WitnessInstructions } from '../../../agent/contract/host-instructions.ts'
+import type { Testimony } from '../../../agent/contract/host-report.ts'
 import type { StoredObject } from '../../control-plane/store.ts'
 import type { InstanceValue } from '../../objects.ts'
 import type { JudgedHost } from '../../reconcile/judge-hosts.ts'
@@ -33,8 +34,9 @@ export function planWitnesses(turn: WitnessTurn, uplinkGateway: string): Readonl
   const asked = new Map<string, WitnessInstructions>()
   if (questions.length === 0) return asked
   const suspects = new Set(questions.map(({ instance }) => instance.id))
+  const able = listAble(turn.snapshot)
   for (const { instance, since } of questions) {
-    for (const host of chooseWitnesses(turn, instance)) {
+    for (const host of chooseWitnesses(turn, instance, able)) {
       const known = asked.get(host.name) ?? {
         controls: [uplinkGateway, ...listControlInstances(turn.snapshot, host.id, suspects)],
         suspects: [],
@@ -73,12 +75,24 @@ function ask(snapshot: Snapshot, id: string | null, since: string): Question[] {
   return instance === undefined || isLeaving(snapshot, instance) ? [] : [{ instance, since }]
 }
 
-/** In an order of its own for each suspect, so that many suspects are many hosts' work. */
-function chooseWitnesses({ hosts }: WitnessTurn, { id, value }: StoredObject<InstanceValue>): readonly JudgedHost[] {
+/** Hosts from which a haproxy can be asked: it takes an instance's address on the uplink. By id. */
+const listAble = ({ instances, instanceStatuses }: Snapshot): ReadonlySet<string> =>
+  new Set(
+    [...instances.values()].flatMap(({ id, value }) =>
+      instanceStatuses.get(id)?.value.status === 'active' ? [value.hostId] : [],
+    ),
+  )
+
+/** Who can ask more goes first; then in an order of its own for each suspect, so that many suspects are many hosts' work. */
+function chooseWitnesses(
+  { hosts }: WitnessTurn,
+  { id, value }: StoredObject<InstanceValue>,
+  able: ReadonlySet<string>,
+): readonly JudgedHost[] {
   return [...hosts.values()]
     .filter((host) => host.id !== value.hostId && host.hearing.kind === 'heard')
-    .map((host) => ({ host, rank: Bun.hash(`${id} ${host.id}`) }))
-    .toSorted((a, b) => (a.rank < b.rank ? -1 : 1))
+    .map((host) => ({ host, isAble: able.has(host.id), rank: Bun.hash(`${id} ${host.id}`) }))
+    .toSorted((a, b) => Number(b.isAble) - Number(a.isAble) || (a.rank < b.rank ? -1 : 1))
     .slice(0, witnessesAsked)
     .map(({ host }) => host)
 }
@@ -100,20 +114,32 @@ export function readTestimonies(
   instanceId: string,
   question: { readonly since: string } | null,
 ): Testimonies {
-  const reached: string[] = []
-  const missed: string[] = []
-  const blind: string[] = []
+  const said = new Map<keyof Testimonies, string[]>()
   for (const { name, hearing } of question === null ? [] : hosts.values()) {
     if (hearing.kind !== 'heard') continue
     const { testimony } = hearing.report
     const word = testimony?.suspects.find(({ id, since }) => id === instanceId && since === question?.since)
     if (testimony === undefined || word === undefined) continue
-    if (word.answers) reached.push(name)
-    else if (testimony.sees) missed.push(name)
-    else blind.push(name)
+    const sense = readWord(word, testimony.sees)
+    said.set(sense, [...(said.get(sense) ?? []), name])
   }
-  return { reached, missed, blind }
+  const list = (sense: keyof Testimonies) => said.get(sense) ?? []
+  return {
+    reached: list('reached'),
+    seen: list('seen'),
+    unserved: list('unserved'),
+    missed: list('missed'),
+    blind: list('blind'),
+  }
 }
+
+function readWord({ answers, serves }: Word, sees: boolean): keyof Testimonies {
+  if (!answers) return sees ? 'missed' : 'blind'
+  if (serves === undefined) return 'seen'
+  return serves ? 'reached' : 'unserved'
+}
+
+type Word = Testimony['suspects'][number]
 
 /**
  * How many must miss an instance of this host: two others, or the only other one. Who has been silent for longer than the

@@ -18,6 +18,7 @@ import { readFileOrNull } from '../durable-file.ts'
 import { type BusIdentity, openIdentity } from '../identity.ts'
 import { openRevocations } from '../revocations.ts'
 import { describeServers } from './describe-servers.ts'
+import { patiently } from './patience.ts'
 import { openRevocationBucket, type RevocationBucket } from './revocation-bucket.ts'
 import { listServers } from './server-list.ts'
 
@@ -52,9 +53,10 @@ export async function openClusterBus(settings: ClusterBusSettings): Promise<Bus>
   try {
     await waitForQuorum(connections.connection, servers, deadline)
     const versions = await refuseOldServers(address, identity)
-    const revocations = await openRevocationBucket(connections.connection, replicas)
+    const revocations = await patiently(() => openRevocationBucket(connections.connection, replicas))
     // Of the time when this bus was run by one controller alone.
-    await revocations.add((await openRevocations(folder)).current())
+    const former = (await openRevocations(folder)).current()
+    await patiently(() => revocations.add(former))
     const tellAccounts = () => tellUntilStable(address, identity, revocations)
     await tellAccounts()
     logger.info({ servers, versions, replicas }, 'connected to the NATS cluster')

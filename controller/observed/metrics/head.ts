@@ -47,6 +47,7 @@ export interface LatestReading {
   readonly name: SeriesName
   readonly holder: Holder
   readonly time: number
+  readonly intervalSeconds: number
   readonly values: readonly number[]
 }
 
@@ -113,8 +114,9 @@ export function createHead(limit: SeriesLimit): Head {
         if (addReading(readings, time, point.values)) markDirty(blocks, { time, holder, arrivedAt })
         else doubled++
         const before = latest.get(key)
-        if (before === undefined || before.time < time)
-          latest.set(key, { name: point, holder, time, values: point.values })
+        if (before !== undefined && before.time >= time) continue
+        const { intervalSeconds, values } = point
+        latest.set(key, { name: point, holder, time, intervalSeconds, values })
       }
     },
     forget(before) {

@@ -2,9 +2,9 @@
 
 /**
  * `gauge`: a level, as it is. `derive`: counts up, and begins anew with its program. `counter`: counts up within 32 or 64
- * bits, wraps, and begins anew with its program. The words are collectd's.
+ * bits, wraps, and begins anew with its program. `absolute`: so many since the reading before. The words are collectd's.
  */
-export const seriesKinds = ['gauge', 'derive', 'counter'] as const
+export const seriesKinds = ['gauge', 'derive', 'counter', 'absolute'] as const
 export type SeriesKind = (typeof seriesKinds)[number]
 
 const bits32 = 2 ** 32
@@ -15,7 +15,8 @@ const bits64 = 2 ** 64
  * can hold, else the program began anew, and what it has counted since is known.
  * @example measureIncrease('counter', 4294967290, 4) // 10
  */
-export function measureIncrease(kind: 'derive' | 'counter', before: number, after: number): number {
+export function measureIncrease(kind: Exclude<SeriesKind, 'gauge'>, before: number, after: number): number {
+  if (kind === 'absolute') return after
   if (after >= before) return after - before
   if (kind === 'counter') {
     const size = before < bits32 ? bits32 : bits64

@@ -6,6 +6,9 @@ import { type Outcome, refuse, succeed } from '../../contract/problem.ts'
 import type { ControllerContext, RequestInfo } from '../../services.ts'
 import { answerMetrics } from './answer-metrics.ts'
 import type { BlockStore } from './block-store.ts'
+import { exposeController, exposeObjects } from './expose-controller.ts'
+import { type ExposedPoints, exposePoints } from './expose-points.ts'
+import { type ExpositionFormat, type Family, renderExposition } from './exposition-text.ts'
 import type { Head } from './head.ts'
 import type { MetricsKeeper } from './keep-metrics.ts'
 import { parseMeasures, parseRange } from './parse-question.ts'
@@ -13,12 +16,14 @@ import { resolveSubject } from './resolve-subject.ts'
 
 export interface MetricsService {
   ask(query: MetricsQuery, request: Pick<RequestInfo, 'caller'>): Promise<Outcome<Metrics>>
+  /** What is so now of all that the caller may see, for Prometheus. */
+  expose(format: ExpositionFormat, request: Pick<RequestInfo, 'caller'>): string
 }
 
 export interface MetricsParts {
   readonly blocks: Pick<BlockStore, 'readMany'>
-  readonly head: Pick<Head, 'blocks'>
-  readonly keeper: Pick<MetricsKeeper, 'headFrom'>
+  readonly head: Pick<Head, 'blocks' | 'latest' | 'counts'>
+  readonly keeper: Pick<MetricsKeeper, 'headFrom' | 'counts'>
   /** Resolves when the head has all that was said before it began. */
   readonly caughtUp: Promise<void>
 }
@@ -32,6 +37,19 @@ export function createMetricsService(
   { blocks, head, keeper, caughtUp }: MetricsParts,
 ): MetricsService {
   return {
+    expose(format, { caller }) {
+      const { families, leftOut } = exposePoints(head.latest.values(), {
+        now: context.now(),
+        projectId: caller.scope === 'admin' ? null : caller.projectId,
+      })
+      const counts = { head: head.counts(), keeper: keeper.counts(), series: head.latest.size }
+      const own = caller.scope === 'admin' ? exposeController(counts) : []
+      return renderExposition(
+        [...own, ...exposeObjects(context, caller), describeLeftOut(leftOut), ...families],
+        format,
+      )
+    },
+
     async ask(query, request) {
       const subject = await resolveSubject(context, query.object, request)
       if (!subject.ok) return subject
@@ -65,6 +83,13 @@ export function createMetricsService(
     },
   }
 }
+
+const describeLeftOut = (leftOut: ExposedPoints['leftOut']): Family => ({
+  name: 'sluice_controller_samples_left_out',
+  kind: 'gauge',
+  help: 'Samples for which a scrape has no room, by what was measured.',
+  samples: [...leftOut].map(([kind, value]) => ({ labels: { kind }, value })),
+})
 
 const refuseTooMany = (series: number, count: number) =>
   refuse({

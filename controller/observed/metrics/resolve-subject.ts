@@ -5,7 +5,15 @@ import { refuseNotFound } from '../../access/problems.ts'
 import { findVisible, maySee } from '../../access/view.ts'
 import { type Outcome, succeed } from '../../contract/problem.ts'
 import type { Kind } from '../../control-plane/store.ts'
-import { hostKind, instanceKind, loadBalancerKind, machineKind, networkKind, shardKind } from '../../objects.ts'
+import {
+  hostKind,
+  instanceKind,
+  loadBalancerKind,
+  machineKind,
+  networkKind,
+  projectKind,
+  shardKind,
+} from '../../objects.ts'
 import type { ControllerContext, RequestInfo } from '../../services.ts'
 import type { Subject } from './select-series.ts'
 
@@ -44,6 +52,8 @@ export async function resolveSubject(context: Context, object: string, request: 
       return resolveMachine(context, id, request)
     case 'shd':
       return resolveOwned(context, shardKind, id, request, { holder: id, kinds: ['shard'], includes: () => true })
+    case 'prj':
+      return resolveProject(context, id, request)
     default:
       return resolveOfRack(context, id, request)
   }
@@ -106,6 +116,13 @@ async function resolveMachine(context: Context, id: string, request: Request): P
   })
 }
 
+/** What a project's own collectd measures. */
+async function resolveProject(context: Context, id: string, request: Request): Promise<Outcome<Subject>> {
+  const found = await findVisible(context, projectKind, id, (project) => project.id, request)
+  if (!found.ok) return found
+  return succeed({ holder: id, kinds: [], includes: () => false, includesForeign: true })
+}
+
 /** A host, by its id or its name, or the controller. */
 async function resolveOfRack({ store }: Context, id: string, { caller }: Request): Promise<Outcome<Subject>> {
   if (caller.scope !== 'admin') return refuseNotFound('object', id)
@@ -113,5 +130,5 @@ async function resolveOfRack({ store }: Context, id: string, { caller }: Request
   if (id === 'controller') return succeed({ holder: id, kinds: ['controller'], includes })
   const host = store.snapshot(hostKind).find((one) => one.id === id || one.value.name === id)
   if (host === undefined) return refuseNotFound('object', id)
-  return succeed({ holder: host.value.name, kinds: ['host', 'agent'], includes })
+  return succeed({ holder: host.value.name, kinds: ['host', 'agent'], includes, includesForeign: true })
 }

@@ -1,9 +1,10 @@
 /** Which series of a holder answer a question, which of their data sources, and how they are told apart. Pure. */
 
+import type { TypeSource } from '../../../agent/contract/collectd/types-db.ts'
 import { type Measured, measuredOf } from '../../../agent/contract/point-names.ts'
 import { type DataSource, isPointType, pointTypes } from '../../../agent/contract/point-types.ts'
 import { type Aggregation, type Grouping, type Measure, type MeasuredKind, measures } from '../../contract/metrics.ts'
-import type { SeriesName } from './series.ts'
+import { type SeriesName, sourcesOf } from './series.ts'
 
 /** What is asked for, within the blocks of one holder. */
 export interface Subject {
@@ -12,6 +13,8 @@ export interface Subject {
   readonly kinds: readonly MeasuredKind[]
   /** True for the series that belong to it. */
   readonly includes: (measured: Measured) => boolean
+  /** What others measure, as a collectd of the host or of the project, is its own as well. */
+  readonly includesForeign?: boolean
 }
 
 /** One measure of a subject: whose series, and what of them. */
@@ -49,16 +52,20 @@ export function selectSeries(measure: string, subject: Subject, by: Grouping | u
     match(name) {
       const columns = columnsOf(name)
       const [first] = columns
-      const measured = first === undefined ? undefined : measuredOf(name)
-      if (first === undefined || measured === undefined || !subject.includes(measured)) return null
-      if (kind === undefined ? !kinds.includes(measured.kind) : measured.kind !== kind) return null
+      if (first === undefined || !isOfSubject(subject, kind === undefined ? kinds : [kind], measuredOf(name)))
+        return null
       return {
         columns: columns.map(({ column }) => column),
-        factor: first.source.scale * (described.factor ?? 1),
-        group: by === undefined ? {} : groupOf(by, measured, name),
+        factor: first.scale * (described.factor ?? 1),
+        group: by === undefined ? {} : groupOf(by, measuredOf(name), name),
       }
     },
   }
+}
+
+function isOfSubject(subject: Subject, kinds: readonly MeasuredKind[], measured: Measured | undefined): boolean {
+  if (measured === undefined) return subject.includesForeign === true
+  return kinds.includes(measured.kind) && subject.includes(measured)
 }
 
 /** One that is asked for by member is made of what is said of members. */
@@ -67,14 +74,14 @@ function kindsBelow(kinds: readonly MeasuredKind[], by: Grouping | undefined): r
   return by === 'member' ? kinds.filter((kind) => kind === 'member') : kinds
 }
 
-function groupOf(by: Grouping, measured: Measured, name: SeriesName): Record<string, string> {
+function groupOf(by: Grouping, measured: Measured | undefined, name: SeriesName): Record<string, string> {
   switch (by) {
     case 'instance':
-      return 'instanceId' in measured ? { instance: measured.instanceId } : {}
+      return measured !== undefined && 'instanceId' in measured ? { instance: measured.instanceId } : {}
     case 'listener':
-      return 'port' in measured ? { listener: String(measured.port) } : {}
+      return measured !== undefined && 'port' in measured ? { listener: String(measured.port) } : {}
     case 'member':
-      return measured.kind === 'member' ? { member: measured.memberId } : {}
+      return measured?.kind === 'member' ? { member: measured.memberId } : {}
     case 'host':
       return { host: name.host }
     case 'device':
@@ -95,26 +102,37 @@ interface Column {
   readonly column: number
   /** `<type>.<data source>`. */
   readonly word: string
-  readonly source: DataSource
+  readonly source: TypeSource
+  readonly unit: string
+  readonly scale: number
+  readonly help: string
 }
 
-const columnsOfTypes = new Map<string, readonly Column[]>(
-  Object.entries(pointTypes).map(([type, sources]: [string, readonly DataSource[]]) => [
-    type,
-    sources.map((source, column) => ({ column, word: `${type}.${source.name}`, source })),
-  ]),
-)
-const listColumns = (type: string): readonly Column[] => columnsOfTypes.get(type) ?? []
+const columnsOfTypes = new Map<string, readonly Column[]>()
+
+function listColumns(type: string): readonly Column[] {
+  const known = columnsOfTypes.get(type)
+  if (known !== undefined) return known
+  const own: readonly DataSource[] = isPointType(type) ? pointTypes[type] : []
+  const columns = sourcesOf(type).map((source, column): Column => {
+    const { unit = 'count', scale = 1, help = '' } = own[column] ?? {}
+    return { column, word: `${type}.${source.name}`, source, unit, scale, help }
+  })
+  // A type that nobody knows is not remembered: anybody may make up names.
+  if (columns.length > 0) columnsOfTypes.set(type, columns)
+  return columns
+}
+
 const hasSource = (type: string, source: string) => listColumns(type).some(({ word }) => word === `${type}.${source}`)
 
 /** What has no word is in its base unit, and a rate where it counts up. */
 function describeRaw(type: string, measure: string): Measure {
-  const source = isPointType(type) ? listColumns(type).find(({ word }) => word === measure)?.source : undefined
-  const unit = source?.unit ?? 'count'
-  const isCounter = source?.kind !== 'GAUGE'
+  const found = listColumns(type).find(({ word }) => word === measure)
+  const unit = found?.unit ?? 'count'
+  const isCounter = found?.source.kind !== 'GAUGE'
   return {
     unit: isCounter ? `${unit}/s` : unit,
-    help: source?.help ?? '',
+    help: found?.help ?? '',
     aggregation: isCounter || unit === 'count' || unit === 'bytes' ? 'sum' : 'mean',
     sources: {},
   }

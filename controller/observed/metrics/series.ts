@@ -1,8 +1,8 @@
 /** How a series is named here: by collectd's five names, as points are. What its values mean; whose block it is in. Pure. */
 
+import { knownTypes, type TypeSource } from '../../../agent/contract/collectd/types-db.ts'
 import { type Measured, measuredOf } from '../../../agent/contract/point-names.ts'
-import { isPointType, pointTypes } from '../../../agent/contract/point-types.ts'
-import type { Point, PointOrigin } from '../../../agent/contract/points.ts'
+import type { DataSourceKind, Point, PointOrigin } from '../../../agent/contract/points.ts'
 import type { SeriesKind } from './increase.ts'
 
 /** All values of one source: its columns are the data sources of its type. */
@@ -16,19 +16,30 @@ export const seriesKeyOf = ({ host, plugin, pluginInstance, type, typeInstance }
 
 export const isPlainName = (name: SeriesName): boolean => seriesKeyOf(name).split(separator).length === 5
 
-/** How each column of a type is read. Of types that are not ours nothing is known: they are levels. */
+const types = knownTypes([])
+
+/** The data sources of a type; none: nobody here knows it. */
+export const sourcesOf = (type: string): readonly TypeSource[] => types.get(type) ?? []
+
+/** How each column of a type is read. Of types that nobody knows they are levels. */
 export function kindsOf(type: string, width: number): SeriesKind[] {
-  const sources = isPointType(type) ? pointTypes[type] : []
-  return Array.from({ length: width }, (_, i) => {
-    switch (sources[i]?.kind) {
-      case 'DERIVE':
-        return 'derive'
-      case 'COUNTER':
-        return 'counter'
-      default:
-        return 'gauge'
-    }
-  })
+  const sources = sourcesOf(type)
+  return Array.from({ length: width }, (_, i) => toSeriesKind(sources[i]?.kind ?? 'GAUGE'))
+}
+
+function toSeriesKind(kind: DataSourceKind): SeriesKind {
+  switch (kind) {
+    case 'GAUGE':
+      return 'gauge'
+    case 'DERIVE':
+      return 'derive'
+    case 'COUNTER':
+      return 'counter'
+    case 'ABSOLUTE':
+      return 'absolute'
+    default:
+      return kind satisfies never
+  }
 }
 
 /** Where the points of a series are kept together: whatever is asked of one object is in the blocks of one holder. */

@@ -11,6 +11,7 @@ import {
   DataSluiceLoadBalancerInstancesOutput,
   DataSluiceLoadBalancerLimitsOutput,
   DataSluiceLoadBalancerListenersOutput,
+  DataSluiceLoadBalancerLoggingOutput,
   DataSluiceLoadBalancerMembersOutput,
   DataSluiceLoadBalancerProxyProtocolOutput,
   DataSluiceLoadBalancerStickySessionsOutput,
@@ -100,6 +101,10 @@ export class DataSluiceLoadBalancer extends DataSource<DataSluiceLoadBalancerCon
   /** How much is let in, each of one instance; left out: none but haproxy's own. */
   get limits(): DataSluiceLoadBalancerLimitsOutput {
     return new DataSluiceLoadBalancerLimitsOutput(this, 'limits', false)
+  }
+  /** What is kept of requests; they change without a lost one. */
+  get logging(): DataSluiceLoadBalancerLoggingOutput {
+    return new DataSluiceLoadBalancerLoggingOutput(this, 'logging', false)
   }
   /** With http: whether members are told the client in X-Forwarded-For; true when left out. */
   get forwardedFor(): cdktf.IResolvable {

@@ -64,6 +64,10 @@ export class DataSluiceLoadBalancersItemsOutput extends cdktf.ComplexObject {
   get limits(): DataSluiceLoadBalancersItemsLimitsOutput {
     return new DataSluiceLoadBalancersItemsLimitsOutput(this, 'limits', false)
   }
+  /** What is kept of requests; they change without a lost one. */
+  get logging(): DataSluiceLoadBalancersItemsLoggingOutput {
+    return new DataSluiceLoadBalancersItemsLoggingOutput(this, 'logging', false)
+  }
   /** With http: whether members are told the client in X-Forwarded-For; true when left out. */
   get forwardedFor(): cdktf.IResolvable {
     return this.getBooleanAttribute('forwarded_for')
@@ -296,6 +300,21 @@ export class DataSluiceLoadBalancersItemsLimitsOutput extends cdktf.ComplexObjec
   /** http alone: a longer body is answered 413, one of unknown length 411. */
   get requestBodyBytes(): number {
     return this.getNumberAttribute('request_body_bytes')
+  }
+}
+
+export class DataSluiceLoadBalancersItemsLoggingOutput extends cdktf.ComplexObject {
+  /** Whether requests (http) or connections (tcp) are written down, for `sluice lb logs`. */
+  get access(): string {
+    return this.getStringAttribute('access')
+  }
+  /** One request of so many, as `1/100`. */
+  get sample(): string {
+    return this.getStringAttribute('sample')
+  }
+  /** What is written down of clients: `full` addresses, `shortened` ones (24 bits of IPv4, 48 of IPv6), or `none`. */
+  get clientAddress(): string {
+    return this.getStringAttribute('client_address')
   }
 }
 

@@ -180,6 +180,21 @@ export class LoadBalancerLimitsOutput extends cdktf.ComplexObject {
   }
 }
 
+export class LoadBalancerLoggingOutput extends cdktf.ComplexObject {
+  /** Whether requests (http) or connections (tcp) are written down, for `sluice lb logs`. */
+  get access(): string {
+    return this.getStringAttribute('access')
+  }
+  /** One request of so many, as `1/100`. */
+  get sample(): string {
+    return this.getStringAttribute('sample')
+  }
+  /** What is written down of clients: `full` addresses, `shortened` ones (24 bits of IPv4, 48 of IPv6), or `none`. */
+  get clientAddress(): string {
+    return this.getStringAttribute('client_address')
+  }
+}
+
 export class LoadBalancerAutoScalingOutput extends cdktf.ComplexObject {
   /** At least so many instances. */
   get minimum(): number {

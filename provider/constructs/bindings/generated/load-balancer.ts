@@ -10,6 +10,7 @@ import {
   LoadBalancerInstancesOutput,
   LoadBalancerLimitsOutput,
   LoadBalancerListenersOutput,
+  LoadBalancerLoggingOutput,
   LoadBalancerMembersOutput,
   LoadBalancerProxyProtocolOutput,
   LoadBalancerStickySessionsOutput,
@@ -46,6 +47,8 @@ export interface LoadBalancerConfig extends cdktf.TerraformMetaArguments {
   readonly proxyProtocol?: LoadBalancerProxyProtocol | cdktf.IResolvable | undefined
   /** How much is let in, each of one instance; left out: none but haproxy's own. Default: `{}`. */
   readonly limits?: LoadBalancerLimits | cdktf.IResolvable | undefined
+  /** What is kept of requests; they change without a lost one. Default: `{ access = "off", sample = "1/1", client_address = "shortened" }`. */
+  readonly logging?: LoadBalancerLogging | cdktf.IResolvable | undefined
   /** With http: whether members are told the client in X-Forwarded-For; true when left out. */
   readonly forwardedFor?: boolean | cdktf.IResolvable | undefined
   /** How many instances serve, each with a VIP; 2 when left out. With auto-scaling: what it begins with. Must be between 1 and 8. */
@@ -153,6 +156,15 @@ export interface LoadBalancerLimits {
   readonly sourceRate?: number | undefined
   /** http alone: a longer body is answered 413, one of unknown length 411. Must be between 0 and 2147483647. */
   readonly requestBodyBytes?: number | undefined
+}
+
+export interface LoadBalancerLogging {
+  /** Whether requests (http) or connections (tcp) are written down, for `sluice lb logs`. One of `off`, `on`. Default: `"off"`. */
+  readonly access?: Text<'off' | 'on'> | undefined
+  /** One request of so many, as `1/100`. Must be 1/1 to 1/10000. Default: `"1/1"`. */
+  readonly sample?: string | undefined
+  /** What is written down of clients: `full` addresses, `shortened` ones (24 bits of IPv4, 48 of IPv6), or `none`. One of `full`, `shortened`, `none`. Default: `"shortened"`. */
+  readonly clientAddress?: Text<'full' | 'shortened' | 'none'> | undefined
 }
 
 export interface LoadBalancerAutoScaling {
@@ -282,6 +294,7 @@ const fields: Fields = {
     source_rate: number,
     request_body_bytes: number,
   }),
+  logging: object({ access: string, sample: string, client_address: string }),
   forwarded_for: bool,
   instance_count: number,
   auto_scaling: object({
@@ -370,6 +383,10 @@ export class LoadBalancer extends Resource<LoadBalancerConfig> {
   /** How much is let in, each of one instance; left out: none but haproxy's own. */
   get limits(): LoadBalancerLimitsOutput {
     return new LoadBalancerLimitsOutput(this, 'limits', false)
+  }
+  /** What is kept of requests; they change without a lost one. */
+  get logging(): LoadBalancerLoggingOutput {
+    return new LoadBalancerLoggingOutput(this, 'logging', false)
   }
   /** With http: whether members are told the client in X-Forwarded-For; true when left out. */
   get forwardedFor(): cdktf.IResolvable {
