@@ -9,6 +9,7 @@ import { nounCommand } from './noun.ts'
 import { addressCommand } from './nouns/address.ts'
 import { attachmentCommands, networkNoun, poolNoun, reservationCommands, shardNoun } from './nouns/address-space.ts'
 import { breakerCommand } from './nouns/breaker.ts'
+import { controllerCommand } from './nouns/controller.ts'
 import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
 import { historyCommand } from './nouns/history.ts'
@@ -24,6 +25,7 @@ import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
 import { statusCommand } from './nouns/status.ts'
+import { storeCommand } from './nouns/store.ts'
 import { tokenNoun } from './nouns/token.ts'
 import { balancerTopCommand, hostTopCommand } from './top/top.ts'
 
@@ -55,6 +57,8 @@ export function createProgram(connect: () => Api): Command {
     memberCommand(connect),
     nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
     microshardCommand(connect),
+    controllerCommand(connect),
+    storeCommand(connect),
     breakerCommand(connect),
     escalationCommand(connect),
     historyCommand(connect),

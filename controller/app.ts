@@ -7,12 +7,16 @@ import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
+import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
+import { createCollectdRoutes } from './routes/collectd-routes.ts'
+import { createControlPlaneRoutes } from './routes/control-plane-routes.ts'
 import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
@@ -37,11 +41,13 @@ export interface AppOptions {
   readonly events: EventReader
   readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
+  readonly collectd: CollectdRequests
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, metrics, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -72,7 +78,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, microshards, metrics, settings } = options
+  const { context, services, events, logs, microshards, controlPlane, metrics, collectd, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -86,7 +92,9 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createEventRoutes(events),
     ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
+    ...createCollectdRoutes(collectd),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]

@@ -6,6 +6,7 @@
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { backupMediaType } from './contract/backup.ts'
 
 export interface ServeOptions {
   readonly app: { fetch(request: Request): Response | Promise<Response> }
@@ -27,6 +28,8 @@ const headersBytesMaximum = 16 * 1024
 const headersMillisecondsMaximum = 10_000
 const requestMillisecondsMaximum = 60_000
 const keepAliveMilliseconds = 75_000
+/** What is sent as it comes; every other answer is put together first. */
+const streamedTypes: ReadonlySet<string> = new Set(['text/event-stream', backupMediaType])
 
 interface Exchange {
   readonly abort: AbortController
@@ -134,7 +137,7 @@ async function answer(
     outgoing.writeHead(response.status, headers).end()
     return
   }
-  exchange.isStream = headers['content-type'] === 'text/event-stream'
+  exchange.isStream = streamedTypes.has(headers['content-type'] ?? '')
   if (exchange.isStream) await stream(response.body, outgoing, headers, exchange.abort.signal)
   else {
     const body = Buffer.from(await response.arrayBuffer())

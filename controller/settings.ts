@@ -26,6 +26,8 @@ export interface ProcessSettings {
   /** How often what has lost its owner is given back. */
   readonly sweepSeconds: number
   readonly controller: ControllerSettings
+  /** Who may send packets of collectd; undefined: nobody. */
+  readonly collectdFile: string | undefined
   /** Null: no names are kept. */
   readonly nameServer: Omit<NameProcessSettings, 'names'> | null
 }
@@ -72,6 +74,8 @@ const environmentSchema = v.object({
   ...nameEnvironment,
   /** How often what has lost its owner is looked for. */
   SLUICE_SWEEP_SECONDS: secondsSchema('15', 1, 3600),
+  /** A JSON file that says where packets of collectd come in, and by which users; docs/collectd.md. */
+  SLUICE_COLLECTD_FILE: v.optional(v.string()),
   /** For how long an instance must have been in trouble before it is replaced. */
   SLUICE_SUSPECT_AFTER_SECONDS: secondsSchema(String(lifeDefaults.suspectAfterSeconds), 1, 3600),
   /** How long a replaced instance may take to come back before it is deleted. */
@@ -127,6 +131,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         breakerWindowSeconds: settings.SLUICE_BREAKER_WINDOW_SECONDS,
       },
     },
+    collectdFile: settings.SLUICE_COLLECTD_FILE,
     nameServer: named,
   }
 }

@@ -41,10 +41,12 @@ import { patiently } from './nats/cluster/patience.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
 import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
 import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
@@ -131,8 +133,25 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const about = { url, version: packageJson.version }
   const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
   closers.push(() => metrics.close())
+  const controlPlane = createControlPlaneService({
+    store,
+    directory: store.directory.current,
+    leases,
+    connections: [connection, bus.hostsConnection],
+    replicas,
+    isCluster: natsServers.length > 0,
+    version: packageJson.version,
+    now: Date.now,
+  })
   const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
-  const rest = { events: createEventReader(bus), logs, metrics: metrics.service, microshards: lifecycle.service }
+  const collectd = await openCollectdEntry({
+    context,
+    send: sendToStream(bus.hostsConnection),
+    settings: readCollectdFile(settings.collectdFile),
+  })
+  closers.push(() => collectd.close())
+  const kept = { logs, metrics: metrics.service, collectd }
+  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const api = createApi({ context, services, ...rest, settings: about })
   const sweep = async () => {
     await assembled.sweep()

@@ -4,6 +4,7 @@ import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-w
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
 const contentSchema = v.record(v.string(), v.strictObject({ schema: v.record(v.string(), v.unknown()) }))
@@ -69,6 +70,7 @@ describe('the OpenAPI document', () => {
   test('has every route that is mounted, and no other', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
+    const { collectd } = world
     const microshards = createTestMicroshards()
     const metrics = world.metrics.service
     const routes = createRoutes({
@@ -77,7 +79,9 @@ describe('the OpenAPI document', () => {
       events: reader,
       logs: createKeptLogs(),
       microshards,
+      controlPlane: createTestControlPlane(),
       metrics,
+      collectd,
       settings: { url: '', version: '' },
     })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)

@@ -4,6 +4,7 @@ import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 let world: TestWorld
 let ids: Readonly<Record<string, string>>
@@ -21,13 +22,16 @@ beforeAll(async () => {
   const { services, context } = world
   const microshards = createTestMicroshards()
   const metrics = world.metrics.service
+  const { collectd } = world
   const routes = createRoutes({
     services,
     context,
     events,
     logs: createKeptLogs(),
     microshards,
+    controlPlane: createTestControlPlane(),
     metrics,
+    collectd,
     settings: { url: '', version: '' },
   })
   // A stream of events does not end by itself.

@@ -1,4 +1,4 @@
-/** A controller's bus on three real NATS servers: who is let in, what outlives which loss, and what is refused. */
+/** A controller's bus on three real NATS servers: who is let in, how a store moves there, and what is refused. */
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
@@ -7,6 +7,13 @@ import { join } from 'node:path'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, jwtAuthenticator } from '@nats-io/transport-node'
 import { instructionsKey, reportKey } from '../../../agent/contract/subjects.ts'
+import { type BackupMessage, createBackupCheck } from '../../contract/backup.ts'
+import { restoreMessages } from '../../control-plane/backup/restore-messages.ts'
+import { type BackupSource, writeBackup } from '../../control-plane/backup/write-backup.ts'
+import { openJetStreamStore } from '../../control-plane/jetstream-store.ts'
+import type { StoredObject } from '../../control-plane/store.ts'
+import { createShards, newClient, shardKind, writeShard } from '../../control-plane/store-contract.ts'
+import { startTestNatsServer } from '../../control-plane/test-nats-server.ts'
 import { type Bus, openBus } from '../bus.ts'
 import { connectAgent, patientOptions, silentLogger, waitFor } from '../test-bus.ts'
 import { openClusterBus } from './cluster-bus.ts'
@@ -67,37 +74,53 @@ describe('a bus of three servers', () => {
     await agent.connection.close()
   })
 
-  test('goes on without one of them, leader or not, and has it again when it is back', async () => {
-    const leaderOf = async () => {
-      const manager = await jetstreamManager(bus.connection, { checkAPI: false })
-      return (await manager.streams.info('KV_desired')).cluster
-    }
-    const leader = (await leaderOf())?.leader?.split('-').slice(-2).join('-') ?? ''
-    await cluster.kill(leader)
-    const begun = performance.now()
-    await waitFor(
-      'a write without it',
-      () =>
-        bus.buckets.desired.put(instructionsKey('host-2'), 'more').then(
-          () => true,
-          () => false,
-        ),
-      waitSeconds,
-    )
-    expect((await bus.listServers()).map(({ node }) => node)).not.toContain(leader)
-    if (process.env.SLUICE_MEASURE === '1')
-      console.log(`writes went on after ${Math.round(performance.now() - begun)} ms`)
-    await cluster.start(leader)
-    await waitFor(
-      'all three to be current',
-      async () => {
-        const group = await leaderOf().catch(() => undefined)
-        return group?.leader !== undefined && group.replicas?.every(({ current }) => current) === true
-      },
-      waitSeconds,
-    )
+  test('takes in the backup of a store that has run alone: all is there, can be written, and is told of by no event', async () => {
+    const alone = await startTestNatsServer()
+    const connection = await connect({ servers: alone.url })
+    const logger = silentLogger
+    const before = await openJetStreamStore({ connection, logger })
+    const clientId = newClient()
+    const [id = '', gone = ''] = await createShards(before, clientId, 40)
+    await writeShard(before, id, 1, { cidr: 'changed', count: 7 }, { actionId: 'act-7' })
+    await writeShard(before, gone, 1, null)
+    const messages = await collectBackup({ connection, directory: before.directory.current })
+    const history = await before.history(shardKind, id)
+    await before.close()
+    await connection.close()
+    await alone.stop()
+
+    const after = await openJetStreamStore({ connection: bus.connection, logger, replicas: 3 })
+    const target = { connection: bus.connection, directory: after.directory.current }
+    expect(await restoreMessages(target, messages)).toEqual({ written: messages.length, kept: 0 })
+    expect(await restoreMessages(target, messages)).toEqual({ written: 0, kept: messages.length })
+    await waitFor('all of them in memory', () => after.snapshot(shardKind, clientId).length === 39, waitSeconds)
+    const read = await after.history(shardKind, id)
+    expect(read.map(withoutRevision)).toEqual(history.map(withoutRevision))
+    expect(await after.getOrTombstone(shardKind, gone, { latest: true })).toMatchObject({ version: 2, value: null })
+    expect((await writeShard(after, id, 2, { cidr: 'again', count: 8 })).outcome).toBe('committed')
+    expect((await writeShard(after, gone, 'absent', { cidr: 'new', count: 1 })).outcome).toBe('committed')
+    const manager = await jetstreamManager(bus.connection, { checkAPI: false })
+    const streams = await manager.streams.list('ms.>').next()
+    expect(streams.map(({ config }) => config.num_replicas)).toEqual(streams.map(() => 3))
+    await after.close()
   })
 })
+
+async function collectBackup(
+  source: Pick<BackupSource, 'connection' | 'directory'>,
+): Promise<readonly BackupMessage[]> {
+  const check = createBackupCheck()
+  const messages: BackupMessage[] = []
+  const options = { ...source, sluiceVersion: '1.0.0', now: Date.now }
+  for await (const text of writeBackup(options, new AbortController().signal)) {
+    const line = check.take(text.trimEnd())
+    if (line.kind === 'message') messages.push(line)
+  }
+  expect(check.finish().messages).toBe(messages.length)
+  return messages
+}
+
+const withoutRevision = ({ revision: _, ...object }: StoredObject<unknown>) => object
 
 describe('refused with what to do', () => {
   const open = (stateFolder: string, servers: readonly string[]) =>

@@ -25,6 +25,10 @@ const answerSchema = v.object({
 const nodeTag = 'node:'
 const pingSubject = '$SYS.REQ.SERVER.PING'
 
+/** A server of a cluster is called by its bus and its node, as `sluice-abcdefghijkl-node-1`; one that is alone by its bus. */
+export const nodeOfServer = (serverName: string): string =>
+  /^sluice-[a-z0-9]{12}-(.+)$/.exec(serverName)?.[1] ?? serverName
+
 /** Waits until that many have answered, and no longer than that. */
 export async function listServers(
   system: NatsConnection,
