@@ -178,7 +178,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await runLoop(loop, signal)
     wake = () => {}
   })
-  work.add('sweep', (signal) => keepSweeping({ sweep }, signal))
+  work.add('sweep', (signal) => keepSweeping({ sweep, sweepSeconds: settings.sweepSeconds }, signal))
   work.add('presence', (signal) =>
     keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
   )
