@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
+import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
@@ -28,7 +29,7 @@ import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
 import { createRoutePerformer, createRun, describeAsAction } from './routes/perform-route.ts'
-import { defineRoute, type Route } from './routes/route.ts'
+import { type Answer, defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
 import { type ControllerAddress, createStatusRoutes } from './routes/status-routes.ts'
@@ -36,6 +37,8 @@ import { continueTrace } from './routes/trace.ts'
 import type { ControllerContext, Services } from './services.ts'
 
 export interface AppOptions {
+  /** Left out: no other controller is asked to do anything. */
+  readonly owners?: OwnerRouting<Answer>
   readonly services: Services
   readonly context: ControllerContext
   readonly events: EventReader
@@ -62,6 +65,7 @@ export function createApi(options: AppOptions): Api {
   const performer = createRoutePerformer(
     context,
     createRun(() => routes),
+    options.owners,
   )
   const routing: RoutingContext = { context, tokens: services.tokens, performer, lock: createKeyedLock() }
   const app = new Hono()
