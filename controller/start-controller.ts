@@ -130,7 +130,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const services = createServices(context, assembled.services, bus, issuer)
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
   const about = { url, version: packageJson.version }
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  const { hostsConnection } = bus
+  const isWriter = work.share('metrics')
+  const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas, isWriter }))
   closers.push(() => metrics.close())
   const controlPlane = createControlPlaneService({
     store,

@@ -26,6 +26,8 @@ export interface MetricsRoomOptions {
   /** Of the account in which the controller keeps what is its own, and of that in which hosts speak. */
   readonly connection: NatsConnection
   readonly hostsConnection: NatsConnection
+  /** How many servers keep each stream. */
+  readonly replicas?: number
   /** Whether it is this controller that writes blocks; by itself it is. */
   readonly isWriter?: () => boolean
 }
@@ -33,9 +35,9 @@ export interface MetricsRoomOptions {
 const turnMilliseconds = 15_000
 
 export async function openMetricsRoom(options: MetricsRoomOptions): Promise<MetricsRoom> {
-  const { context, connection, hostsConnection, isWriter = () => true } = options
-  await ensurePointStream(hostsConnection)
-  const blocks = await openBlockStore(connection)
+  const { context, connection, hostsConnection, replicas = 1, isWriter = () => true } = options
+  await ensurePointStream(hostsConnection, replicas)
+  const blocks = await openBlockStore(connection, replicas)
   const head = createHead(createSeriesLimit())
   const keeper = await createMetricsKeeper({ blocks, head, now: context.now, logger: context.logger })
   const stopping = new AbortController()
