@@ -24,6 +24,8 @@ export interface ProcessSettings {
   readonly adminTokenFile: string
   readonly logLevel: string
   readonly controller: ControllerSettings
+  /** Who may send packets of collectd; undefined: nobody. */
+  readonly collectdFile: string | undefined
   /** Null: no names are kept. */
   readonly nameServer: Omit<NameProcessSettings, 'names'> | null
 }
@@ -68,6 +70,8 @@ const environmentSchema = v.object({
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
   ...nameEnvironment,
+  /** A JSON file that says where packets of collectd come in, and by which users; docs/collectd.md. */
+  SLUICE_COLLECTD_FILE: v.optional(v.string()),
   /** For how long an instance must have been in trouble before it is replaced. */
   SLUICE_SUSPECT_AFTER_SECONDS: secondsSchema(String(lifeDefaults.suspectAfterSeconds), 1, 3600),
   /** How long a replaced instance may take to come back before it is deleted. */
@@ -122,6 +126,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         breakerWindowSeconds: settings.SLUICE_BREAKER_WINDOW_SECONDS,
       },
     },
+    collectdFile: settings.SLUICE_COLLECTD_FILE,
     nameServer: named,
   }
 }
