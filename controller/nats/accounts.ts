@@ -24,8 +24,10 @@ import { type AccountName, accountNames, type BusIdentity } from './identity.ts'
 export type Revocations = Readonly<Record<string, number>>
 
 const unlimited = -1
-/** What reports, points and logs may take, and the copy of the instructions: each stream has its own limit below. */
-/** Of one copy: a cluster counts each. */
+/**
+ * What reports, points and logs may take, and the copy of the instructions: each stream has its own limit below. Of one
+ * copy: a cluster counts each.
+ */
 const hostsDiskBytesMaximum = 2 * 1024 ** 3
 const copiesMaximum = 3
 const hostsMemoryBytesMaximum = 256 * 1024 ** 2
