@@ -16,6 +16,7 @@ import { failedRequests } from './failed-requests.ts'
 import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
+import { metrics } from './metrics.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
@@ -43,6 +44,7 @@ const benches: Readonly<Record<string, Bench>> = {
   scaling,
   crowd,
   names: namesBench,
+  metrics,
   provider,
   'collectd-ingest': collectdIngest,
 }

@@ -136,8 +136,10 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const services = createServices(context, assembled.services, bus, issuer)
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
   const about = { url, version: packageJson.version }
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  const { hostsConnection } = bus
+  const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
+  work.add('metrics', (signal) => metrics.write(signal))
   const controlPlane = createControlPlaneService({
     store,
     directory: store.directory.current,
@@ -176,7 +178,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await runLoop(loop, signal)
     wake = () => {}
   })
-  work.add('sweep', (signal) => keepSweeping({ sweep }, signal))
+  work.add('sweep', (signal) => keepSweeping({ sweep, sweepSeconds: settings.sweepSeconds }, signal))
   work.add('presence', (signal) =>
     keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
   )
