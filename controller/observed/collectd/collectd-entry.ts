@@ -14,7 +14,7 @@ import type { ValueList } from '../../../agent/contract/collectd/packet-parts.ts
 import { type ControllerCollectdSettings, controllerCollectdSchema } from '../../../agent/contract/collectd/settings.ts'
 import { knownTypes, typesDbFile } from '../../../agent/contract/collectd/types-db.ts'
 import { createPointSender, type PointMessage, type PointSender } from '../../../agent/contract/point-sender.ts'
-import { type Point, type PointOrigin, pointSubject } from '../../../agent/contract/points.ts'
+import { batchPointsMaximum, type Point, type PointOrigin, pointSubject } from '../../../agent/contract/points.ts'
 import type { ControllerContext } from '../../services.ts'
 import type { Culprit } from '../metrics/series-limit.ts'
 import { culpritsOfExplosions, culpritsOfReports } from './find-culprits.ts'
@@ -120,7 +120,7 @@ interface Gatherer {
 
 /** By their origin, which is that of a message. */
 function createGatherer(sender: PointSender): Gatherer {
-  let gathered = new Map<string, { readonly origin: PointOrigin; readonly points: Point[] }>()
+  const gathered = new Map<string, { readonly origin: PointOrigin; readonly points: Point[] }>()
   return {
     add(origin, points) {
       if (points.length === 0) return
@@ -128,10 +128,14 @@ function createGatherer(sender: PointSender): Gatherer {
       const before = gathered.get(key) ?? { origin, points: [] }
       gathered.set(key, before)
       for (const point of points) before.points.push(point)
+      if (before.points.length < batchPointsMaximum) return
+      // A whole message at once: to pack many at a time would keep packets waiting for longer than a socket holds them.
+      gathered.delete(key)
+      sender.add(origin, before.points)
     },
     flush() {
       for (const { origin, points } of gathered.values()) sender.add(origin, points)
-      gathered = new Map()
+      gathered.clear()
       void sender.flush()
     },
   }
