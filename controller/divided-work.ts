@@ -9,8 +9,6 @@ import { type Leases, whenAborted, workWhileHeld } from './control-plane/leases/
 export interface DividedWork {
   /** `work` resolves when the signal has aborted and all of it has ended. */
   add(kind: WorkKind, work: (signal: AbortSignal) => Promise<void>): void
-  /** For work that asks before each step whether it is to be done here. */
-  share(kind: WorkKind): () => boolean
   /** Ends it all. */
   close(): Promise<void>
 }
@@ -34,11 +32,6 @@ export function divideWork(leases: Leases, logger: Pick<Logger, 'info' | 'error'
         logger.info({ kind, token }, 'this controller does it no more')
       }
       running.push(workWhileHeld(leases, leaseName(kind), begin, { onFailure }))
-    },
-    share(kind) {
-      const claim = leases.claim(leaseName(kind), { isSpread: true })
-      running.push({ close: () => claim.release() })
-      return () => claim.current() !== null
     },
     close: async () => {
       await Promise.all(running.splice(0).map((one) => one.close()))

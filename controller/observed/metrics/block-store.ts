@@ -46,7 +46,7 @@ const requestMilliseconds = 10_000
 /** Of blocks asked for at once; a server takes as many subjects in one request. */
 const subjectsMaximum = 256
 
-export async function openBlockStore(connection: NatsConnection, replicas = 1): Promise<BlockStore> {
+export async function openBlockStore(connection: NatsConnection, replicas: number): Promise<BlockStore> {
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: requestMilliseconds })
   const stream = jetstream(connection, { timeout: requestMilliseconds })
   for (const tier of tiers) await ensureBlocks(manager, tier, replicas)

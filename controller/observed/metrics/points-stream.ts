@@ -18,7 +18,7 @@ const bytesMaximum = 512 * 1024 ** 2
 const duplicateSeconds = 120
 
 /** Makes it in the account of hosts, or brings the one that is there to the limits above. */
-export async function ensurePointStream(connection: NatsConnection, replicas = 1): Promise<void> {
+export async function ensurePointStream(connection: NatsConnection, replicas: number): Promise<void> {
   const manager = await jetstreamManager(connection, { checkAPI: false })
   const limits = {
     subjects: [pointSubjects],
@@ -35,7 +35,7 @@ export async function ensurePointStream(connection: NatsConnection, replicas = 1
       name: pointStream,
       storage: StorageType.File,
       discard: DiscardPolicy.Old,
-      // A power cut may cost the last seconds of measures; awaiting the disk would cost each host more.
+      // A power cut of a single server may cost the last seconds of measures; awaiting the disk would cost each host more.
       ...(replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
       ...limits,
     })
