@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { Kvm } from '@nats-io/kv'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import { pointSubject } from '../../agent/contract/points.ts'
 import { inboxPrefix, instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
 import { ensureEventStream } from '../control-plane/event-stream.ts'
+import { ensurePointStream } from '../observed/metrics/points-stream.ts'
 import { connectAgent, openTestBus, patientOptions, type TestAgent, type TestBus, waitFor } from './test-bus.ts'
 
 /** Each test starts servers of its own, on a machine that may have much else to do. */
@@ -71,6 +73,16 @@ describe('an agent may', () => {
     })
   })
 
+  test('have its points stored, once however often they are sent', async () => {
+    await ensurePointStream(ground.bus.hostsConnection, 1)
+    const publish = () =>
+      jetstream(agent.connection, { checkAPI: false }).publish(pointSubject({ kind: 'host', host: thief }), 'points', {
+        msgID: 'the same',
+      })
+    expect((await publish()).duplicate).toBe(false)
+    expect((await publish()).duplicate).toBe(true)
+  })
+
   test('answer an order, once', async () => {
     const orders = agent.connection.subscribe(`cmd.host.${thief}.>`, {
       callback: (_, message) => {
@@ -94,6 +106,9 @@ const forbiddenRequests: readonly { readonly subject: string; readonly body?: st
   { subject: desiredSubject(thief), body: 'from the thief' },
   { subject: statusSubject(victim), body: 'from the thief' },
   { subject: `$KV.status.host.${thief}.another-key` },
+  { subject: pointSubject({ kind: 'host', host: victim }), body: 'from the thief' },
+  { subject: pointSubject({ kind: 'project', projectId: 'prj_x' }), body: 'from the thief' },
+  { subject: pointSubject({ kind: 'controller' }), body: 'from the thief' },
   { subject: `cmd.host.${victim}.reboot` },
   { subject: `cmd.host.${thief}.reboot` },
   { subject: `${inboxPrefix(victim)}.x` },
