@@ -10,6 +10,7 @@ import { startBus } from './bus.ts'
 import { defaultConfigurationFolder, readCredentials, readSettings } from './configuration.ts'
 import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { HostReport } from './contract/host-report.ts'
+import { renderTypesDb } from './contract/point-types.ts'
 import { reportIntervalSeconds } from './contract/subjects.ts'
 import { joinHost } from './enrolment/join.ts'
 import { parseInstructions, readInstructions, readInstructionsFile } from './instructions-store.ts'
@@ -211,6 +212,13 @@ program
   .description("write this host's points as collectd's exec plugin reads them, for as long as it does")
   .option('--url <url>', "where the agent's points are: at httpListen of its collectd.json", defaultPointsUrl)
   .action(feedCollectd)
+
+program
+  .command('collectd-types')
+  .description("print the types.db that makes a collectd understand this host's points")
+  .action(() => {
+    process.stdout.write(renderTypesDb())
+  })
 
 const workload = program.command('workload').description("one of the lab's built-in workloads")
 

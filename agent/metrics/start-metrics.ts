@@ -7,6 +7,7 @@ import type { AgentCollectdSettings } from '../contract/collectd/settings.ts'
 import type { AgentSettings } from '../contract/enrolment.ts'
 import type { PointsReport } from '../contract/host-report.ts'
 import { ownPlugins } from '../contract/point-names.ts'
+import { createPointSender, type PointMessage } from '../contract/point-sender.ts'
 import { type Point, pointIntervalSeconds } from '../contract/points.ts'
 import type { WholeAnswer } from '../haproxy/sample-load.ts'
 import type { Room } from '../room.ts'
@@ -14,7 +15,6 @@ import { type CollectdReceiver, measureIntake, startCollectdReceiver } from './c
 import { makeMeasure } from './make-measure.ts'
 import type { Measure } from './measured-instance.ts'
 import { createMetricsRoom } from './metrics-room.ts'
-import { createPointSender, type PointMessage } from './point-sender.ts'
 
 export interface Metrics {
   /** Learns from each turn of the loop what is there. */
@@ -99,7 +99,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
     collected = []
     noticeExplosions()
     receiver?.tell(measured)
-    sender.add(points)
+    sender.add({ kind: 'host', host: settings.host }, points)
     // The next pass doesn't wait for NATS.
     void sender.flush()
   }

@@ -177,9 +177,10 @@ function findCulprit({ series }: KnownSender): { readonly culprit: string; reado
   return { culprit, culpritSeries }
 }
 
-function judgeNames({ plugin, pluginInstance, type, typeInstance }: ValueList): DropReason | undefined {
+function judgeNames({ host, plugin, pluginInstance, type, typeInstance }: ValueList): DropReason | undefined {
   if (plugin.startsWith(ownPluginPrefix)) return 'reservedPlugin'
-  const isGood = plugin !== '' && type !== '' && [plugin, type, pluginInstance, typeInstance].every(isGoodName)
+  const isNamed = host !== '' && plugin !== '' && type !== ''
+  const isGood = isNamed && [host, plugin, pluginInstance, type, typeInstance].every(isGoodName)
   return isGood ? undefined : 'badName'
 }
 
@@ -189,7 +190,8 @@ const isGoodName = (name: string) => name.length <= nameCharactersMaximum && !ba
 
 function judgeValues(list: ValueList, sources: readonly TypeSource[]): DropReason | undefined {
   const { values, kinds, timeSeconds, intervalSeconds } = list
-  if (values.length !== sources.length || values.length > valuesMaximum) return 'wrongValues'
+  if (values.length !== sources.length || kinds.length !== values.length) return 'wrongValues'
+  if (values.length > valuesMaximum) return 'wrongValues'
   if (!(intervalSeconds >= 0 && Number.isFinite(intervalSeconds) && Number.isFinite(timeSeconds))) return 'badValue'
   let known = 0
   for (let index = 0; index < values.length; index += 1) {

@@ -46,7 +46,7 @@ describe('what write_http posts', () => {
     expect(reasonOf(`[${list}}]`)).toBe('taken')
     expect(reasonOf('nonsense')).toBe('the body is no JSON')
     expect(reasonOf(`${list}}`)).toStartWith('the body: ')
-    expect(reasonOf(`[${list},"values":[1,2]}]`)).toBe('0: has not as many `values` as `dstypes`')
+    expect(reasonOf(`[${list},"values":[]}]`)).toStartWith('0.values: ')
     expect(reasonOf(`[${list},"dstypes":["rate"]}]`)).toStartWith('0.dstypes.0: ')
     expect(reasonOf(`[${list},"time":"now"}]`)).toStartWith('0.time: ')
     fc.assert(fc.property(fc.jsonValue(), (value) => reasonOf(JSON.stringify(value)) !== ''))
