@@ -49,6 +49,8 @@ const benches: Readonly<Record<string, Bench>> = {
   metrics,
   provider,
   'collectd-ingest': collectdIngest,
+  'microshard-pause': microshardPause,
+  'microshard-count': microshardCount,
 }
 
 interface Options extends BenchOptions {

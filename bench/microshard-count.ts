@@ -26,7 +26,7 @@ export const microshardCount: Bench = {
   async run(context) {
     const times = context.options.times ?? timesDefault
     const wanted = context.options.balancers >= countLarge ? [...counts, countLarge] : counts
-    const seen = new Map<number, Observed[]>()
+    const seen = new Map<number, readonly Observed[]>()
     for (const count of wanted) seen.set(count, await observeCount(context, count, times))
     const series = wanted.flatMap((count) => {
       const observed = seen.get(count) ?? []
