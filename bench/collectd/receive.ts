@@ -7,7 +7,7 @@ import { createAdmission } from '../../agent/contract/collectd/admit-points.ts'
 import { createIntake } from '../../agent/contract/collectd/intake.ts'
 import { knownTypes } from '../../agent/contract/collectd/types-db.ts'
 import { createPointSender } from '../../agent/contract/point-sender.ts'
-import type { Point } from '../../agent/contract/points.ts'
+import { batchPointsMaximum, type Point } from '../../agent/contract/points.ts'
 import { credentials, host, receiverPort } from './ingest.ts'
 
 const flushMilliseconds = 1000
@@ -19,6 +19,10 @@ const sender = createPointSender({
   now: () => performance.now(),
   log: () => undefined,
 })
+const pack = () => {
+  sender.add({ kind: 'host', host }, gathered)
+  gathered = []
+}
 const intake = createIntake({
   admission: createAdmission({
     types: knownTypes([]),
@@ -30,6 +34,7 @@ const intake = createIntake({
   senderOf: () => ({ key: host, maySpeakFor: (name) => name === host }),
   onPoints: (points) => {
     for (const point of points) gathered.push(point)
+    if (gathered.length >= batchPointsMaximum) pack()
   },
 })
 await Bun.udpSocket({
@@ -38,8 +43,7 @@ await Bun.udpSocket({
   socket: { data: (_, packet) => intake.takePacket(packet) },
 })
 setInterval(() => {
-  sender.add({ kind: 'host', host }, gathered)
-  gathered = []
+  pack()
   void sender.flush()
   const { drops } = intake.counts()
   if (Object.keys(drops).length > 0) process.stderr.write(`refused: ${JSON.stringify(drops)}\n`)

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { instanceName, listenerName, memberName, ownPlugins, shardName } from '../../../agent/contract/point-names.ts'
 import { type PointType, pointTypes } from '../../../agent/contract/point-types.ts'
@@ -11,6 +11,8 @@ import { measureShards } from './own-points.ts'
 import { createSeriesLimit } from './series-limit.ts'
 import { seriesLimitKind, tellCulprits } from './tell-culprits.ts'
 import { createTestMetrics, type TestMetrics } from './test-metrics.ts'
+
+setDefaultTimeout(60_000)
 
 const hostA = { kind: 'host', host: 'a' } as const
 
@@ -219,7 +221,7 @@ describe('an answer', () => {
           expect(answers[0]).toEqual(expectedMeans(said, step))
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 12 },
     )
   })
 
