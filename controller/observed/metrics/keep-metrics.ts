@@ -48,9 +48,11 @@ export interface KeeperOptions {
   readonly head: Head
   readonly now: () => number
   readonly logger: Pick<Logger, 'warn'>
+  /** Called after each holder with how long it took, so that others have their turn. */
+  readonly rest?: (milliseconds: number) => Promise<unknown>
 }
 
-export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperOptions): Promise<MetricsKeeper> {
+export async function createMetricsKeeper({ blocks, head, now, logger, rest }: KeeperOptions): Promise<MetricsKeeper> {
   let stored = await blocks.readProgress()
   const progress = (): Progress => stored.progress ?? { flushedUntil: 0, arrivedUntil: 0 }
   let arrivedUntil = progress().arrivedUntil
@@ -109,7 +111,10 @@ export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperO
         const isLast = start + pieceMilliseconds === closedUntil
         for (const [holder, block] of head.blocks.get(start) ?? []) {
           if (!goesOn()) return false
-          if (block.dirtyUntil !== null) isWhole = (await flushOne(block, { holder, start, isLast })) && isWhole
+          if (block.dirtyUntil === null) continue
+          const begun = performance.now()
+          isWhole = (await flushOne(block, { holder, start, isLast })) && isWhole
+          await rest?.(performance.now() - begun)
         }
       }
       if (isWhole) await record({ flushedUntil: closedUntil, arrivedUntil: until })

@@ -33,7 +33,7 @@ export const rollupTiers: readonly Tier[] = [
   {
     name: 'minute',
     seconds: minute,
-    blockSeconds: 6 * hour,
+    blockSeconds: hour,
     keptSeconds: 8 * day,
     bytesMaximum: gibibyte,
     stream: 'METRICS_1M',
@@ -41,7 +41,7 @@ export const rollupTiers: readonly Tier[] = [
   {
     name: 'fiveMinutes',
     seconds: 5 * minute,
-    blockSeconds: day,
+    blockSeconds: 6 * hour,
     keptSeconds: 40 * day,
     bytesMaximum: gibibyte,
     stream: 'METRICS_5M',
@@ -49,7 +49,7 @@ export const rollupTiers: readonly Tier[] = [
   {
     name: 'hour',
     seconds: hour,
-    blockSeconds: 28 * day,
+    blockSeconds: 4 * day,
     keptSeconds: 400 * day,
     bytesMaximum: gibibyte,
     stream: 'METRICS_1H',
