@@ -7,6 +7,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
+import { collectdIngest } from './collectd-ingest.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
@@ -45,6 +46,7 @@ const benches: Readonly<Record<string, Bench>> = {
   names: namesBench,
   metrics,
   provider,
+  'collectd-ingest': collectdIngest,
 }
 
 interface Options extends BenchOptions {

@@ -47,6 +47,7 @@ import * as objects from './objects.ts'
 import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
 import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
+import { tellCulprits } from './observed/metrics/tell-culprits.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { createControlPlaneService } from './presence/control-plane-service.ts'
@@ -155,6 +156,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     context,
     send: sendToStream(bus.hostsConnection),
     settings: readCollectdFile(settings.collectdFile),
+    tellCulprits: (culprits) => tellCulprits(context, culprits),
   })
   closers.push(() => collectd.close())
   const kept = { logs, metrics: metrics.service, collectd }
@@ -178,7 +180,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await runLoop(loop, signal)
     wake = () => {}
   })
-  work.add('sweep', (signal) => keepSweeping({ sweep }, signal))
+  work.add('sweep', (signal) => keepSweeping({ sweep, sweepSeconds: settings.sweepSeconds }, signal))
   work.add('presence', (signal) =>
     keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
   )

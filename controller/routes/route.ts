@@ -54,6 +54,8 @@ export interface Settling {
 export interface Route extends RouteDescription {
   /** Reads the body itself, whatever the method. */
   readonly takesText?: boolean
+  /** Where its body may be larger than others. */
+  readonly bodyBytesMaximum?: number
   /** In place of a problem document: the route's own form of a refusal. `request` is the query parameter of that name. */
   readonly describeRefusal?: (problem: Problem, text: string, request: string | null) => unknown
   /** Its answer shows a secret once: it is never kept, and a repetition makes another. */
