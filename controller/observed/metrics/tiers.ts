@@ -8,7 +8,7 @@ export interface Tier {
   readonly name: 'readings' | 'minute' | 'fiveMinutes' | 'hour'
   /** Of a window. */
   readonly seconds: number
-  /** A block holds so much time of one holder; a whole number of the pieces of the tier below. */
+  /** A block holds so much time; a whole number of the pieces of the tier below. */
   readonly blockSeconds: number
   readonly keptSeconds: number
   /** The oldest go first where there is more. */
@@ -60,9 +60,9 @@ export const tiers: readonly Tier[] = [readingsTier, ...rollupTiers]
 
 /** What a stream of blocks is like: one message a block, the latest. */
 export const blockSubjects = (tier: Tier) => `metrics.${tier.name}.>`
-/** Holders are ids and host names, so that none of them divides a subject. */
-export const blockSubject = (tier: Tier, holder: string, start: number) =>
-  `metrics.${tier.name}.${holder}.${Math.floor(start / 1000)}`
+/** `owner`: a holder and a type, as ownerOfBlock has it. */
+export const blockSubject = (tier: Tier, owner: string, start: number) =>
+  `metrics.${tier.name}.${owner}.${Math.floor(start / 1000)}`
 
 export const startOfBlock = (tier: Tier, time: number): number => {
   const milliseconds = tier.blockSeconds * 1000
