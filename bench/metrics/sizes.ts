@@ -6,7 +6,7 @@ import { flushOwner } from '../../controller/observed/metrics/flush-owner.ts'
 import { createHead } from '../../controller/observed/metrics/head.ts'
 import { createSeriesLimit } from '../../controller/observed/metrics/series-limit.ts'
 import { createTestBlocks } from '../../controller/observed/metrics/test-blocks.ts'
-import { readingsTier } from '../../controller/observed/metrics/tiers.ts'
+import { readingsTier, tiers } from '../../controller/observed/metrics/tiers.ts'
 import type { BenchContext } from '../bench.ts'
 import { countValues, createFleet } from './points.ts'
 import { measurePrometheus } from './prometheus-size.ts'
@@ -47,6 +47,9 @@ export async function measureSizes({ tell }: BenchContext, hours: number) {
     readingsBytes: sizeOf(isReadings),
     rollupBytes: sizeOf((subject) => !isReadings(subject)),
     prometheusBytes,
+    bytesByTier: Object.fromEntries(
+      tiers.map(({ name }) => [name, sizeOf((subject) => subject.includes(`.${name}.`))]),
+    ),
     flushMilliseconds,
   }
 }

@@ -121,17 +121,14 @@ async function readDirectly(manager: JetStreamManager, tier: Tier, subjects: rea
   return messages
 }
 
-/** Makes the stream, or brings the one that is there to the limits of its tier. */
+/** One that is there keeps its age and size: they are the operator's to change. */
 async function ensureBlocks(manager: JetStreamManager, tier: Tier, replicas: number): Promise<void> {
-  const limits = {
+  const shape = {
     subjects: [blockSubjects(tier), ...(tier === readingsTier ? [progressSubject] : [])],
-    max_age: nanos(1000 * tier.keptSeconds),
-    max_bytes: tier.bytesMaximum,
-    max_msgs_per_subject: 1,
     num_replicas: replicas,
   } satisfies Partial<StreamConfig>
   try {
-    await manager.streams.update(tier.stream, limits)
+    await manager.streams.update(tier.stream, shape)
   } catch (cause) {
     if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
     await manager.streams.add({
@@ -139,7 +136,10 @@ async function ensureBlocks(manager: JetStreamManager, tier: Tier, replicas: num
       storage: StorageType.File,
       discard: DiscardPolicy.Old,
       allow_direct: true,
-      ...limits,
+      max_msgs_per_subject: 1,
+      max_age: nanos(1000 * tier.keptSeconds),
+      max_bytes: tier.bytesMaximum,
+      ...shape,
     })
   }
 }
