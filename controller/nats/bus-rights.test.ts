@@ -5,9 +5,11 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { Kvm } from '@nats-io/kv'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { encodeLogLines, logSubject } from '../../agent/contract/log-lines.ts'
+import { pointSubject } from '../../agent/contract/points.ts'
 import { inboxPrefix, instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
 import { ensureEventStream } from '../control-plane/event-stream.ts'
 import { ensureLogStream } from '../observed/logs/log-stream.ts'
+import { ensurePointStream } from '../observed/metrics/points-stream.ts'
 import { connectAgent, openTestBus, patientOptions, type TestAgent, type TestBus, waitFor } from './test-bus.ts'
 
 /** Each test starts servers of its own, on a machine that may have much else to do. */
@@ -81,6 +83,16 @@ describe('an agent may', () => {
     })
   })
 
+  test('have its points stored, once however often they are sent', async () => {
+    await ensurePointStream(ground.bus.hostsConnection, 1)
+    const publish = () =>
+      jetstream(agent.connection, { checkAPI: false }).publish(pointSubject({ kind: 'host', host: thief }), 'points', {
+        msgID: 'the same',
+      })
+    expect((await publish()).duplicate).toBe(false)
+    expect((await publish()).duplicate).toBe(true)
+  })
+
   test('have what its instances say kept', async () => {
     const stream = jetstream(agent.connection, { checkAPI: false })
     const { seq } = await stream.publish(logSubject(logSource), encodeLogLines([{ at: 0, message: 'all is well' }]))
@@ -110,6 +122,9 @@ const forbiddenRequests: readonly { readonly subject: string; readonly body?: st
   { subject: desiredSubject(thief), body: 'from the thief' },
   { subject: statusSubject(victim), body: 'from the thief' },
   { subject: `$KV.status.host.${thief}.another-key` },
+  { subject: pointSubject({ kind: 'host', host: victim }), body: 'from the thief' },
+  { subject: pointSubject({ kind: 'project', projectId: 'prj_x' }), body: 'from the thief' },
+  { subject: pointSubject({ kind: 'controller' }), body: 'from the thief' },
   { subject: `cmd.host.${victim}.reboot` },
   { subject: `cmd.host.${thief}.reboot` },
   { subject: `${inboxPrefix(victim)}.x` },
