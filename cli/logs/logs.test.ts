@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import type { LogEntry } from '../../controller/contract/logs.ts'
 import { describeBytes, describeEntry } from './describe-entry.ts'
 import { parseSince } from './since.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 const now = '2026-11-21T23:59:00.000Z'
 const request: NonNullable<LogEntry['request']> = {

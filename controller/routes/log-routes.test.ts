@@ -1,7 +1,10 @@
-import { beforeAll, describe, expect, test } from 'bun:test'
+import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createBalancer, createGround, expectProblem, type Ground } from '../../test/api/api-ground.ts'
 import type { LogEntry } from '../contract/logs.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 const instanceId = `lbi_${'1'.repeat(25)}`
 const entries: LogEntry[] = []
