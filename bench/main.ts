@@ -7,6 +7,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
+import { collectdIngest } from './collectd-ingest.ts'
 import { conditionalWrites } from './conditional-writes.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
@@ -16,6 +17,7 @@ import { failedRequests } from './failed-requests.ts'
 import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
+import { metrics } from './metrics.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
@@ -44,7 +46,9 @@ const benches: Readonly<Record<string, Bench>> = {
   scaling,
   crowd,
   names: namesBench,
+  metrics,
   provider,
+  'collectd-ingest': collectdIngest,
 }
 
 interface Options extends BenchOptions {

@@ -73,7 +73,7 @@ export function createApi(options: AppOptions): Api {
     app.on(route.method, toHonoPath(route.path), (c) => {
       const request = c.req.raw
       const url = new URL(request.url)
-      return serveRoute(routing, route, { request, url, parameters: c.req.param(), readText: readOnce(request) })
+      return serveRoute(routing, route, { request, url, parameters: c.req.param(), readText: readOnce(request, route) })
     })
   }
   app.notFound((c) => refuseUnrouted(context, routes, c.req.raw))
@@ -127,10 +127,10 @@ function createDescriptionRoute(routes: readonly RouteDescription[], settings: C
 
 const toHonoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
-function readOnce(request: Request): () => Promise<Outcome<string>> {
+function readOnce(request: Request, { bodyBytesMaximum }: Route): () => Promise<Outcome<string>> {
   let reading: Promise<Outcome<string>> | undefined
   return () => {
-    reading ??= readBody(request)
+    reading ??= readBody(request, bodyBytesMaximum)
     return reading
   }
 }

@@ -23,6 +23,8 @@ export interface ProcessSettings {
   /** The first admin's token: made at the first start. */
   readonly adminTokenFile: string
   readonly logLevel: string
+  /** How often what has lost its owner is given back. */
+  readonly sweepSeconds: number
   readonly controller: ControllerSettings
   /** Who may send packets of collectd; undefined: nobody. */
   readonly collectdFile: string | undefined
@@ -70,6 +72,8 @@ const environmentSchema = v.object({
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
   ...nameEnvironment,
+  /** How often what has lost its owner is looked for. */
+  SLUICE_SWEEP_SECONDS: secondsSchema('15', 1, 3600),
   /** A JSON file that says where packets of collectd come in, and by which users; docs/collectd.md. */
   SLUICE_COLLECTD_FILE: v.optional(v.string()),
   /** For how long an instance must have been in trouble before it is replaced. */
@@ -113,6 +117,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     stateFolder: settings.SLUICE_STATE_FOLDER,
     adminTokenFile: settings.SLUICE_ADMIN_TOKEN_FILE ?? `${settings.SLUICE_STATE_FOLDER}/admin-token`,
     logLevel: settings.SLUICE_LOG_LEVEL,
+    sweepSeconds: settings.SLUICE_SWEEP_SECONDS,
     controller: {
       uplinkCidr: settings.SLUICE_UPLINK_CIDR,
       uplinkGateway: settings.SLUICE_UPLINK_GATEWAY,

@@ -47,6 +47,7 @@ import * as objects from './objects.ts'
 import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
 import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
+import { tellCulprits } from './observed/metrics/tell-culprits.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { createControlPlaneService } from './presence/control-plane-service.ts'
@@ -136,8 +137,10 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const services = createServices(context, assembled.services, bus, issuer)
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
   const about = { url, version: packageJson.version }
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  const { hostsConnection } = bus
+  const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
+  work.add('metrics', (signal) => metrics.write(signal))
   const controlPlane = createControlPlaneService({
     store,
     directory: store.directory.current,
@@ -153,6 +156,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     context,
     send: sendToStream(bus.hostsConnection),
     settings: readCollectdFile(settings.collectdFile),
+    tellCulprits: (culprits) => tellCulprits(context, culprits),
   })
   closers.push(() => collectd.close())
   const kept = { logs, metrics: metrics.service, collectd }
@@ -176,7 +180,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await runLoop(loop, signal)
     wake = () => {}
   })
-  work.add('sweep', (signal) => keepSweeping({ sweep }, signal))
+  work.add('sweep', (signal) => keepSweeping({ sweep, sweepSeconds: settings.sweepSeconds }, signal))
   work.add('presence', (signal) =>
     keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
   )

@@ -1,6 +1,7 @@
 /** Speaks the controller's REST API as any program does. */
 
 import * as v from 'valibot'
+import { pendingActionSchema } from '../../controller/contract/escalation.ts'
 import { problemSchema } from '../../controller/contract/problem.ts'
 
 export interface Api {
@@ -16,19 +17,35 @@ export interface Api {
 }
 
 const requestTimeoutMilliseconds = 70_000
+const repeatMilliseconds = 200
+const repetitionsMaximum = 300
+
+const isPending = ({ status }: Response, text: string) =>
+  status === 202 && text !== '' && v.is(pendingActionSchema, JSON.parse(text))
 
 export function createApi(url: string, token: string): Api {
-  const send = async (method: string, path: string, body?: unknown) =>
+  const send = async (method: string, path: string, body?: unknown, key?: string) =>
     await fetch(`${url}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        ...(key !== undefined && { 'idempotency-key': key }),
+      },
       signal: AbortSignal.timeout(requestTimeoutMilliseconds),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
   return {
     async call(schema, method, path, body) {
-      const response = await send(method, path, body)
-      const text = await response.text()
+      const key = method === 'GET' ? undefined : crypto.randomUUID()
+      let response = await send(method, path, body, key)
+      let text = await response.text()
+      // Others keep changing what it takes: the same request, asked again, is answered once it is made.
+      for (let i = 0; i < repetitionsMaximum && isPending(response, text); i++) {
+        await Bun.sleep(repeatMilliseconds)
+        response = await send(method, path, body, key)
+        text = await response.text()
+      }
       const answer: unknown = text === '' ? undefined : JSON.parse(text)
       if (response.ok) return v.parse(schema, answer)
       const problem = v.safeParse(problemSchema, answer)

@@ -24,6 +24,7 @@ import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
 import type { CollectdRequests } from '../../controller/observed/collectd/collectd-entry.ts'
+import type { LogReader } from '../../controller/observed/logs/read-logs.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
@@ -77,11 +78,13 @@ export interface CallOptions {
 export async function createTestWorld(
   options: Omit<MemoryStoreOptions, 'now' | 'random' | 'onEvent'> & {
     readonly issuer?: EventCredentialsIssuer
+    /** What instances have said; nothing when left out. */
+    readonly logs?: LogReader
     /** Left out: nobody waits, and nobody gives up waiting. */
     readonly sleep?: (milliseconds: number) => Promise<unknown>
   } = {},
 ): Promise<TestWorld> {
-  const { issuer = createTestIssuer(), sleep, ...storeOptions } = options
+  const { issuer = createTestIssuer(), logs = createKeptLogs(), sleep, ...storeOptions } = options
   const recorder = createEventRecorder()
   const base = createTestContext({ ...storeOptions, onEvent: recorder.record })
   const inbox = createObservedHosts({ now: base.now })
@@ -105,7 +108,7 @@ export async function createTestWorld(
   }
   const microshards = createTestMicroshards()
   const controlPlane = createTestControlPlane()
-  const kept = { logs: createKeptLogs(), metrics: metrics.service, collectd }
+  const kept = { logs, metrics: metrics.service, collectd }
   const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api

@@ -201,13 +201,14 @@ test('a packet that is forged, or comes twice, or is of a stranger, is refused a
   expect(refused('replayed')).toBe(0)
   await send(packet)
   await send(packet)
-  await until('the same again is refused', () => refused('replayed') === 1)
+  await until('the same again is refused', () => refused('replayed') > 0)
   await until('a stranger is refused', () => refused('unknownUser') > 0)
   await until('another host is refused', () => refused('foreignHost') > 0)
   await until('the one that was taken is in the stream, and the refusals are points as well', () => {
     const drops = points.filter(({ type }) => type === 'collectd_drops').map(({ typeInstance }) => typeInstance)
     return pointsOf('entropy').length > 0 && drops.includes('foreignHost') && drops.includes('replayed')
   })
-  expect(pointsOf('entropy')).toHaveLength(1)
+  // The packet may have the values of more than one interval: each was taken once, and refused once.
+  expect(pointsOf('entropy')).toHaveLength(refused('replayed'))
   expect(pointsOf('users')).toEqual([])
 })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,8 @@ import { pointTypes } from '../../agent/contract/point-types.ts'
 import type { Point } from '../../agent/contract/points.ts'
 import { balancer, createGround } from '../api/api-ground.ts'
 import { dashboardSchema, listExpressions } from './dashboard-schema.ts'
+
+setDefaultTimeout(60_000)
 
 const examples = new URL('../../examples/monitoring', import.meta.url).pathname
 const dashboard = () => v.parse(dashboardSchema, JSON.parse(readFileSync(`${examples}/dashboard.json`, 'utf8')))

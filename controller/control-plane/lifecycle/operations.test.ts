@@ -206,7 +206,13 @@ async function expectEventsOnce({ writers }: Writers): Promise<void> {
 
 describe('under writers', () => {
   test('a microshard is split, migrated, aborted and merged again, and nothing is lost, doubled or out of order', async () => {
-    const writers = await startWriters({ stores, count: writersCount, hasEvents: true, leadingBits: '01' })
+    const writers = await startWriters({
+      stores,
+      count: writersCount,
+      hasEvents: true,
+      leadingBits: '01',
+      pauseMilliseconds: 20,
+    })
     const split = await begin((directory, start) =>
       planSplit(directory, start, { microshardId: '2', at: '6000000000000000' }),
     )

@@ -6,6 +6,7 @@ import type { ValueList } from '../../../agent/contract/collectd/packet-parts.ts
 import { encryptPacket, signPacket } from '../../../agent/contract/collectd/protect-packet.ts'
 import { controllerCollectdSchema } from '../../../agent/contract/collectd/settings.ts'
 import { decodePoints, type PointBatch } from '../../../agent/contract/points.ts'
+import { createObservedHosts } from '../observed-hosts.ts'
 import { openCollectdEntry } from './collectd-entry.ts'
 
 /** A socket of its own, on a machine that may have much else to do. */
@@ -36,7 +37,8 @@ test('packets are taken of users alone, each for its host or its project, and re
   const batches: PointBatch[] = []
   const port = await findPort()
   const entry = await openCollectdEntry({
-    context: { now: Date.now, logger: pino({ level: 'silent' }) },
+    context: { now: Date.now, logger: pino({ level: 'silent' }), observed: createObservedHosts({ now: Date.now }) },
+    tellCulprits: () => Promise.resolve(),
     settings: v.parse(controllerCollectdSchema, {
       listen: [`127.0.0.1:${port}`],
       users: { a: { password: 'one', host: 'host-a' }, shop: { password: 'two', projectId } },

@@ -8,19 +8,16 @@ import { existsSync, readFileSync } from 'node:fs'
 import { jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import * as v from 'valibot'
-import {
-  type Admission,
-  createAdmission,
-  type Explosion,
-  type Sender,
-} from '../../../agent/contract/collectd/admit-points.ts'
+import { type Admission, createAdmission } from '../../../agent/contract/collectd/admit-points.ts'
 import { createIntake, type Intake } from '../../../agent/contract/collectd/intake.ts'
 import type { ValueList } from '../../../agent/contract/collectd/packet-parts.ts'
 import { type ControllerCollectdSettings, controllerCollectdSchema } from '../../../agent/contract/collectd/settings.ts'
 import { knownTypes, typesDbFile } from '../../../agent/contract/collectd/types-db.ts'
 import { createPointSender, type PointMessage, type PointSender } from '../../../agent/contract/point-sender.ts'
-import type { Point, PointOrigin } from '../../../agent/contract/points.ts'
+import { batchPointsMaximum, type Point, type PointOrigin, pointSubject } from '../../../agent/contract/points.ts'
 import type { ControllerContext } from '../../services.ts'
+import type { Culprit } from '../metrics/series-limit.ts'
+import { culpritsOfExplosions, culpritsOfReports } from './find-culprits.ts'
 
 /** What the API needs of it. */
 export interface CollectdRequests {
@@ -33,7 +30,9 @@ export interface CollectdEntry extends CollectdRequests {
 }
 
 export interface CollectdEntryOptions {
-  readonly context: Pick<ControllerContext, 'now' | 'logger'>
+  readonly context: Pick<ControllerContext, 'now' | 'logger' | 'observed'>
+  /** Told of those who have more series than they may, here or on a host; the same ones again and again. */
+  readonly tellCulprits: (culprits: readonly Culprit[]) => Promise<void>
   /** Rejects unless it is stored. */
   readonly send: (message: PointMessage) => Promise<void>
   /** Undefined: only requests are taken. */
@@ -42,6 +41,7 @@ export interface CollectdEntryOptions {
 
 /** Points of many requests and packets go in one message. */
 const flushMilliseconds = 1000
+const lookMilliseconds = 15_000
 const seriesMaximumDefault = 5000
 const storedMilliseconds = 5000
 
@@ -79,32 +79,34 @@ export async function openCollectdEntry(options: CollectdEntryOptions): Promise<
       Bun.udpSocket({ hostname: address, port, socket: { data: (_, packet) => intake.takePacket(packet) } }),
     ),
   )
+  const lookForCulprits = async () => {
+    const own = culpritsOfExplosions(admission.takeExplosions())
+    const found = [...own, ...culpritsOfReports(context.observed, context.now())]
+    await options
+      .tellCulprits(found)
+      .catch((error: unknown) => log({ err: error }, 'too many series; it could not be told'))
+  }
   const timer = setInterval(() => {
     gathered.flush()
-    for (const explosion of admission.takeExplosions()) logger.warn(describeExplosion(explosion), 'too many series')
   }, flushMilliseconds)
+  const looking = setInterval(() => void lookForCulprits(), lookMilliseconds)
 
   return {
     take(projectId, lists) {
-      const points = admission.admit(lists, { key: `project ${projectId}`, maySpeakFor: () => true })
-      gathered.add({ kind: 'project', projectId }, points)
+      const origin: PointOrigin = { kind: 'project', projectId }
+      const points = admission.admit(lists, { key: pointSubject(origin), maySpeakFor: () => true })
+      gathered.add(origin, points)
       return points.length
     },
     async close() {
       clearInterval(timer)
+      clearInterval(looking)
       for (const socket of sockets) socket.close()
       gathered.flush()
       await sender.flush()
     },
   }
 }
-
-const describeExplosion = ({ sender, culprit, series, culpritSeries }: Explosion) => ({
-  sender,
-  culprit,
-  series,
-  culpritSeries,
-})
 
 function readTypesFiles(files: readonly string[]): readonly string[] {
   const own = existsSync(typesDbFile) ? [typesDbFile] : []
@@ -118,7 +120,7 @@ interface Gatherer {
 
 /** By their origin, which is that of a message. */
 function createGatherer(sender: PointSender): Gatherer {
-  let gathered = new Map<string, { readonly origin: PointOrigin; readonly points: Point[] }>()
+  const gathered = new Map<string, { readonly origin: PointOrigin; readonly points: Point[] }>()
   return {
     add(origin, points) {
       if (points.length === 0) return
@@ -126,10 +128,14 @@ function createGatherer(sender: PointSender): Gatherer {
       const before = gathered.get(key) ?? { origin, points: [] }
       gathered.set(key, before)
       for (const point of points) before.points.push(point)
+      if (before.points.length < batchPointsMaximum) return
+      // A whole message at once: to pack many at a time would keep packets waiting for longer than a socket holds them.
+      gathered.delete(key)
+      sender.add(origin, before.points)
     },
     flush() {
       for (const { origin, points } of gathered.values()) sender.add(origin, points)
-      gathered = new Map()
+      gathered.clear()
       void sender.flush()
     },
   }
@@ -143,20 +149,12 @@ function createUserIntake(
 ): Pick<Intake, 'takePacket'> {
   const users = settings?.users ?? {}
   const intakes = new Map(
-    Object.entries(users).map(([name, user]): [string, Sender & { readonly origin: PointOrigin }] => [
-      name,
-      'host' in user
-        ? {
-            key: `host ${user.host}`,
-            origin: { kind: 'host', host: user.host },
-            maySpeakFor: (host) => host === user.host,
-          }
-        : {
-            key: `project ${user.projectId}`,
-            origin: { kind: 'project', projectId: user.projectId },
-            maySpeakFor: () => true,
-          },
-    ]),
+    Object.entries(users).map(([name, user]) => {
+      const origin: PointOrigin =
+        'host' in user ? { kind: 'host', host: user.host } : { kind: 'project', projectId: user.projectId }
+      const maySpeakFor = (host: string) => origin.kind !== 'host' || host === origin.host
+      return [name, { key: pointSubject(origin), origin, maySpeakFor }]
+    }),
   )
   let speaking: PointOrigin = { kind: 'controller' }
   return createIntake({

@@ -11,7 +11,7 @@ import { lastBefore } from './readings.ts'
 import { pauseSecondsMaximum, rollUp } from './rollup.ts'
 import type { Match, Selection } from './select-series.ts'
 import { kindsOf, type SeriesName, seriesKeyOf } from './series.ts'
-import { asReadable, listReadable, type ReadableSeries, toWindows } from './sheets.ts'
+import { asReadable, decodeOr, listReadable, type ReadableSeries, toWindows } from './sheets.ts'
 import { aggregateSteps, createSteps, type StepRange, type Steps } from './steps.ts'
 import { chooseTier, listBlocks, readingsTier, rollupTiers, startOfBlock, type Tier } from './tiers.ts'
 
@@ -86,7 +86,7 @@ async function takeBlocks(
   let previous: Readable | null = null
   for (const start of starts) {
     const bytes = found.get(start)
-    const piece: Readable | null = bytes === undefined ? null : listReadable(bytes)
+    const piece = readable(bytes)
     if (piece !== null && start + pieceMilliseconds > from) gathering.takeReadings(piece, previous, start)
     previous = piece
   }
@@ -95,26 +95,28 @@ async function takeBlocks(
 async function takeHead({ blocks, head, headFrom }: AnswerSources, gathering: Gathering, question: Question) {
   const { holder, from } = question
   const first = Math.max(headFrom, startOfBlock(readingsTier, from))
-  const readable = (start: number): Readable | null => {
+  const readHead = (start: number): Readable | null => {
     const series = head.blocks.get(start)?.get(holder)?.series
     return series === undefined ? null : new Map([...series].map(([key, one]) => [key, asReadable(one)]))
   }
   const starts = [...head.blocks.keys()].filter((start) => start >= first && start < endOf(question))
   for (const start of starts.toSorted((a, b) => a - b)) {
-    const piece = readable(start)
+    const piece = readHead(start)
     if (piece === null) continue
     const before = start - pieceMilliseconds
-    const previous = before >= headFrom ? readable(before) : await readPiece(blocks, holder, before)
+    const previous = before >= headFrom ? readHead(before) : await readPiece(blocks, holder, before)
     gathering.takeReadings(piece, previous, start)
   }
 }
 
 async function readPiece(blocks: AnswerSources['blocks'], holder: string, start: number): Promise<Readable | null> {
-  const bytes = (await blocks.readMany(readingsTier, holder, [start])).get(start)
-  return bytes === undefined ? null : listReadable(bytes)
+  return readable((await blocks.readMany(readingsTier, holder, [start])).get(start))
 }
 
 type Readable = ReadonlyMap<string, ReadableSeries>
+
+const readable = (bytes: Uint8Array | undefined): Readable | null =>
+  bytes === undefined ? null : decodeOr<Readable | null>(null, () => listReadable(bytes))
 
 interface Gathering {
   takeWindows(bytes: Uint8Array, from: number, to: number): void
@@ -150,7 +152,8 @@ function createGathering(question: Question): Gathering {
 
   return {
     takeWindows(bytes, from, to) {
-      const block = decodeBlock(bytes)
+      const block = decodeOr(null, () => decodeBlock(bytes))
+      if (block === null) return
       for (const [series, { name, partCount }] of block.names.entries()) {
         visit(name, (steps, column) => {
           if (column < partCount) steps.add(toWindows(block.read(series, column)), from, to)

@@ -46,10 +46,10 @@ const requestMilliseconds = 10_000
 /** Of blocks asked for at once; a server takes as many subjects in one request. */
 const subjectsMaximum = 256
 
-export async function openBlockStore(connection: NatsConnection): Promise<BlockStore> {
+export async function openBlockStore(connection: NatsConnection, replicas: number): Promise<BlockStore> {
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: requestMilliseconds })
   const stream = jetstream(connection, { timeout: requestMilliseconds })
-  for (const tier of tiers) await ensureBlocks(manager, tier)
+  for (const tier of tiers) await ensureBlocks(manager, tier, replicas)
 
   async function publish(subject: string, bytes: Uint8Array, revision: number): Promise<boolean> {
     try {
@@ -122,12 +122,13 @@ async function readDirectly(manager: JetStreamManager, tier: Tier, subjects: rea
 }
 
 /** Makes the stream, or brings the one that is there to the limits of its tier. */
-async function ensureBlocks(manager: JetStreamManager, tier: Tier): Promise<void> {
+async function ensureBlocks(manager: JetStreamManager, tier: Tier, replicas: number): Promise<void> {
   const limits = {
     subjects: [blockSubjects(tier), ...(tier === readingsTier ? [progressSubject] : [])],
     max_age: nanos(1000 * tier.keptSeconds),
     max_bytes: tier.bytesMaximum,
     max_msgs_per_subject: 1,
+    num_replicas: replicas,
   } satisfies Partial<StreamConfig>
   try {
     await manager.streams.update(tier.stream, limits)
@@ -138,7 +139,6 @@ async function ensureBlocks(manager: JetStreamManager, tier: Tier): Promise<void
       storage: StorageType.File,
       discard: DiscardPolicy.Old,
       allow_direct: true,
-      num_replicas: 1,
       ...limits,
     })
   }

@@ -169,7 +169,11 @@ function readFrame(reader: ByteReader): Uint8Array {
   const bytes = reader.part()
   if (length === 0) return bytes
   if (length > frameBytesMaximum) throw new RangeError('a frame of a block is too large')
-  return Bun.zstdDecompressSync(new Uint8Array(bytes))
+  try {
+    return Bun.zstdDecompressSync(new Uint8Array(bytes))
+  } catch (cause) {
+    throw new RangeError('a frame of a block is broken', { cause })
+  }
 }
 
 /** The bytes of a whole frame, unread. */

@@ -9,6 +9,7 @@ import { lastBefore, type Readings, uniteReadings } from './readings.ts'
 import { coarsen, createWindows, pauseSecondsMaximum, replaceWindows, rollUp, type Windows } from './rollup.ts'
 import { kindsOf } from './series.ts'
 import {
+  decodeOr,
   decodeReadings,
   decodeWindows,
   encodeReadings,
@@ -34,16 +35,20 @@ export interface Flushing {
 const attemptsMaximum = 20
 const pieceMilliseconds = readingsTier.blockSeconds * 1000
 
+const noReadings: ReadingsSheet = new Map()
+const readSheet = (bytes: Uint8Array | null) => decodeOr(noReadings, () => decodeReadings(bytes))
+const readWindows = (bytes: Uint8Array | null) => decodeOr<WindowsSheet>(new Map(), () => decodeWindows(bytes))
+
 /** Answers how many bytes it wrote. */
 export async function flushHolder(store: BlockStore, flushing: Flushing): Promise<number> {
   const { holder, start, fresh, isLast } = flushing
   for (let attempt = 0; attempt < attemptsMaximum; attempt++) {
     const read = async (time: number) => store.read(readingsTier, holder, time)
     const { bytes, revision } = await read(start)
-    const previous = decodeReadings((await read(start - pieceMilliseconds)).bytes)
-    const next = isLast ? new Map() : decodeReadings((await read(start + pieceMilliseconds)).bytes)
+    const previous = readSheet((await read(start - pieceMilliseconds)).bytes)
+    const next = isLast ? noReadings : readSheet((await read(start + pieceMilliseconds)).bytes)
     // At one moment: what is written is made of the very same readings, though more of them come meanwhile.
-    const united = unite(decodeReadings(bytes), fresh)
+    const united = unite(readSheet(bytes), fresh)
     if (!united.isChanged) return 0
     const encoded = encodeReadings(united.sheet)
     const ranges = [makeRange(united.sheet, previous, start, start + pieceMilliseconds)]
@@ -136,7 +141,7 @@ async function coarsenTier(store: BlockStore, tier: Tier, holder: string, start:
   const milliseconds = tier.seconds * 1000
   const from = Math.floor(start / milliseconds) * milliseconds
   const to = Math.ceil(end / milliseconds) * milliseconds
-  const below = decodeWindows((await store.read(finer, holder, startOfBlock(finer, from))).bytes)
+  const below = readWindows((await store.read(finer, holder, startOfBlock(finer, from))).bytes)
   const made = new Map<string, SeriesWindows>()
   for (const [key, { name, windows }] of below) {
     made.set(key, { name, windows: windows.map((one) => coarsen(cut(one, from, to), tier.seconds)) })
@@ -168,7 +173,7 @@ async function updateWindows(
   const start = startOfBlock(tier, time)
   for (let attempt = 0; attempt < attemptsMaximum; attempt++) {
     const { bytes, revision } = await store.read(tier, holder, start)
-    const encoded = encodeWindows(change(decodeWindows(bytes)))
+    const encoded = encodeWindows(change(readWindows(bytes)))
     if (await store.write(tier, holder, start, encoded, revision)) return encoded.length
   }
   throw new Error(`others kept writing the ${tier.name} block of ${holder} from ${new Date(start).toISOString()} on`)

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { instanceName, memberName, ownPlugins } from '../../../agent/contract/point-names.ts'
 import { encodePoints, type Point, pointSubject } from '../../../agent/contract/points.ts'
@@ -11,6 +11,8 @@ import { createSeriesLimit } from './series-limit.ts'
 import { decodeReadings, decodeWindows } from './sheets.ts'
 import { createTestBlocks, type TestBlocks } from './test-blocks.ts'
 import { listBlocks, readingsTier, rollupTiers, type Tier } from './tiers.ts'
+
+setDefaultTimeout(60_000)
 
 const id = (kind: string) => `${kind}_${'0'.repeat(25)}`
 const balancer = id('lb')
@@ -147,7 +149,7 @@ describe('blocks', () => {
         expect(await bench.flush()).toBe(true)
         for (const tier of rollupTiers) expectBlocks(blocks, messages, tier)
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 

@@ -20,8 +20,11 @@ const recordMilliseconds = 5 * 60_000
 export interface MetricsKeeper {
   /** A message of the stream of points; `storedAt` is the server's clock. */
   take(message: { readonly subject: string; readonly data: Uint8Array; readonly storedAt: number }): void
-  /** Writes what is due into blocks; false: something failed, and the next turn tries it again. */
-  flush(): Promise<boolean>
+  /**
+   * Writes what is due into blocks, as long as it makes sense to go on; false: something is left, and the next turn tries
+   * it again.
+   */
+  flush(goesOn?: () => boolean): Promise<boolean>
   /** In place of it where another controller writes: forgets what that one has written. */
   follow(): Promise<void>
   /** From when on the stream has what is not in blocks, milliseconds since the epoch: where to begin. */
@@ -96,7 +99,7 @@ export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperO
       if (batch === undefined) counts.malformed++
       else head.accept(batch, now(), storedAt)
     },
-    async flush() {
+    async flush(goesOn = () => true) {
       const until = arrivedUntil
       const closedUntil = Math.max(startOfBlock(readingsTier, now() - graceSeconds * 1000), progress().flushedUntil)
       let isWhole = true
@@ -105,6 +108,7 @@ export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperO
         if (start >= closedUntil || !isWhole) break
         const isLast = start + pieceMilliseconds === closedUntil
         for (const [holder, block] of head.blocks.get(start) ?? []) {
+          if (!goesOn()) return false
           if (block.dirtyUntil !== null) isWhole = (await flushOne(block, { holder, start, isLast })) && isWhole
         }
       }

@@ -32,6 +32,16 @@ export function encodeReadings(sheet: ReadingsSheet): Uint8Array {
   )
 }
 
+/** A block that is broken is one that is not there: the next one of that time is written in its place. */
+export function decodeOr<Value>(empty: Value, decode: () => Value): Value {
+  try {
+    return decode()
+  } catch (cause) {
+    if (cause instanceof RangeError) return empty
+    throw cause
+  }
+}
+
 export function decodeReadings(bytes: Uint8Array | null): ReadingsSheet {
   if (bytes === null) return new Map()
   const block = decodeBlock(bytes)
