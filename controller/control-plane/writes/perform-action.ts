@@ -5,7 +5,7 @@
 
 import type { Logger } from 'pino'
 import type { Clash, OriginalAction } from '../../contract/escalation.ts'
-import { type Outcome, type Problem, refuse, succeed } from '../../contract/problem.ts'
+import { type Outcome, refuse, succeed } from '../../contract/problem.ts'
 import type { RequestInfo } from '../../services.ts'
 import type { Actions } from '../act.ts'
 import { createId, getShardKey, type ShardKey } from '../shard-key.ts'
