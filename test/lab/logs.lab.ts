@@ -194,18 +194,22 @@ async function onTerminal(
   return { text, exitCode: await child.exited }
 }
 
+const lookSchema = v.object({ items: v.array(v.record(v.string(), v.unknown())) })
+
 /** In a terminal and without one. */
 async function lookAtTop(): Promise<void> {
-  await until('requests to be measured', async () => {
-    const { stdout } = await outside.sluice(['lb', 'top', '--once', '--json'])
-    const { items } = JSON.parse(stdout) as { items: { name: string; requestsPerSecond: number | null }[] }
-    return items.some(({ name, requestsPerSecond }) => name === 'shop' && requestsPerSecond !== null)
-  })
+  const isMeasured = async (noun: 'lb' | 'host', figure: string) => {
+    const { stdout } = await outside.sluice([noun, 'top', '--once', '--json'])
+    const { items } = v.parse(lookSchema, JSON.parse(stdout))
+    return items.some((item) => typeof item[figure] === 'number')
+  }
+  await until('requests to be measured', () => isMeasured('lb', 'requestsPerSecond'))
+  await until('a host to be measured', () => isMeasured('host', 'cpuPercent'))
   const once = (await outside.sluice(['lb', 'top', '--once'])).stdout
   expect(once.split('\n')[1]).toMatch(/^NAME +STATUS +REQ\/S▼ TREND +CONN +ERR\/S +LAT +UP INST +CPU$/)
   expect(once).toMatch(/^shop +\w+ +[\d.]+/m)
   const hosts = (await outside.sluice(['host', 'top'])).stdout
-  expect(hosts).toMatch(/^host-1 +\w+ +[\d.]+%/m)
+  expect(hosts).toMatch(/^host-\d +\w+ +[\d.]+%/m)
   expect([...once.split('\n'), ...hosts.split('\n')].every((line) => Bun.stringWidth(line) <= 80)).toBe(true)
 
   for (const [argv, keys] of [

@@ -141,7 +141,7 @@ resource "sluice_load_balancer" "b" {
     const isWaitedFor = () => world.requests.some((request) => request.startsWith('PATCH /v1/load-balancers/lb_'))
     const interrupted = await cli.runWith({ interruptWhen: isWaitedFor }, 'apply', '-no-color', ...applied)
     expect(interrupted.output.replaceAll(/[\s│╷╵]+/g, ' ')).toContain(
-      'The load_balancer is made, but the run was interrupted',
+      'This sluice_load_balancer is made, but the run was interrupted',
     )
     const [id] = ((await world.call('GET', '/v1/load-balancers')).body.items as unknown as { id: string }[]).map(
       (one) => one.id,
