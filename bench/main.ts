@@ -18,6 +18,8 @@ import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
 import { metrics } from './metrics.ts'
+import { microshardCount } from './microshard-count.ts'
+import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
@@ -49,6 +51,8 @@ const benches: Readonly<Record<string, Bench>> = {
   metrics,
   provider,
   'collectd-ingest': collectdIngest,
+  'microshard-pause': microshardPause,
+  'microshard-count': microshardCount,
 }
 
 interface Options extends BenchOptions {
