@@ -16,18 +16,21 @@ import { machineSchema } from '../../controller/contract/machine.ts'
 import {
   bringLabUp,
   type ControlProgram,
+  controlAddress,
+  controllerFolder,
   cutControl,
   findControl,
   freezeControlProgram,
   killControlProgram,
   labSettings,
+  natsPort,
   openLab,
   silentProgress,
   startControlProgram,
   takeLabDown,
 } from '../../lab/lab.ts'
 import { waitUntil } from '../../lab/wait.ts'
-import { createFaultyWriters } from './faulty-writers.ts'
+import { createFaultyWriters } from '../consistency/faulty-writers.ts'
 import { createOutside, finish, type Outside, repository } from './lab-client.ts'
 import { requireSandbox } from './machine-snapshot.ts'
 
@@ -36,6 +39,7 @@ const seed = Number(process.env.SLUICE_SEED ?? 1)
 setDefaultTimeout(240_000 + faults * 30_000)
 const settings = labSettings({ name: 'dist', hosts: 2, nats: 3, controllers: 3 })
 const waitSeconds = 60
+const servers = [1, 2, 3].map((index) => `${controlAddress(index)}:${natsPort}`)
 const intervalMilliseconds = 100
 
 let outside: Outside
@@ -190,7 +194,11 @@ test('a backup of it is whole, and one that is damaged is refused', async () => 
 })
 
 test('whatever is killed, frozen or cut off: no acknowledged write is lost, none is doubled', async () => {
-  const writers = await createFaultyWriters(openLab(settings), { seed })
+  const writers = await createFaultyWriters({
+    stateFolder: controllerFolder(openLab(settings).settings),
+    servers,
+    seed,
+  })
   for (let i = 0; i < faults; i++) {
     const fault = writers.chooseFault()
     await applyFault(fault)

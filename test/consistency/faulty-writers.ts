@@ -1,6 +1,6 @@
 /**
- * Writers of journals on a lab's cluster, each with a store of its own as a controller has one, while faults are done to
- * the cluster; and the judgement of what they saw. They connect to the lab's NATS servers and write journals alone.
+ * Writers of journals on a cluster, each with a store of its own as a controller has one, while faults are done to
+ * the cluster; and the judgement of what they saw. They connect to its NATS servers and write journals alone.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,17 +8,18 @@ import pino from 'pino'
 import type { Actions } from '../../controller/control-plane/act.ts'
 import { type JetStreamStore, openJetStreamStore } from '../../controller/control-plane/jetstream-store.ts'
 import { createClientId } from '../../controller/control-plane/shard-key.ts'
-import { OutcomeUnknownError } from '../../controller/control-plane/store.ts'
+import { OutcomeUnknownError, StoreUnavailableError } from '../../controller/control-plane/store.ts'
 import { createActionQueue } from '../../controller/control-plane/writes/action-queue.ts'
 import { openClusterBus } from '../../controller/nats/cluster/cluster-bus.ts'
-import { controlAddress, controllerFolder, natsPort, type OpenLab } from '../../lab/lab.ts'
-import { checkHistory, describeFaults } from '../consistency/check-history.ts'
-import type { ActionAnswer, Operation } from '../consistency/history.ts'
-import { appendTo, journalId, journalKind, readFinals, viewJournal } from '../consistency/journal.ts'
+import { patiently } from '../../controller/nats/cluster/patience.ts'
+import { checkHistory, describeFaults } from './check-history.ts'
+import type { ActionAnswer, Operation } from './history.ts'
+import { appendTo, journalId, journalKind, readFinals, viewJournal } from './journal.ts'
 
 const writersMaximum = 4
 const journalCount = 8
 const pauseMilliseconds = 60
+const readSecondsMaximum = 60
 
 export interface FaultyWriters {
   chooseFault(): {
@@ -32,16 +33,20 @@ export interface FaultyWriters {
   judge(): Promise<readonly string[]>
 }
 
-export async function createFaultyWriters(lab: OpenLab, options: { readonly seed: number }): Promise<FaultyWriters> {
+export interface FaultyWritersOptions {
+  /** Of a controller: it has the cluster's keys. */
+  readonly stateFolder: string
+  readonly servers: readonly string[]
+  readonly seed: number
+}
+
+export async function createFaultyWriters(options: FaultyWritersOptions): Promise<FaultyWriters> {
   const logger = pino({ level: 'silent' })
-  const servers = Array.from(
-    { length: lab.settings.cluster?.nats ?? 0 },
-    (_, i) => `${controlAddress(i + 1)}:${natsPort}`,
-  )
-  const stateFolder = controllerFolder(lab.settings)
+  const { stateFolder, servers } = options
   const open = async () => {
     const bus = await openClusterBus({ stateFolder, servers, logger })
-    const store = await openJetStreamStore({ connection: bus.connection, logger, replicas: bus.replicas })
+    const { connection, replicas } = bus
+    const store = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
     const bytes = (count: number) => crypto.getRandomValues(new Uint8Array(count))
     const means = { now: () => performance.now(), random: bytes, sleep: (milliseconds: number) => sleep(milliseconds) }
     return { bus, store, actions: createActionQueue({ store, ...means }) }
@@ -51,6 +56,7 @@ export async function createFaultyWriters(lab: OpenLab, options: { readonly seed
   const ids = Array.from({ length: journalCount }, (_, i) => journalId(clientId, `journal ${i}`))
   const random = createRandom(options.seed)
   const operations: Operation[] = []
+  const surprises: string[] = []
   const writtenAt = Array.from({ length: writersMaximum }, () => 0)
   let instant = 0
   let isEnding = false
@@ -64,7 +70,7 @@ export async function createFaultyWriters(lab: OpenLab, options: { readonly seed
       const object = ids[draw(ids.length)] ?? ''
       const actionId = `act-${writer}-${turn}`
       const calledAt = ++instant
-      const answer = await append(own.actions, object, actionId)
+      const answer = await append(own.actions, object, actionId, (cause) => surprises.push(String(cause)))
       const answeredAt = ++instant
       if (answer.kind === 'done') writtenAt[writer] = answeredAt
       operations.push({ kind: 'action', client: `writer ${writer}`, object, actionId, answer, calledAt, answeredAt })
@@ -115,18 +121,23 @@ export async function createFaultyWriters(lab: OpenLab, options: { readonly seed
       isEnding = true
       await writing
       const [first] = opened
-      const finals = first === undefined ? new Map() : await readFinals(first.store, ids)
+      const finals = first === undefined ? new Map() : await readInTime(() => readFinals(first.store, ids))
       for (const { store, bus } of opened) {
         await store.close()
         await bus.close()
       }
       const faults = checkHistory({ operations, finals })
-      return faults.length === 0 ? [] : [describeFaults(faults)]
+      return [...surprises, ...(faults.length === 0 ? [] : [describeFaults(faults)])]
     },
   }
 }
 
-async function append(actions: Actions, object: string, actionId: string): Promise<ActionAnswer> {
+async function append(
+  actions: Actions,
+  object: string,
+  actionId: string,
+  onSurprise: (cause: unknown) => void,
+): Promise<ActionAnswer> {
   try {
     const outcome = await actions.act(appendTo(object, actionId))
     if (outcome.outcome === 'untold') return { kind: 'unknown' }
@@ -134,8 +145,21 @@ async function append(actions: Actions, object: string, actionId: string): Promi
     const own = outcome.object?.value?.entries.find((entry) => entry.actionId === actionId)
     return own === undefined ? { kind: 'unknown' } : { kind: 'done', version: own.version }
   } catch (cause) {
-    if (cause instanceof OutcomeUnknownError) return { kind: 'unknown' }
-    throw cause
+    if (!(cause instanceof OutcomeUnknownError)) onSurprise(cause)
+    return { kind: 'unknown' }
+  }
+}
+
+/** The last leader may still be elected. */
+async function readInTime<Result>(read: () => Promise<Result>): Promise<Result> {
+  const deadline = performance.now() + 1000 * readSecondsMaximum
+  for (;;) {
+    try {
+      return await read()
+    } catch (cause) {
+      if (!(cause instanceof StoreUnavailableError) || performance.now() > deadline) throw cause
+      await sleep(pauseMilliseconds)
+    }
   }
 }
 
