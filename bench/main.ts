@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { collectdIngest } from './collectd-ingest.ts'
+import { conditionalWrites } from './conditional-writes.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
@@ -17,6 +18,8 @@ import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
 import { metrics } from './metrics.ts'
+import { microshardCount } from './microshard-count.ts'
+import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
@@ -39,6 +42,7 @@ const benches: Readonly<Record<string, Bench>> = {
   fleet,
   throughput,
   allocate,
+  'conditional-writes': conditionalWrites,
   'pool-size': poolSize,
   defragment,
   scaling,
@@ -47,6 +51,8 @@ const benches: Readonly<Record<string, Bench>> = {
   metrics,
   provider,
   'collectd-ingest': collectdIngest,
+  'microshard-pause': microshardPause,
+  'microshard-count': microshardCount,
 }
 
 interface Options extends BenchOptions {

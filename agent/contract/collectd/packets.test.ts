@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { encodeNotification, encodePackets } from './encode-packet.ts'
@@ -16,6 +16,8 @@ import { valueList } from './test-lists.ts'
 
 /** A run for the night sets it to a million; the suite has seconds. */
 const packetsTried = Number(process.env.SLUICE_PACKETS_TRIED ?? 6000)
+/** Some tens of seconds for a million; a machine may have much else to do. */
+setDefaultTimeout(60_000 + packetsTried)
 const user = { user: 'host-a', password: 'secret' }
 const passwordOf = (name: string) => (name === user.user ? user.password : undefined)
 const vector = Buffer.alloc(vectorBytes, 7)

@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { renderPutval } from './putval.ts'
 import { valueList } from './test-lists.ts'
 import { parseWriteHttp, renderWriteHttp } from './write-http.ts'
+
+/** Many cases, on a machine that may have much else to do. */
+setDefaultTimeout(60_000)
 
 describe('what write_http posts', () => {
   test('is read as collectd writes it', () => {
