@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { collectdIngest } from './collectd-ingest.ts'
+import { conditionalWrites } from './conditional-writes.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
@@ -41,6 +42,7 @@ const benches: Readonly<Record<string, Bench>> = {
   fleet,
   throughput,
   allocate,
+  'conditional-writes': conditionalWrites,
   'pool-size': poolSize,
   defragment,
   scaling,

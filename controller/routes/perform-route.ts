@@ -132,5 +132,6 @@ export const plainAnswer = ({ status, body, headers, version, isAllInVersion }: 
 const describePending = (pending: PendingAction): Answer => ({
   status: 202,
   body: pending,
+  isPending: true,
   headers: { location: `/v1/actions/${pending.id}`, 'retry-after': '1' },
 })

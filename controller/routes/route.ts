@@ -27,6 +27,8 @@ export interface Answer {
   readonly version?: number
   /** True where the version changes with everything that the answer shows: then If-None-Match may be answered 304. */
   readonly isAllInVersion?: boolean
+  /** It is not done yet: whoever asks again is answered anew. */
+  readonly isPending?: boolean
   /** What `?wait=true` waits for. */
   readonly settles?: Settling
   /** The same, of what is no object of the store. */

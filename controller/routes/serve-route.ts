@@ -248,7 +248,8 @@ async function answerOnce(
     if (taken.value.answer !== null) return succeed(replay(taken.value.answer))
     const outcome = await answer(taken.value)
     // A refusal has changed nothing, so its repetition may well be asked anew: only what was done is kept.
-    if (outcome.ok && route.isSecret !== true) await keepAnswer(routing.context, taken.value, keep(outcome.value))
+    const isDone = outcome.ok && outcome.value.isPending !== true
+    if (isDone && route.isSecret !== true) await keepAnswer(routing.context, taken.value, keep(outcome.value))
     return outcome
   })
 }

@@ -6,6 +6,7 @@
 import pino from 'pino'
 import { settle } from '../../controller/access/declare-object.ts'
 import { refuse, succeed } from '../../controller/contract/problem.ts'
+import type { Actions } from '../../controller/control-plane/act.ts'
 import type { Lease } from '../../controller/control-plane/leases/lease.ts'
 import { createMemoryStore } from '../../controller/control-plane/memory-store.ts'
 import type { Store } from '../../controller/control-plane/store.ts'
@@ -152,17 +153,7 @@ export function createSimulatedControllers(seed: number, mishaps: Mishaps): Simu
       microshardOf: () => microshardId,
       now: () => time,
     })
-    const run: Run<Made> = async (action, request) => {
-      const id = action.payload.parameters.id ?? ''
-      const { actionId, doneAfter } = request
-      const append = appendTo(id, actionId)
-      const own = doneAfter === undefined ? append : { ...append, doneAfterVersion: doneAfter.version }
-      const settled = await settle(() => actions.act<JournalValue>(own), journalKind.name, id)
-      if (!settled.ok) return refuse(settled.problem)
-      const entry = settled.value?.value?.entries.find((one) => one.actionId === actionId)
-      if (entry === undefined) throw new Error(`BUG: ${actionId} is said to be done, and its journal is without it`)
-      return succeed({ version: entry.version })
-    }
+    const run = createJournalRun(actions)
     owners.serve(run)
     const performer = createActionPerformer<Made>({
       ...{ store, run, owners: mishaps.hasOwners ? owners : undefined },
@@ -171,7 +162,7 @@ export function createSimulatedControllers(seed: number, mishaps: Mishaps): Simu
       random: chance.bytes,
       sleep: (milliseconds) => (milliseconds >= 1000 ? new Promise(() => {}) : pause()),
       logger: pino({ level: 'silent' }),
-      types: { appendToJournal: { kind: journalKind, parameter: 'id', isKept: true } },
+      types: journalTypes,
     })
     controllers.push({ name, lagging, performer })
     if (holding.holder === '') holding = { holder: name, token: 1 }
@@ -201,26 +192,50 @@ export function createSimulatedControllers(seed: number, mishaps: Mishaps): Simu
       isCalm = true
       for (let i = 0; i < ticksMaximum && waiting.length > 0; i++) await self.tick()
     },
-    async append(controller, journal, actionId) {
-      const outcome = await controller.performer.performControlPlaneAction(
-        {
-          clientId: journal,
-          actionType: 'appendToJournal',
-          dataType: journalKind.dataType,
-          payload: { parameters: { id: journal }, query: {}, body: {} },
-        },
-        describeRequest(actionId),
-      )
-      if (outcome.ok) {
-        const { value } = outcome
-        return value.kind === 'answered' ? { kind: 'done', version: value.answer.version } : { kind: 'unknown' }
-      }
-      const { code, detail } = outcome.problem
-      return code === 'escalated' && detail.includes('it is not made') ? { kind: 'notDone' } : { kind: 'unknown' }
-    },
+    append: ({ performer }, journal, actionId) => appendByAction(performer, journal, actionId),
   }
   for (let i = 0; i < 3; i++) begin()
   return self
+}
+
+/** Appends to the journal that an action names. */
+export function createJournalRun(actions: Actions): Run<Made> {
+  return async (action, request) => {
+    const id = action.payload.parameters.id ?? ''
+    const { actionId, doneAfter } = request
+    const append = appendTo(id, actionId)
+    const own = doneAfter === undefined ? append : { ...append, doneAfterVersion: doneAfter.version }
+    const settled = await settle(() => actions.act<JournalValue>(own), journalKind.name, id)
+    if (!settled.ok) return refuse(settled.problem)
+    const entry = settled.value?.value?.entries.find((one) => one.actionId === actionId)
+    if (entry === undefined) throw new Error(`BUG: ${actionId} is said to be done, and its journal is without it`)
+    return succeed({ version: entry.version })
+  }
+}
+
+export const journalTypes = { appendToJournal: { kind: journalKind, parameter: 'id', isKept: true } }
+
+/** Asks a controller to append to a journal, and tells what it answered. */
+export async function appendByAction(
+  performer: ActionPerformer<Made>,
+  journal: string,
+  actionId: string,
+): Promise<ActionAnswer> {
+  const outcome = await performer.performControlPlaneAction(
+    {
+      clientId: journal,
+      actionType: 'appendToJournal',
+      dataType: journalKind.dataType,
+      payload: { parameters: { id: journal }, query: {}, body: {} },
+    },
+    describeRequest(actionId),
+  )
+  if (outcome.ok) {
+    const { value } = outcome
+    return value.kind === 'answered' ? { kind: 'done', version: value.answer.version } : { kind: 'unknown' }
+  }
+  const { code, detail } = outcome.problem
+  return code === 'escalated' && detail.includes('it is not made') ? { kind: 'notDone' } : { kind: 'unknown' }
 }
 
 const describeRequest = (actionId: string): RequestInfo => ({

@@ -5,7 +5,7 @@
 
 import type { Logger } from 'pino'
 import type { Clash, OriginalAction } from '../../contract/escalation.ts'
-import { type Outcome, type Problem, refuse, succeed } from '../../contract/problem.ts'
+import { type Outcome, refuse, succeed } from '../../contract/problem.ts'
 import type { RequestInfo } from '../../services.ts'
 import type { Actions } from '../act.ts'
 import { createId, getShardKey, type ShardKey } from '../shard-key.ts'
@@ -20,6 +20,7 @@ import {
 } from '../store.ts'
 import { joinClashes } from './clash.ts'
 import { versionOf } from './conditional-write.ts'
+import { describeAction, describeEscalated, pickRequest, projectOf, restoreAction } from './describe-action.ts'
 import { escalationKind, type KeptRequest, type PendingActionValue, pendingActionKind } from './kept-kinds.ts'
 import type { OwnerRouting } from './owner-routing.ts'
 
@@ -105,7 +106,9 @@ export function createActionPerformer<Answer extends Versioned>(means: PerformMe
     const basis = await findBasis(type, action)
     const arrived: Arrived<Answer> = { action, type, shardKey, basis, request, run }
     const running = runOrAsk(arrived)
-    const outcome = type.isKept ? await waitFor(running) : await running
+    // Whoever says that they wait is not told of a change that is still being made.
+    const isPatient = !type.isKept || isWaitedFor(action.payload.query)
+    const outcome = isPatient ? await running : await waitFor(running)
     const clash = outcome === null || outcome.ok ? undefined : outcome.problem.clash
     if (outcome !== null && (clash === undefined || !type.isKept)) return answer(outcome)
     if (clash !== undefined && clash.reason !== 'contended') return escalate(action, arrived.request, clash, null)
@@ -116,7 +119,7 @@ export function createActionPerformer<Answer extends Versioned>(means: PerformMe
     reconciling.catch((cause: unknown) => {
       means.logger.warn({ err: cause, action: pending.id }, 'a change could not be carried on; the sweep will')
     })
-    return (await waitFor(reconciling)) ?? succeed({ kind: 'reconciling', pending })
+    return (isPatient ? await reconciling : await waitFor(reconciling)) ?? succeed({ kind: 'reconciling', pending })
   }
 
   /** What is contended is left to its owner; whoever gets no answer from there does it here. */
@@ -341,60 +344,5 @@ export function locate(
   return { type, shardKey: getShardKey(clientId, dataType), id }
 }
 
-export function describeEscalated(clash: Clash, escalationId: string): Problem {
-  const fields = clash.differences.map(({ field }) => field)
-  const differing = fields.length === 0 ? '' : ` They differ in ${fields.slice(0, 10).join(', ')}.`
-  return {
-    code: 'escalated',
-    title: 'A person has to decide',
-    detail: `${sentences[clash.reason]} The ${clash.kind} ${clash.id} is at version ${clash.latestVersion ?? 'none'}, and the change was decided on version ${clash.baseVersion ?? 'none'}.${differing}`,
-    remedy: `See GET /v1/escalations/${escalationId}; then retry, edit or discard it there, or by \`sluice escalation\`.`,
-    escalationId,
-  }
-}
-
-const sentences: Readonly<Record<Clash['reason'], string>> = {
-  contended: 'Others were faster each time that the change was tried; it is not made.',
-  sameField: 'Somebody else changed the same; the change is not made.',
-  forgotten: 'The version that the change was decided on is not kept any more; it is not made.',
-  untold: 'It can not be told whether the change is made: another controller may have made it, or may make it yet.',
-}
-
 const answer = <Answer>(outcome: Outcome<Answer>): Outcome<Performed<Answer>> =>
   outcome.ok ? succeed({ kind: 'answered', answer: outcome.value }) : outcome
-
-const describeAction = ({ actionType, dataType, payload, currentVersion }: ControlPlaneAction): OriginalAction => ({
-  actionType,
-  dataType,
-  payload,
-  currentVersion: currentVersion ?? null,
-})
-
-export function restoreAction({
-  id,
-  value: { action, projectId },
-}: {
-  readonly id: string
-  readonly value: Pick<PendingActionValue, 'action' | 'projectId'>
-}): ControlPlaneAction {
-  const { currentVersion, ...rest } = action
-  // Any id of a client's leads to its place on the ring.
-  return { ...rest, clientId: projectId ?? id, ...(currentVersion === null ? {} : { currentVersion }) }
-}
-
-function pickRequest(request: KeptRequest): KeptRequest {
-  const { caller, traceparent, actionId, seed, expectedVersion, doneAfter } = request
-  return {
-    caller,
-    traceparent,
-    actionId,
-    seed,
-    ...(expectedVersion === undefined ? {} : { expectedVersion }),
-    ...(doneAfter === undefined ? {} : { doneAfter }),
-  }
-}
-
-function projectOf(value: unknown): string | null {
-  if (typeof value !== 'object' || value === null || !('projectId' in value)) return null
-  return typeof value.projectId === 'string' ? value.projectId : null
-}
