@@ -9,8 +9,8 @@ import { loadBalancerKind } from '../../controller/objects.ts'
 import { type BlockStore, openBlockStore } from '../../controller/observed/metrics/block-store.ts'
 import { createHead } from '../../controller/observed/metrics/head.ts'
 import { createMetricsService, type MetricsService } from '../../controller/observed/metrics/metrics-service.ts'
-import { coarsen, createWindows, type Windows } from '../../controller/observed/metrics/rollup.ts'
-import { seriesKeyOf } from '../../controller/observed/metrics/series.ts'
+import { createWindows, type Windows } from '../../controller/observed/metrics/rollup.ts'
+import { ownerOfBlock, seriesKeyOf } from '../../controller/observed/metrics/series.ts'
 import { createSeriesLimit } from '../../controller/observed/metrics/series-limit.ts'
 import { encodeWindows, type SeriesWindows } from '../../controller/observed/metrics/sheets.ts'
 import { listBlocks, rollupTiers, startOfBlock, type Tier } from '../../controller/observed/metrics/tiers.ts'
@@ -80,24 +80,25 @@ async function writeBalancer({ store }: ReturnType<typeof createTestContext>): P
   return id
 }
 
-/** Blocks as full as those of a balancer with two instances of ten members; what is in them is noise. */
+/** Blocks as full as those of a balancer with two instances of ten members; of what is in them a third is noise. */
 async function fillBlocks(blocks: BlockStore, holder: string, now: number): Promise<number> {
   const points = createFleet({ balancers: 1, members: 10, hosts: ['a'] }).flatMap((host) => host.say(0, 0))
   const random = createRandom(7)
   let written = 0
   for (const [tier, from] of rollupTiers.map((tier) => [tier, now - (tier.seconds === 60 ? 1 : 30) * day] as const)) {
     for (const start of listBlocks(tier, from, now)) {
-      const windows = Array.from({ length: 8 }, () => makeWindows(tier, start, now, random))
-      const sheet = new Map(
-        points.map((point, i): [string, SeriesWindows] => {
-          const pick = (column: number) => windows[(i * 31 + column) % windows.length] ?? createWindows()
-          const name = { ...point, pluginInstance: point.pluginInstance.replace(balancerId(0), holder) }
-          return [seriesKeyOf(name), { name, windows: point.values.map((_, column) => pick(column)) }]
-        }),
-      )
-      const encoded = encodeWindows(sheet)
-      await blocks.write(tier, holder, startOfBlock(tier, start), encoded, 0)
-      written += encoded.length
+      for (const [type, ofType] of Map.groupBy(points, (point) => point.type)) {
+        const sheet = new Map(
+          ofType.map((point): [string, SeriesWindows] => {
+            const name = { ...point, pluginInstance: point.pluginInstance.replace(balancerId(0), holder) }
+            const windows = point.values.map((_, i) => makeWindows(tier, start, now, i % 3 === 2 ? random : () => 0))
+            return [seriesKeyOf(name), { name, windows }]
+          }),
+        )
+        const encoded = encodeWindows(sheet)
+        await blocks.write(tier, ownerOfBlock(holder, type), startOfBlock(tier, start), encoded, 0)
+        written += encoded.length
+      }
     }
   }
   return written
@@ -115,5 +116,5 @@ function makeWindows(tier: Tier, start: number, now: number, random: () => numbe
     windows.sum.push(mean * tier.seconds)
     windows.weight.push(tier.seconds)
   }
-  return coarsen(windows, tier.seconds)
+  return windows
 }

@@ -2,13 +2,13 @@
 
 import { encodePoints, type Point, pointIntervalSeconds } from '../../agent/contract/points.ts'
 import type { BlockStore } from '../../controller/observed/metrics/block-store.ts'
-import { flushHolder } from '../../controller/observed/metrics/flush-holder.ts'
+import { flushOwner } from '../../controller/observed/metrics/flush-owner.ts'
 import { createHead } from '../../controller/observed/metrics/head.ts'
 import { createSeriesLimit } from '../../controller/observed/metrics/series-limit.ts'
 import { createTestBlocks } from '../../controller/observed/metrics/test-blocks.ts'
-import { readingsTier } from '../../controller/observed/metrics/tiers.ts'
+import { readingsTier, tiers } from '../../controller/observed/metrics/tiers.ts'
 import type { BenchContext } from '../bench.ts'
-import { balancerId, countValues, createFleet } from './points.ts'
+import { countValues, createFleet } from './points.ts'
 import { measurePrometheus } from './prometheus-size.ts'
 
 const fleet = { balancers: 1, members: 10, hosts: ['a'] }
@@ -47,6 +47,9 @@ export async function measureSizes({ tell }: BenchContext, hours: number) {
     readingsBytes: sizeOf(isReadings),
     rollupBytes: sizeOf((subject) => !isReadings(subject)),
     prometheusBytes,
+    bytesByTier: Object.fromEntries(
+      tiers.map(({ name }) => [name, sizeOf((subject) => subject.includes(`.${name}.`))]),
+    ),
     flushMilliseconds,
   }
 }
@@ -67,8 +70,7 @@ const toRows = (points: readonly Point[]) =>
   ])
 
 async function flush(blocks: BlockStore, head: ReturnType<typeof createHead>, start: number): Promise<void> {
-  const holder = balancerId(0)
-  const fresh = head.blocks.get(start)?.get(holder)?.series
-  if (fresh === undefined) throw new Error('BUG: there is something to be written')
-  await flushHolder(blocks, { holder, start, fresh, isLast: true })
+  const owners = head.blocks.get(start)
+  if (owners === undefined) throw new Error('BUG: there is something to be written')
+  for (const [owner, { series }] of owners) await flushOwner(blocks, { owner, start, fresh: series, isLast: true })
 }

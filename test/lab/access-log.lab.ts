@@ -8,11 +8,13 @@ import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from 
 import { connect, createServer } from 'node:net'
 import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import { decodeLogLines, type LoggedRequest, type LogLine } from '../../agent/contract/log-lines.ts'
+import { haproxyFiles } from '../../agent/haproxy/haproxy-files.ts'
 import { createLogRoom, type LogRoom } from '../../agent/logs/log-room.ts'
 import { askHaproxy } from '../../agent/operations/haproxy-socket.ts'
 import type { HttpLoadResult } from './http-load.ts'
 import {
   createRealHaproxy,
+  curl,
   makeInstance,
   membersOf,
   type RealHaproxy,
@@ -233,6 +235,29 @@ test('an agent that comes back goes on where the one before it was, and tells wh
   expect(all()).toBe(2500)
   expect(third.dropped('unread')).toBeGreaterThan(1000)
   expect(third.requests().at(-1)?.path ?? '').toMatch(/^\/\d+$/)
+})
+
+test('a worker that a reload has replaced is heard to its end, and not kept alive by being heard', async () => {
+  const instance = wanted({ oneOf: 1, clientAddress: 'full' })
+  await haproxy.want(instance)
+  const { workerPid } = await haproxy.answer()
+  const agent = startAgent(instance)
+  const hasHeard = (path: string) => agent.requests().some((request) => request.path === path)
+  const slow = curl(`${url}/wait/2000`)
+  await untilTrue('the slow request is under way', () => web.seen.includes('GET /wait/2000'))
+  await haproxy.want({ ...instance, timeouts: { ...instance.timeouts, clientSeconds: 29 } })
+  agent.room.onWorker(instance.id)
+  await curl(`${url}/quick`)
+  await untilTrue('the new worker is heard', () => hasHeard('/quick'))
+  expect(hasHeard('/wait/2000')).toBe(false)
+  expect((await slow).status).toBe(200)
+  await untilTrue('the old worker is heard', () => hasHeard('/wait/2000'))
+  await untilTrue('the old worker has ended', async () => {
+    const { masterSocket } = haproxyFiles(haproxy.folder, instance.id)
+    const processes = await askHaproxy(masterSocket, 'show proc').catch(() => String(workerPid))
+    return !new RegExp(`^${workerPid}\\b`, 'm').test(processes)
+  })
+  expect(agent.lines.length).toBe(2)
 })
 
 test('it is switched on, changed and switched off without a lost request, each by one reload', async () => {

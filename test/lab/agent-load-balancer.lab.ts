@@ -288,9 +288,15 @@ test('clients who stick by their address keep their members when the other host 
   await untilMember(13, 'healthy')
   const whoServes = async () =>
     await Promise.all(
-      clients.map((client) =>
-        lab.onClient('sh', '-c', `curl -s --max-time 2 --interface ${client} http://${northVip}/ || true`),
-      ),
+      clients.map(async (client) => {
+        let answer = ''
+        await until(`${client} is answered`, async () => {
+          const argv = `curl -s --max-time 2 --interface ${client} http://${northVip}/ || true`
+          answer = await lab.onClient('sh', '-c', argv)
+          return answer !== ''
+        })
+        return answer
+      }),
     )
   // A worker passes on what it knows once it has asked everybody else for it, or waited for them in vain.
   await until('the instances have told each other all', async () => {

@@ -13,7 +13,7 @@ import type { MicroshardDirectory } from '../../controller/control-plane/microsh
 import { createWorld, type Party, type World } from './microshards-world.ts'
 import { createChance } from './random.ts'
 
-const seedsDefault = 150
+const seedsDefault = 100
 const stepsPerHistory = 1_500
 const stepsToEnd = 20_000
 const writersCount = 4

@@ -211,7 +211,7 @@ describe('under writers', () => {
       count: writersCount,
       hasEvents: true,
       leadingBits: '01',
-      pauseMilliseconds: 20,
+      pauseMilliseconds: 60,
     })
     const split = await begin((directory, start) =>
       planSplit(directory, start, { microshardId: '2', at: '6000000000000000' }),

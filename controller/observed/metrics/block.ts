@@ -144,13 +144,18 @@ function listFrames(names: readonly { readonly name: SeriesName; readonly partCo
 
 function collectAxes(entries: readonly BlockEntry[]) {
   const list: (readonly number[])[] = []
-  const byText = new Map<string, number>()
+  const bySketch = new Map<string, number[]>()
   const byIdentity = new Map<readonly number[], number>()
   for (const { times } of entries.flatMap(({ parts }) => parts)) {
     if (byIdentity.has(times)) continue
-    const text = times.join()
-    const index = byText.get(text) ?? list.push(times) - 1
-    byText.set(text, index)
+    const sketch = `${times.length} ${times[0]} ${times.at(-1)}`
+    const alike = bySketch.get(sketch) ?? []
+    bySketch.set(sketch, alike)
+    let index = alike.find((one) => list[one]?.every((time, i) => time === times[i]))
+    if (index === undefined) {
+      index = list.push(times) - 1
+      alike.push(index)
+    }
     byIdentity.set(times, index)
   }
   return { list, indexOf: (times: readonly number[]) => byIdentity.get(times) ?? 0 }

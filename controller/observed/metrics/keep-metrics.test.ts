@@ -84,7 +84,7 @@ function expectBlocks(blocks: TestBlocks, messages: readonly Message[], tier: Ti
 function collect(blocks: TestBlocks, tier: Tier): Map<string, Windows[]> {
   const collected = new Map<string, Windows[]>()
   for (const start of listBlocks(tier, epoch - 86_400_000, epoch + 3 * 86_400_000)) {
-    const bytes = blocks.stored.get(`metrics.${tier.name}.${balancer}.${start / 1000}`)
+    const bytes = blocks.stored.get(`metrics.${tier.name}.${balancer}.haproxy_member.${start / 1000}`)
     for (const [key, { windows }] of decodeWindows(bytes ?? null)) {
       const all = collected.get(key) ?? []
       collected.set(key, all)
@@ -171,7 +171,9 @@ describe('blocks', () => {
     await bench.begin()
     await bench.flush()
     expect(writes).toBe(0)
-    const first = decodeReadings(blocks.stored.get(`metrics.readings.${balancer}.${epoch / 1000}`) ?? null)
+    const first = decodeReadings(
+      blocks.stored.get(`metrics.readings.${balancer}.haproxy_member.${epoch / 1000}`) ?? null,
+    )
     expect([...first.values()].map(({ readings }) => readings.times.length)).toEqual([90])
   })
 

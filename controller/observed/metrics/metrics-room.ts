@@ -44,6 +44,9 @@ export interface MetricsRoomOptions {
 
 const turnMilliseconds = 15_000
 const publishMilliseconds = 5000
+/** Writing blocks takes a fifth of the controller's time at most: requests come between. */
+const restFactor = 4
+const restMillisecondsMaximum = 500
 
 export async function openMetricsRoom(options: MetricsRoomOptions): Promise<MetricsRoom> {
   const { context, connection, hostsConnection, replicas } = options
@@ -51,8 +54,10 @@ export async function openMetricsRoom(options: MetricsRoomOptions): Promise<Metr
   const blocks = await openBlockStore(connection, replicas)
   const limit = createSeriesLimit()
   const head = createHead(limit)
-  const keeper = await createMetricsKeeper({ blocks, head, now: context.now, logger: context.logger })
   const stopping = new AbortController()
+  const rest = (milliseconds: number) =>
+    sleep(Math.min(restFactor * milliseconds, restMillisecondsMaximum), stopping.signal)
+  const keeper = await createMetricsKeeper({ blocks, head, now: context.now, logger: context.logger, rest })
   const caughtUp = Promise.withResolvers<void>()
   const following = followPoints(options, keeper, stopping.signal, caughtUp.resolve)
   let writers = 0
