@@ -8,10 +8,9 @@ import { Kvm } from '@nats-io/kv'
 import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import type { BusCredentials } from './configuration.ts'
 import type { HostReport } from './contract/host-report.ts'
-import { pointSubject } from './contract/points.ts'
+import type { PointMessage } from './contract/point-sender.ts'
 import { desiredBucket, inboxPrefix, instructionsKey, reportKey, statusBucket } from './contract/subjects.ts'
 import type { PublishLogs } from './logs/log-buffer.ts'
-import type { PointMessage } from './metrics/point-sender.ts'
 
 export interface BusOptions {
   readonly host: string
@@ -99,7 +98,7 @@ export function startBus(options: BusOptions): Bus {
         return false
       }
     },
-    sendPoints: ({ id, payload }) => store(pointSubject({ kind: 'host', host: options.host }), payload, id),
+    sendPoints: ({ id, subject, payload }) => store(subject, payload, id),
     async close() {
       isClosed = true
       await connection?.close()

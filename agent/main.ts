@@ -10,9 +10,11 @@ import { startBus } from './bus.ts'
 import { defaultConfigurationFolder, readCredentials, readSettings } from './configuration.ts'
 import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { HostReport } from './contract/host-report.ts'
+import { renderTypesDb } from './contract/point-types.ts'
 import { reportIntervalSeconds } from './contract/subjects.ts'
 import { joinHost } from './enrolment/join.ts'
 import { parseInstructions, readInstructions, readInstructionsFile } from './instructions-store.ts'
+import { renderOwnCollectdConfig } from './metrics/collectd-config.ts'
 import { runCollectdExec } from './metrics/collectd-exec.ts'
 import { defaultPointsUrl, readCollectdSettings } from './metrics/collectd-receiver.ts'
 import { agentUnit, installAgentUnit } from './operations/agent-unit.ts'
@@ -211,6 +213,23 @@ program
   .description("write this host's points as collectd's exec plugin reads them, for as long as it does")
   .option('--url <url>', "where the agent's points are: at httpListen of its collectd.json", defaultPointsUrl)
   .action(feedCollectd)
+
+program
+  .command('collectd-config')
+  .description('print the config of a collectd that measures this host for its agent')
+  .option('--configuration <folder>', 'where agent.json and collectd.json lie', defaultConfigurationFolder)
+  .option('--sources <plugins...>', "collectd's plugins that measure", ['cpu', 'load', 'memory', 'df', 'interface'])
+  .action(({ configuration: folder, sources }: { configuration: string; sources: readonly string[] }) => {
+    const { host } = readSettings(folder)
+    process.stdout.write(renderOwnCollectdConfig({ host, folder, settings: readCollectdSettings(folder), sources }))
+  })
+
+program
+  .command('collectd-types')
+  .description("print the types.db that makes a collectd understand this host's points")
+  .action(() => {
+    process.stdout.write(renderTypesDb())
+  })
 
 const workload = program.command('workload').description("one of the lab's built-in workloads")
 

@@ -6,7 +6,7 @@ import type { Cleanup } from './system/cleanup.ts'
 export interface BenchOptions {
   /** How often the measured thing is done; each bench has its own default. */
   readonly times?: number
-  /** How many load balancers there are in `gap`; in `fleet` and `provider` at most, where 1 is all of their sizes. */
+  /** How many microshards there are at most in `microshard-count`, load balancers in `gap`; in `fleet` and `provider` at most, where 1 is all of their sizes. */
   readonly balancers: number
   /** Minutes of full CPU load in `gap`; 0: none. */
   readonly stressMinutes: number

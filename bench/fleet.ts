@@ -24,7 +24,7 @@ const instancesEach = 2
 const checkIntervalSeconds = 5
 const requestsAtOnce = 8
 /** So many are made at a time, so that each batch is whole within its time. */
-const batch = 30
+const batch = 10
 const settleSeconds = 10
 const countSeconds = 10
 const measureSeconds = 30
@@ -117,7 +117,8 @@ async function makeBalancers({ tell }: BenchContext, system: System, made: numbe
     }
     await Promise.all(Array.from({ length: requestsAtOnce }, declare))
     await awaitAllWhole(system, ids)
-    if (wanted - made > batch) tell(`${first + numbers.length - 1} of ${wanted} are whole`)
+    if (wanted - made > batch && (first + numbers.length - 1) % 50 === 0)
+      tell(`${first + numbers.length - 1} of ${wanted} are whole`)
   }
 }
 

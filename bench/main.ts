@@ -7,6 +7,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
+import { collectdIngest } from './collectd-ingest.ts'
+import { conditionalWrites } from './conditional-writes.ts'
 import { create } from './create.ts'
 import { crowd } from './crowd.ts'
 import { defragment } from './defragment.ts'
@@ -15,6 +17,9 @@ import { failedRequests } from './failed-requests.ts'
 import { fleet } from './fleet.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
+import { metrics } from './metrics.ts'
+import { microshardCount } from './microshard-count.ts'
+import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
@@ -37,12 +42,17 @@ const benches: Readonly<Record<string, Bench>> = {
   fleet,
   throughput,
   allocate,
+  'conditional-writes': conditionalWrites,
   'pool-size': poolSize,
   defragment,
   scaling,
   crowd,
   names: namesBench,
+  metrics,
   provider,
+  'collectd-ingest': collectdIngest,
+  'microshard-pause': microshardPause,
+  'microshard-count': microshardCount,
 }
 
 interface Options extends BenchOptions {

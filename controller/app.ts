@@ -7,6 +7,8 @@ import { Hono } from 'hono'
 import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
+import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
+import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
@@ -14,6 +16,7 @@ import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
 import { describeProblem } from './routes/answer.ts'
 import { createBreakerRoutes } from './routes/breaker-routes.ts'
+import { createCollectdRoutes } from './routes/collectd-routes.ts'
 import { createControlPlaneRoutes } from './routes/control-plane-routes.ts'
 import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
@@ -26,7 +29,7 @@ import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
 import { createRoutePerformer, createRun, describeAsAction } from './routes/perform-route.ts'
-import { defineRoute, type Route } from './routes/route.ts'
+import { type Answer, defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
 import { type ControllerAddress, createStatusRoutes } from './routes/status-routes.ts'
@@ -34,6 +37,8 @@ import { continueTrace } from './routes/trace.ts'
 import type { ControllerContext, Services } from './services.ts'
 
 export interface AppOptions {
+  /** Left out: no other controller is asked to do anything. */
+  readonly owners?: OwnerRouting<Answer>
   readonly services: Services
   readonly context: ControllerContext
   readonly events: EventReader
@@ -41,10 +46,11 @@ export interface AppOptions {
   readonly microshards: MicroshardsService
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
+  readonly collectd: CollectdRequests
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, controlPlane, metrics, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -59,6 +65,7 @@ export function createApi(options: AppOptions): Api {
   const performer = createRoutePerformer(
     context,
     createRun(() => routes),
+    options.owners,
   )
   const routing: RoutingContext = { context, tokens: services.tokens, performer, lock: createKeyedLock() }
   const app = new Hono()
@@ -66,7 +73,7 @@ export function createApi(options: AppOptions): Api {
     app.on(route.method, toHonoPath(route.path), (c) => {
       const request = c.req.raw
       const url = new URL(request.url)
-      return serveRoute(routing, route, { request, url, parameters: c.req.param(), readText: readOnce(request) })
+      return serveRoute(routing, route, { request, url, parameters: c.req.param(), readText: readOnce(request, route) })
     })
   }
   app.notFound((c) => refuseUnrouted(context, routes, c.req.raw))
@@ -75,7 +82,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, microshards, controlPlane, metrics, settings } = options
+  const { context, services, events, logs, microshards, controlPlane, metrics, collectd, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -91,6 +98,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createMicroshardRoutes(microshards),
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
+    ...createCollectdRoutes(collectd),
     ...createActionRoutes(context, services),
     ...createStatusRoutes(context, services, settings),
   ]
@@ -119,10 +127,10 @@ function createDescriptionRoute(routes: readonly RouteDescription[], settings: C
 
 const toHonoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
-function readOnce(request: Request): () => Promise<Outcome<string>> {
+function readOnce(request: Request, { bodyBytesMaximum }: Route): () => Promise<Outcome<string>> {
   let reading: Promise<Outcome<string>> | undefined
   return () => {
-    reading ??= readBody(request)
+    reading ??= readBody(request, bodyBytesMaximum)
     return reading
   }
 }

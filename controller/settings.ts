@@ -23,7 +23,11 @@ export interface ProcessSettings {
   /** The first admin's token: made at the first start. */
   readonly adminTokenFile: string
   readonly logLevel: string
+  /** How often what has lost its owner is given back. */
+  readonly sweepSeconds: number
   readonly controller: ControllerSettings
+  /** Who may send packets of collectd; undefined: nobody. */
+  readonly collectdFile: string | undefined
   /** Null: no names are kept. */
   readonly nameServer: Omit<NameProcessSettings, 'names'> | null
 }
@@ -68,6 +72,10 @@ const environmentSchema = v.object({
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
   ...nameEnvironment,
+  /** How often what has lost its owner is looked for. */
+  SLUICE_SWEEP_SECONDS: secondsSchema('15', 1, 3600),
+  /** A JSON file that says where packets of collectd come in, and by which users; docs/collectd.md. */
+  SLUICE_COLLECTD_FILE: v.optional(v.string()),
   /** For how long an instance must have been in trouble before it is replaced. */
   SLUICE_SUSPECT_AFTER_SECONDS: secondsSchema(String(lifeDefaults.suspectAfterSeconds), 1, 3600),
   /** How long a replaced instance may take to come back before it is deleted. */
@@ -109,6 +117,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     stateFolder: settings.SLUICE_STATE_FOLDER,
     adminTokenFile: settings.SLUICE_ADMIN_TOKEN_FILE ?? `${settings.SLUICE_STATE_FOLDER}/admin-token`,
     logLevel: settings.SLUICE_LOG_LEVEL,
+    sweepSeconds: settings.SLUICE_SWEEP_SECONDS,
     controller: {
       uplinkCidr: settings.SLUICE_UPLINK_CIDR,
       uplinkGateway: settings.SLUICE_UPLINK_GATEWAY,
@@ -122,6 +131,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         breakerWindowSeconds: settings.SLUICE_BREAKER_WINDOW_SECONDS,
       },
     },
+    collectdFile: settings.SLUICE_COLLECTD_FILE,
     nameServer: named,
   }
 }

@@ -21,15 +21,18 @@ import { createApi } from './app.ts'
 import { assembleController } from './assemble.ts'
 import { rememberNodes, type StoreNode } from './control-plane/directory/nodes.ts'
 import { readEvents } from './control-plane/events.ts'
-import { openJetStreamStore } from './control-plane/jetstream-store.ts'
+import { type JetStreamStore, openJetStreamStore } from './control-plane/jetstream-store.ts'
 import { type Leases, whenAborted } from './control-plane/leases/lease.ts'
 import { openLeaseBucket } from './control-plane/leases/lease-bucket.ts'
 import { openLeases } from './control-plane/leases/leases.ts'
 import { dataTypeOfAction } from './control-plane/lifecycle/action-data-type.ts'
 import { openLifecycle } from './control-plane/lifecycle/open-lifecycle.ts'
 import { listEvents } from './control-plane/list-events.ts'
+import { findMicroshard } from './control-plane/microshard-directory.ts'
 import { startOutboxRelay } from './control-plane/outbox-relay.ts'
 import { createActionQueue } from './control-plane/writes/action-queue.ts'
+import { createOwnerBus } from './control-plane/writes/owner-bus.ts'
+import { createOwnerRouting, type OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
@@ -41,8 +44,10 @@ import { patiently } from './nats/cluster/patience.ts'
 import type { ListedServer } from './nats/cluster/server-list.ts'
 import { readFileOrNull, secretMode, writeDurableFile } from './nats/durable-file.ts'
 import * as objects from './objects.ts'
+import { openCollectdEntry, readCollectdFile, sendToStream } from './observed/collectd/collectd-entry.ts'
 import { openLogs } from './observed/logs/open-logs.ts'
 import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
+import { tellCulprits } from './observed/metrics/tell-culprits.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
 import { createControlPlaneService } from './presence/control-plane-service.ts'
@@ -52,6 +57,8 @@ import { startReconcileLoop } from './reconcile/reconcile-loop.ts'
 import { keepSweeping } from './reconcile/sweep-loop.ts'
 import { actionTypes } from './routes/action-types.ts'
 import type { EventReader } from './routes/event-routes.ts'
+import { plainAnswer } from './routes/perform-route.ts'
+import type { Answer } from './routes/route.ts'
 import { serve } from './serve.ts'
 import type { ControllerContext, Services } from './services.ts'
 import type { ProcessSettings } from './settings.ts'
@@ -130,8 +137,10 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const services = createServices(context, assembled.services, bus, issuer)
   const url = settings.publicUrl ?? `http://${settings.listen[0]}`
   const about = { url, version: packageJson.version }
-  const metrics = await openMetricsRoom({ context, connection, hostsConnection: bus.hostsConnection })
+  const { hostsConnection } = bus
+  const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
+  work.add('metrics', (signal) => metrics.write(signal))
   const controlPlane = createControlPlaneService({
     store,
     directory: store.directory.current,
@@ -143,12 +152,22 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     now: Date.now,
   })
   const logs = await patiently(() => openLogs({ connection: bus.hostsConnection, replicas, now: Date.now }))
-  const kept = { logs, metrics: metrics.service }
+  const collectd = await openCollectdEntry({
+    context,
+    send: sendToStream(bus.hostsConnection),
+    settings: readCollectdFile(settings.collectdFile),
+    tellCulprits: (culprits) => tellCulprits(context, culprits),
+  })
+  closers.push(() => collectd.close())
+  const kept = { logs, metrics: metrics.service, collectd }
   const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
-  const api = createApi({ context, services, ...rest, settings: about })
+  const owners = openOwners(bus, store, leases, logger)
+  closers.push(() => owners.close())
+  const api = createApi({ context, services, ...rest, owners, settings: about })
   const sweep = async () => {
     await assembled.sweep()
     await api.sweep()
+    await owners.tidy()
     await resumeTokenRemovals(context, issuer)
     await resumeProjectRemovals(context, services.tokens.remove)
   }
@@ -161,7 +180,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     await runLoop(loop, signal)
     wake = () => {}
   })
-  work.add('sweep', (signal) => keepSweeping({ sweep }, signal))
+  work.add('sweep', (signal) => keepSweeping({ sweep, sweepSeconds: settings.sweepSeconds }, signal))
   work.add('presence', (signal) =>
     keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
   )
@@ -223,6 +242,22 @@ const kinds = Object.values(objects).filter((one) => typeof one === 'object' && 
 /** Where this very controller is reached: not on the loopback, if it listens elsewhere as well. */
 function describeOwnUrl({ listen }: ProcessSettings): string {
   return `http://${listen.find((address) => !/^(127\.|localhost|\[::1\])/.test(address)) ?? listen[0]}`
+}
+
+/** What several controllers change at once is left to one of them. */
+function openOwners(
+  { connection }: Bus,
+  { directory }: Pick<JetStreamStore, 'directory'>,
+  leases: Leases,
+  logger: Logger,
+): OwnerRouting<Answer> {
+  const decode = (answer: unknown) => answer as Answer
+  return createOwnerRouting({
+    leases,
+    bus: createOwnerBus({ connection, holder: leases.holder, logger, encode: plainAnswer, decode }),
+    microshardOf: (shardKey) => findMicroshard(directory.current(), shardKey).id,
+    now: () => performance.now(),
+  })
 }
 
 function createServices(

@@ -29,7 +29,7 @@ export function emptyLabState(settings: LabSettings, createdAt: string): LabStat
     names: null,
     cluster: settings.cluster,
     controls: [],
-    controller: { wanted: !settings.bare, process: null },
+    controller: { wanted: !settings.bare && settings.cluster === null, process: null },
   }
 }
 

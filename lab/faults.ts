@@ -74,6 +74,7 @@ export async function startHostAgent(lab: OpenLab, name: string): Promise<void> 
 
 /** Ends the controller and its nats-server at once, as a crash of the machine under them does. */
 export async function killController(lab: OpenLab): Promise<void> {
+  refuseCluster(lab.state)
   const { controller } = lab.state
   controller.wanted = false
   writeLabState(lab.settings, lab.state)
@@ -85,6 +86,7 @@ export async function killController(lab: OpenLab): Promise<void> {
 
 /** False: it runs. */
 export async function bootController(lab: OpenLab): Promise<boolean> {
+  refuseCluster(lab.state)
   const { controller } = lab.state
   if (controller.process !== null && isAlive(controller.process)) return false
   await killProcesses(findProcessesOfFolder('nats-server', controllerFolder(lab.settings)))
@@ -94,6 +96,11 @@ export async function bootController(lab: OpenLab): Promise<boolean> {
     writeLabState(lab.settings, lab.state)
   })
   return true
+}
+
+function refuseCluster({ controls }: LabState): void {
+  if (controls.length === 0) return
+  throw new Error('this lab has several controllers: name one, as controller-1; `sluice lab status` lists them')
 }
 
 /** Ends the name server at once; its zone and journal stay. */

@@ -102,10 +102,11 @@ export function createProvider(means: ProviderMeans) {
         caCertificate: config.caCertificate ?? undefined,
         isInsecure: config.insecure ?? false,
       }
+      const { now = Date.now } = means
       const apiMeans = describeMeans(means, context)
       await checkController(createApi({ ...options, retrySeconds: firstRetrySeconds }, apiMeans), context)
       const client: Client = {
-        ...createViews(createApi({ ...options, retrySeconds }, apiMeans), apiMeans.now),
+        ...createViews(createApi({ ...options, retrySeconds }, apiMeans), now),
         creations: createCreations({
           folder: means.creationsFolder,
           endpoint,
@@ -114,7 +115,7 @@ export function createProvider(means: ProviderMeans) {
           log: apiMeans.log,
         }),
         createKey,
-        now: means.now ?? Date.now,
+        now,
         sleep,
       }
       means.onClient?.(client)

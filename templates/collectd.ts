@@ -47,7 +47,7 @@ export function renderCollectdConfig(place: CollectdPlace): string {
     ],
     place.sources.map((name) => `LoadPlugin ${name}`),
     ...(network === undefined ? [] : [renderNetwork(network, place.intervalSeconds)]),
-    ...(writeUrl === undefined ? [] : [renderWriteHttp(writeUrl)]),
+    ...(writeUrl === undefined ? [] : [renderWriteHttp(writeUrl, place.intervalSeconds)]),
     ...(exec === undefined ? [] : [renderExec(exec), renderChain(exec)]),
   ]
   return sections.map((lines) => `${lines.join('\n')}\n`).join('\n')
@@ -61,7 +61,7 @@ function renderNetwork(
   const credentials =
     protection === 'none' ? [] : [`    Username ${quote(user ?? '')}`, `    Password ${quote(password ?? '')}`]
   return [
-    ...loadUnhurried('network', intervalSeconds),
+    ...loadSender('network', intervalSeconds),
     '<Plugin network>',
     `  <Server ${quote(address)} ${quote(String(port))}>`,
     `    SecurityLevel ${quote(level)}`,
@@ -72,15 +72,15 @@ function renderNetwork(
 }
 
 /** A packet that isn't full goes once an interval, so that what was measured is not late by more than that. */
-const loadUnhurried = (name: string, intervalSeconds: number) => [
+const loadSender = (name: string, intervalSeconds: number) => [
   `<LoadPlugin ${name}>`,
   `  FlushInterval ${intervalSeconds}`,
   '</LoadPlugin>',
 ]
 
 /** Counters as they are: rates would say that they are counters. */
-const renderWriteHttp = (url: string) => [
-  'LoadPlugin write_http',
+const renderWriteHttp = (url: string, intervalSeconds: number) => [
+  ...loadSender('write_http', intervalSeconds),
   '<Plugin write_http>',
   '  <Node "sluice">',
   `    URL ${quote(url)}`,

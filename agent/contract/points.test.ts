@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { instanceName, measuredOf, memberName, ownPlugins } from './point-names.ts'
 import { pointTypes, renderTypesDb, sourceValue } from './point-types.ts'
 import { decodePoints, encodePoints, originOfSubject, type Point, type PointOrigin, pointSubject } from './points.ts'
+
+/** Many cases, on a machine that may have much else to do. */
+setDefaultTimeout(60_000)
 
 const id = (kind: string, last = '0') => `${kind}_${last.padStart(25, '0')}`
 const ids = { projectId: id('prj'), loadBalancerId: id('lb'), instanceId: id('ins') }

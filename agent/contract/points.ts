@@ -79,8 +79,6 @@ export const pointIntervalSeconds = 10
 
 /** An agent holds batches back for so long while NATS is away; what is older is dropped, and counted. */
 export const pointsHeldSecondsMaximum = 600
-/** A batch whose answer was lost is sent again with the same message id, for as long as it is held. */
-export const pointDuplicateSeconds = 2 * pointsHeldSecondsMaximum
 
 /** In one message; a source with more sends several. */
 export const batchPointsMaximum = 4000

@@ -53,7 +53,7 @@ export function planHaproxy(desired: DesiredHaproxy, observed: ObservedHaproxy):
       const { answer } = observed
       if (answer === undefined) return []
       if (answer.description !== desired.rendered.description) return planReload(desired, observed)
-      return [...planMembers(desired, answer.servers, observed.drainingSeconds), ...planConfig(desired, observed)]
+      return [...planServers(desired, answer, observed.drainingSeconds), ...planConfig(desired, observed)]
     }
     default:
       return observed.status satisfies never
@@ -97,6 +97,22 @@ const stopHaproxy = (objectId: string): Operation => ({
   signal: 'SIGKILL',
   graceMilliseconds: 0,
 })
+
+const settledWith = new WeakMap<HaproxyAnswer, RenderedHaproxyConfig>()
+
+/** An answer that has just the servers that are wanted, with nothing to do about them, is not gone through again each turn. */
+function planServers(
+  desired: DesiredHaproxy,
+  answer: HaproxyAnswer,
+  drainingSeconds: ReadonlyMap<string, number>,
+): Operation[] {
+  if (settledWith.get(answer) === desired.rendered) return []
+  const operations = planMembers(desired, answer.servers, drainingSeconds)
+  const count = answer.servers.filter(({ name }) => !isNamedServer(name)).length
+  const isSettled = operations.length === 0 && count === wantedServers(desired.instance).size
+  if (isSettled) settledWith.set(answer, desired.rendered)
+  return operations
+}
 
 function planMembers(
   desired: DesiredHaproxy,

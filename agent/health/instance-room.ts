@@ -124,8 +124,8 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
   }
 
   const observe = async ({ desired, daemons }: Turn): Promise<readonly Observation[]> => {
-    const find = (objectId: string, name: DaemonName) =>
-      daemons.find((each) => each.objectId === objectId && each.daemon === name)
+    const running = new Map(daemons.map((each) => [`${each.objectId} ${each.daemon}`, each]))
+    const find = (objectId: string, name: DaemonName) => running.get(`${objectId} ${name}`)
     const wanted = new Set(desired.instances.map(({ id }) => id))
     for (const id of [...known.keys()]) if (!wanted.has(id)) forget(id)
     const subjects = desired.instances.map((instance) => ({

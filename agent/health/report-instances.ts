@@ -21,7 +21,7 @@ export function describeInstance(instance: InstanceInstructions, observed: Obser
     ...(hasDrained && { drained: true }),
     ...(hasDrained && connectionsCut > 0 && { connectionsCut }),
     heldVips: [...keepalived.heldVips],
-    members: describeMembers(instance, isAnswering ? (haproxy.answer?.servers ?? []) : []),
+    members: tellMembers(instance, isAnswering ? (haproxy.answer?.servers ?? noServers) : noServers),
   }
 }
 
@@ -37,6 +37,24 @@ function keepalivedWord(status: ObservedKeepalived['status']): InstanceCondition
     default:
       return status satisfies never
   }
+}
+
+const noServers: readonly ObservedServer[] = []
+
+interface Told {
+  readonly instance: InstanceInstructions
+  readonly members: Record<string, MemberStatus>
+}
+
+const told = new WeakMap<readonly ObservedServer[], Told>()
+
+/** Each second's report is of all instances, and few haproxies have answered anew meanwhile. */
+function tellMembers(instance: InstanceInstructions, servers: readonly ObservedServer[]): Record<string, MemberStatus> {
+  const before = told.get(servers)
+  if (before?.instance === instance) return before.members
+  const members = describeMembers(instance, servers)
+  if (servers !== noServers) told.set(servers, { instance, members })
+  return members
 }
 
 /**

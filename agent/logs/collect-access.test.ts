@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { LogLine } from '../contract/log-lines.ts'
 import { type AccessPosition, createAccessCollector } from './collect-access.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 interface Spoken {
   readonly worker?: number

@@ -1,6 +1,9 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { decodeLogLines } from '../contract/log-lines.ts'
 import { createLogBuffer } from './log-buffer.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 function createBench(charactersMaximum = 100_000) {
   let isThere = true

@@ -1,7 +1,10 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { decodeLogLines, encodeLogLines } from '../contract/log-lines.ts'
 import { parseAccessLine } from './parse-access-line.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 /** As haproxy 2.6 wrote it. */
 const http =

@@ -1,8 +1,11 @@
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { parseOwnLine } from './parse-own-line.ts'
 import { type FilePosition, readNewLines } from './read-new-lines.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 let folder = ''
 let path = ''

@@ -39,20 +39,33 @@ async function findPort(): Promise<number> {
   return port
 }
 
-async function start(change: Readonly<Record<string, unknown>> = {}) {
-  const taken: Point[] = []
+/** Between being found and being taken a port may become somebody else's. */
+async function listenSomewhere(
+  change: Readonly<Record<string, unknown>>,
+  taken: Point[],
+  triesLeft = 20,
+): Promise<number> {
   const port = await findPort()
   const address = `127.0.0.1:${port}`
   const settings = v.parse(agentCollectdSchema, { listen: [address], httpListen: address, ...change })
-  receiver = await startCollectdReceiver({
-    host: 'host-a',
-    settings,
-    onPoints: (points) => taken.push(...points),
-    log: () => undefined,
-  })
+  const onPoints = (points: readonly Point[]) => void taken.push(...points)
+  try {
+    receiver = await startCollectdReceiver({ host: 'host-a', settings, onPoints, log: () => undefined })
+    return port
+  } catch (error) {
+    if (triesLeft === 0) throw error
+    return await listenSomewhere(change, taken, triesLeft - 1)
+  }
+}
+
+async function start(change: Readonly<Record<string, unknown>> = {}) {
+  const taken: Point[] = []
+  const port = await listenSomewhere(change, taken)
+  const address = `127.0.0.1:${port}`
   const socket = await Bun.udpSocket({ hostname: '127.0.0.1', port: 0 })
   const send = (packet: Uint8Array) => socket.send(packet, port, '127.0.0.1')
   const url = `http://${address}`
+  if (receiver === undefined) throw new Error('BUG: nothing listens')
   return { receiver, taken, send, url, socket }
 }
 
@@ -97,6 +110,21 @@ describe("an agent's ear", () => {
     expect(ear.intake.counts().drops).toEqual({ unprotected: 1, badSignature: 1 })
     expect(taken).toHaveLength(1)
     socket.close()
+  })
+
+  test('that finds one of its ports taken leaves the others', async () => {
+    const taken = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('') })
+    const port = await findPort()
+    const settings = v.parse(agentCollectdSchema, {
+      listen: [`127.0.0.1:${port}`],
+      httpListen: `127.0.0.1:${taken.port}`,
+    })
+    const attempt = startCollectdReceiver({ host: 'host-a', settings, onPoints: () => undefined, log: () => undefined })
+    await expect(attempt).rejects.toThrow()
+    const socket = await Bun.udpSocket({ hostname: '127.0.0.1', port })
+    expect(socket.port).toBe(port)
+    socket.close()
+    await taken.stop(true)
   })
 
   test('takes what write_http posts', async () => {

@@ -9,7 +9,7 @@ import * as v from 'valibot'
 import { createAdmission, type Sender } from '../contract/collectd/admit-points.ts'
 import { createIntake, type Intake } from '../contract/collectd/intake.ts'
 import { renderPutval } from '../contract/collectd/putval.ts'
-import { type AgentCollectdSettings, agentCollectdSchema } from '../contract/collectd/settings.ts'
+import { type AgentCollectdSettings, agentCollectdSchema, type ListenAddress } from '../contract/collectd/settings.ts'
 import { type KnownTypes, knownTypes, typesDbFile } from '../contract/collectd/types-db.ts'
 import { bodyBytesMaximum, parseWriteHttp } from '../contract/collectd/write-http.ts'
 import { ownPlugins } from '../contract/point-names.ts'
@@ -72,35 +72,35 @@ export async function startCollectdReceiver(options: CollectdReceiverOptions): P
     senderOf: () => sender,
     onPoints: options.onPoints,
   })
-  const sockets = await Promise.all(
-    settings.listen.map(({ address, port }) =>
-      Bun.udpSocket({ hostname: address, port, socket: { data: (_, packet) => intake.takePacket(packet) } }),
-    ),
-  )
   const readers = createReaders(types)
-  const server =
-    settings.httpListen === undefined
-      ? undefined
-      : Bun.serve({
-          hostname: settings.httpListen.address,
-          port: settings.httpListen.port,
-          idleTimeout: idleSeconds,
-          maxRequestBodySize: bodyBytesMaximum,
-          fetch: (request) => answer(request, intake, sender, readers),
-        })
+  const closers: (() => unknown)[] = []
+  const stop = async () => {
+    for (const close of closers.splice(0)) await close()
+  }
+  try {
+    for (const { address, port } of settings.listen) {
+      const data = (_: unknown, packet: Buffer) => intake.takePacket(packet)
+      const socket = await Bun.udpSocket({ hostname: address, port, socket: { data } })
+      closers.push(() => socket.close())
+    }
+    if (settings.httpListen !== undefined) {
+      const server = serveHttp(settings.httpListen, (request) => answer(request, intake, sender, readers))
+      closers.push(() => server.stop(true))
+    }
+  } catch (error) {
+    // Half of it would keep the next attempt from its own ports.
+    await stop()
+    throw error
+  }
   log(
     { listen: settings.listen, httpListen: settings.httpListen, protection: settings.protection },
     'collectd may send',
   )
-  return {
-    intake,
-    tell: readers.tell,
-    async stop() {
-      for (const socket of sockets) socket.close()
-      await server?.stop(true)
-    },
-  }
+  return { intake, tell: readers.tell, stop }
 }
+
+const serveHttp = ({ address, port }: ListenAddress, fetch: (request: Request) => Promise<Response>) =>
+  Bun.serve({ hostname: address, port, idleTimeout: idleSeconds, maxRequestBodySize: bodyBytesMaximum, fetch })
 
 async function answer(request: Request, intake: Intake, sender: Sender, readers: Readers): Promise<Response> {
   const { pathname } = new URL(request.url)

@@ -7,14 +7,14 @@ import type { AgentCollectdSettings } from '../contract/collectd/settings.ts'
 import type { AgentSettings } from '../contract/enrolment.ts'
 import type { PointsReport } from '../contract/host-report.ts'
 import { ownPlugins } from '../contract/point-names.ts'
-import { type Point, pointIntervalSeconds } from '../contract/points.ts'
+import { createPointSender, type PointMessage } from '../contract/point-sender.ts'
+import { batchPointsMaximum, type Point, type PointOrigin, pointIntervalSeconds } from '../contract/points.ts'
 import type { WholeAnswer } from '../haproxy/sample-load.ts'
 import type { Room } from '../room.ts'
 import { type CollectdReceiver, measureIntake, startCollectdReceiver } from './collectd-receiver.ts'
 import { makeMeasure } from './make-measure.ts'
 import type { Measure } from './measured-instance.ts'
 import { createMetricsRoom } from './metrics-room.ts'
-import { createPointSender, type PointMessage } from './point-sender.ts'
 
 export interface Metrics {
   /** Learns from each turn of the loop what is there. */
@@ -33,11 +33,9 @@ export interface MetricsOptions {
   readonly log: (fields: Record<string, unknown>, message: string) => void
 }
 
-/** Of a collectd, between two passes: twenty of each of as many series as it may have. */
-const collectedPointsMaximum = 100_000
-
 export function startMetrics(options: MetricsOptions): Metrics {
   const { settings, log } = options
+  const origin: PointOrigin = { kind: 'host', host: settings.host }
   let collected: Point[] = []
   let receiver: CollectdReceiver | undefined
   let explosion: PointsReport['explosion']
@@ -69,8 +67,11 @@ export function startMetrics(options: MetricsOptions): Metrics {
   })
 
   const collect = (points: readonly Point[]) => {
-    if (collected.length + points.length > collectedPointsMaximum) receiver?.intake.drop('tooMany')
-    else for (const point of points) collected.push(point)
+    for (const point of points) collected.push(point)
+    if (collected.length < batchPointsMaximum) return
+    // A whole message at once: to pack many at a time would keep packets waiting for longer than a socket holds them.
+    sender.add(origin, collected)
+    collected = []
   }
   /** Somebody else may have the port now, and not later. */
   const listen = async () => {
@@ -99,7 +100,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
     collected = []
     noticeExplosions()
     receiver?.tell(measured)
-    sender.add(points)
+    sender.add(origin, points)
     // The next pass doesn't wait for NATS.
     void sender.flush()
   }

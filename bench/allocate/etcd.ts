@@ -18,8 +18,21 @@ export interface Etcd {
   loadSingly(name: string, bytes: number, pace: Pace): Promise<Report>
   /** So many allocations at a time are one transaction with the record, which all who name it race for. */
   loadGrouped(name: string, record: string, bytes: number, pace: Pace): Promise<Report>
+  /** Changes of keys that others change as well; `owned`: by an owner for each key, who groups them. */
+  loadContended(load: ContendedLoad, bytes: number, pace: Pace): Promise<ContendedReport>
   stop(): Promise<void>
 }
+
+export interface ContendedLoad {
+  readonly mode: 'contended' | 'owned'
+  /** What the keys begin with: those who name the same race for them. */
+  readonly name: string
+  readonly keys: number
+  readonly zipf: number
+}
+
+const contendedReportSchema = v.object({ ...reportSchema.entries, begun: v.number(), wasted: v.number() })
+export type ContendedReport = v.InferOutput<typeof contendedReportSchema>
 
 const folder = new URL('../../dist/bench/', import.meta.url).pathname
 const startSecondsMaximum = 20
@@ -56,9 +69,16 @@ export async function startEtcd(): Promise<Etcd> {
     throw cause
   }
   return {
-    loadSingly: (name, bytes, pace) => load(clients, ['-mode', 'single', '-name', name], bytes, pace),
-    loadGrouped: (name, record, bytes, pace) =>
-      load(clients, ['-mode', 'grouped', '-name', name, '-record', `record/${record}`], bytes, pace),
+    loadSingly: async (name, bytes, pace) =>
+      v.parse(reportSchema, await load(clients, ['-mode', 'single', '-name', name], bytes, pace)),
+    loadGrouped: async (name, record, bytes, pace) => {
+      const words = ['-mode', 'grouped', '-name', name, '-record', `record/${record}`]
+      return v.parse(reportSchema, await load(clients, words, bytes, pace))
+    },
+    async loadContended({ mode, name, keys, zipf }, bytes, pace) {
+      const words = ['-mode', mode, '-name', name, '-keys', String(keys), '-zipf', String(zipf)]
+      return v.parse(contendedReportSchema, await load(clients, words, bytes, pace))
+    },
     stop,
   }
 }
@@ -73,7 +93,7 @@ async function awaitHealth(url: string, child: Bun.Subprocess): Promise<void> {
   throw new Error(child.exitCode === null ? `etcd was not ready within ${startSecondsMaximum} s` : 'etcd ended')
 }
 
-async function load(endpoint: string, words: readonly string[], bytes: number, pace: Pace): Promise<Report> {
+async function load(endpoint: string, words: readonly string[], bytes: number, pace: Pace): Promise<unknown> {
   const { inFlight, warmUpMilliseconds, milliseconds } = pace
   const times = ['-warm-up', `${warmUpMilliseconds}ms`, '-duration', `${milliseconds}ms`]
   const amounts = ['-in-flight', String(inFlight), '-bytes', String(bytes)]
@@ -85,5 +105,5 @@ async function load(endpoint: string, words: readonly string[], bytes: number, p
   })
   const text = await new Response(child.stdout).text()
   if ((await child.exited) !== 0) throw new Error('etcd-load failed; its own words are above')
-  return v.parse(reportSchema, JSON.parse(text))
+  return JSON.parse(text)
 }

@@ -18,7 +18,7 @@ import type { Options } from '../body-fields.ts'
 import { type Column, jsonOption, tableOf } from '../noun.ts'
 import { json } from '../output.ts'
 
-/** Well below what the controller takes in one request, which escapes make longer. */
+/** Well below what the controller takes in one request. */
 const chunkCharactersMaximum = 400_000
 const backupMode = 0o600
 

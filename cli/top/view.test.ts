@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { type BalancerRow, balancerView } from './balancers.ts'
 import { type HostRow, hostView } from './hosts.ts'
 import { renderTop, type TopLayout } from './view.ts'
+
+// A machine that is busy with other things takes its time.
+setDefaultTimeout(30_000)
 
 const shop: BalancerRow = {
   id: 'lb_1',

@@ -180,6 +180,17 @@ export const eventTypes = {
   'microshard.migrated': handedOver,
   /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
   'microshard.restored': handedOver,
+  /**
+   * A project, or a host for itself, has more series than anybody may: new ones are dropped. `owner` is its id, or the
+   * host's name; `host` and `plugin` are the source of most of them.
+   */
+  'metrics.limited': v.object({
+    owner: v.string(),
+    seriesMaximum: v.number(),
+    host: v.string(),
+    plugin: v.string(),
+    refused: v.number(),
+  }),
   'host.created': v.object(named),
   'host.joined': v.object({ ...named, underlayAddress: v.string() }),
   'host.updated': v.object(named),

@@ -6,6 +6,7 @@
 
 import * as v from 'valibot'
 import { cidrSchema, nameSchema, portSchema } from './common.ts'
+import { loggingSchema } from './logs.ts'
 
 export const actionNames = ['create', 'info', 'update', 'delete'] as const
 export const actionTypes = ['project', 'instance'] as const
@@ -72,6 +73,14 @@ export const actionHealthCheckSchema = v.strictObject({
 })
 export type ActionHealthCheck = v.InferOutput<typeof actionHealthCheckSchema>
 
+/** As REST's `logging`. */
+export const actionLoggingSchema = v.strictObject({
+  access: loggingSchema.entries.access,
+  sample: loggingSchema.entries.sample,
+  'client-address': loggingSchema.entries.clientAddress,
+})
+export type ActionLogging = v.InferOutput<typeof actionLoggingSchema>
+
 const entitiesSchema = v.pipe(
   v.array(entitySchema),
   v.minLength(1, 'must name at least one entity'),
@@ -108,6 +117,7 @@ export const instanceCreateInfoSchema = v.strictObject({
     entities: entitiesSchema,
     'health-check': v.optional(actionHealthCheckSchema, {}),
     'auto-scaling': v.optional(v.boolean(), false),
+    logging: v.optional(actionLoggingSchema, {}),
   }),
 })
 export const instanceUpdateInfoSchema = v.strictObject({
@@ -121,6 +131,7 @@ export const instanceUpdateInfoSchema = v.strictObject({
       entities: v.optional(entitiesSchema),
       'health-check': v.optional(actionHealthCheckSchema),
       'auto-scaling': v.optional(v.boolean()),
+      logging: v.optional(actionLoggingSchema),
     }),
   ),
 })

@@ -70,6 +70,7 @@ describe('the OpenAPI document', () => {
   test('has every route that is mounted, and no other', () => {
     const reader = { read: async function* () {}, list: async () => ({ items: [], next: null }) }
     const { services, context } = world
+    const { collectd } = world
     const microshards = createTestMicroshards()
     const metrics = world.metrics.service
     const routes = createRoutes({
@@ -80,6 +81,7 @@ describe('the OpenAPI document', () => {
       microshards,
       controlPlane: createTestControlPlane(),
       metrics,
+      collectd,
       settings: { url: '', version: '' },
     })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)

@@ -53,4 +53,8 @@ export interface Actions {
    * @example await actions.act({ kind, id, actionId, apply: (current) => ({ kind: 'write', value: { count: 1 } }) })
    */
   act<Value, Problem = never>(action: Action<Value, Problem>): Promise<ActionOutcome<Value, Problem>>
+  /** Whether others write an object so often that a write which begins now will probably meet one of theirs. */
+  isContended(kind: Kind<unknown>, id: string): boolean
+  /** Follows an object's versions after this one, so that it can be told later which actions made them. */
+  follow(kind: Kind<unknown>, id: string, version: number): void
 }

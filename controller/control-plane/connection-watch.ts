@@ -15,6 +15,13 @@ export interface ConnectionWatch {
   unlessDisconnected<T>(work: Promise<T>): Promise<T>
 }
 
+export class ConnectionBrokenError extends Error {
+  override readonly name = 'ConnectionBrokenError'
+  constructor() {
+    super('the connection to NATS broke')
+  }
+}
+
 /** One watch a connection, for its whole life: the client's status iterators can't be ended before it. */
 const watches = new WeakMap<NatsConnection, ConnectionWatch>()
 
@@ -63,7 +70,7 @@ function createWatch(connection: NatsConnection): ConnectionWatch {
     },
     async unlessDisconnected<T>(work: Promise<T>) {
       const broken = Promise.withResolvers<never>()
-      const forget = self.onChange((connected) => connected || broken.reject(new Error('the connection to NATS broke')))
+      const forget = self.onChange((connected) => connected || broken.reject(new ConnectionBrokenError()))
       try {
         return await Promise.race([work, broken.promise])
       } finally {

@@ -206,7 +206,7 @@ export async function ensureMicroshardStream(
 
 /** Asks the node to lead; whoever leads, the stream is written and read all the same. */
 async function moveLeader(connection: NatsConnection, stream: string, node: string): Promise<void> {
-  const wish = JSON.stringify({ placement: { preferred: node } })
+  const wish = JSON.stringify({ placement: { tags: [nodeTag(node)] } })
   await connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, wish, { timeout: readMilliseconds })
 }
 

@@ -10,6 +10,8 @@ import { join } from 'node:path'
 
 export interface TestNatsServer {
   readonly url: string
+  /** Of its process; 0 while there is none. */
+  pid(): number
   /** Ends it as a power cut would: no farewell, nothing flushed. */
   kill(): Promise<void>
   /** Starts it again on the same port and folder. */
@@ -58,6 +60,7 @@ function describeServer(place: {
 
   return {
     url: `nats://127.0.0.1:${place.port}`,
+    pid: () => child?.pid ?? 0,
     kill,
     async start() {
       const configuration = join(place.folder, 'nats.conf')

@@ -24,8 +24,12 @@ import { type AccountName, accountNames, type BusIdentity } from './identity.ts'
 export type Revocations = Readonly<Record<string, number>>
 
 const unlimited = -1
-/** What reports, points and logs may take, and the copy of the instructions: each stream has its own limit below. */
+/**
+ * What reports, points and logs may take, and the copy of the instructions: each stream has its own limit below. Of one
+ * copy: a cluster counts each.
+ */
 const hostsDiskBytesMaximum = 2 * 1024 ** 3
+const copiesMaximum = 3
 const hostsMemoryBytesMaximum = 256 * 1024 ** 2
 const hostsConsumersMaximum = 10_000
 const agentAnswerNanoseconds = 60e9
@@ -144,7 +148,7 @@ function describeAccount(name: AccountName, identity: BusIdentity, revocations: 
         imports: hostsImports(control),
         limits: limits({
           mem_storage: hostsMemoryBytesMaximum,
-          disk_storage: hostsDiskBytesMaximum,
+          disk_storage: copiesMaximum * hostsDiskBytesMaximum,
           consumer: hostsConsumersMaximum,
         }),
         signing_keys: [newScopedSigner(identity.roles.agent.getPublicKey(), 'agent', agentRights)],

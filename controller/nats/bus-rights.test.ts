@@ -4,8 +4,12 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { Kvm } from '@nats-io/kv'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import { encodeLogLines, logSubject } from '../../agent/contract/log-lines.ts'
+import { pointSubject } from '../../agent/contract/points.ts'
 import { inboxPrefix, instructionsKey, reportKey } from '../../agent/contract/subjects.ts'
 import { ensureEventStream } from '../control-plane/event-stream.ts'
+import { ensureLogStream } from '../observed/logs/log-stream.ts'
+import { ensurePointStream } from '../observed/metrics/points-stream.ts'
 import { connectAgent, openTestBus, patientOptions, type TestAgent, type TestBus, waitFor } from './test-bus.ts'
 
 /** Each test starts servers of its own, on a machine that may have much else to do. */
@@ -16,6 +20,13 @@ const victim = 'host-b'
 const desiredSubject = (host: string) => `$KV.desired.${instructionsKey(host)}`
 const statusSubject = (host: string) => `$KV.status.${reportKey(host)}`
 const answerMilliseconds = 2_000
+const logSource = {
+  host: thief,
+  projectId: `prj_${'0'.repeat(25)}`,
+  loadBalancerId: `lb_${'0'.repeat(25)}`,
+  instanceId: `lbi_${'0'.repeat(25)}`,
+  kind: 'access',
+} as const
 
 let ground: TestBus
 let agent: TestAgent
@@ -26,6 +37,7 @@ beforeAll(async () => {
   agent = await connectAgent(ground.bus, thief)
   other = await connectAgent(ground.bus, victim)
   await ensureEventStream(ground.bus.connection, 1)
+  await ensureLogStream(ground.bus.hostsConnection, 1)
   const manager = await jetstreamManager(ground.bus.connection)
   await manager.streams.add({ name: 'ms_1', subjects: ['ms.1.>'] })
   await ground.bus.buckets.desired.put(instructionsKey(thief), 'for the thief')
@@ -71,6 +83,22 @@ describe('an agent may', () => {
     })
   })
 
+  test('have its points stored, once however often they are sent', async () => {
+    await ensurePointStream(ground.bus.hostsConnection, 1)
+    const publish = () =>
+      jetstream(agent.connection, { checkAPI: false }).publish(pointSubject({ kind: 'host', host: thief }), 'points', {
+        msgID: 'the same',
+      })
+    expect((await publish()).duplicate).toBe(false)
+    expect((await publish()).duplicate).toBe(true)
+  })
+
+  test('have what its instances say kept', async () => {
+    const stream = jetstream(agent.connection, { checkAPI: false })
+    const { seq } = await stream.publish(logSubject(logSource), encodeLogLines([{ at: 0, message: 'all is well' }]))
+    expect(seq).toBeGreaterThan(0)
+  })
+
   test('answer an order, once', async () => {
     const orders = agent.connection.subscribe(`cmd.host.${thief}.>`, {
       callback: (_, message) => {
@@ -94,6 +122,9 @@ const forbiddenRequests: readonly { readonly subject: string; readonly body?: st
   { subject: desiredSubject(thief), body: 'from the thief' },
   { subject: statusSubject(victim), body: 'from the thief' },
   { subject: `$KV.status.host.${thief}.another-key` },
+  { subject: pointSubject({ kind: 'host', host: victim }), body: 'from the thief' },
+  { subject: pointSubject({ kind: 'project', projectId: 'prj_x' }), body: 'from the thief' },
+  { subject: pointSubject({ kind: 'controller' }), body: 'from the thief' },
   { subject: `cmd.host.${victim}.reboot` },
   { subject: `cmd.host.${thief}.reboot` },
   { subject: `${inboxPrefix(victim)}.x` },
@@ -133,6 +164,11 @@ const forbiddenRequests: readonly { readonly subject: string; readonly body?: st
   { subject: 'mirror.desired.x' },
   { subject: 'sluice.events.prj_x.host.joined', body: '{}' },
   { subject: 'ms.1.1.project.prj_x', body: '{}' },
+  { subject: logSubject({ ...logSource, host: victim }), body: '{"format":1,"lines":[]}' },
+  { subject: '$JS.API.STREAM.INFO.LOGS' },
+  { subject: '$JS.API.STREAM.MSG.GET.LOGS', body: '{"seq":1}' },
+  { subject: '$JS.API.STREAM.PURGE.LOGS' },
+  { subject: `$JS.API.CONSUMER.CREATE.LOGS.x.logs.host.${thief}.>` },
   { subject: '$SYS.REQ.SERVER.PING' },
   { subject: '$SYS.REQ.USER.INFO' },
   { subject: '$SYS.REQ.CLAIMS.UPDATE' },

@@ -14,6 +14,8 @@ const pingMilliseconds = 2_000
 const pingsUnansweredMaximum = 2
 const reconnectMilliseconds = 100
 const connectMilliseconds = 10_000
+/** Of several servers one may be frozen: it takes connections and says nothing, while the next one would answer. */
+const connectNextMilliseconds = 3_000
 const forever = -1
 
 /** A connection that is tried again for ever, and noticed within seconds when it is dead. */
@@ -35,7 +37,7 @@ function connectionOptions(address: BusAddress): ConnectionOptions {
   return {
     servers: [...address.servers],
     tls: { ca: address.caCertificate },
-    timeout: connectMilliseconds,
+    timeout: address.servers.length > 1 ? connectNextMilliseconds : connectMilliseconds,
     pingInterval: pingMilliseconds,
     maxPingOut: pingsUnansweredMaximum,
     maxReconnectAttempts: forever,

@@ -1,9 +1,11 @@
 /**
  * How much each instance had to do of late, from the counters that hosts report: a short window of samples in memory.
- * Every controller keeps its own, so whichever decides has what it needs; one that has just begun knows nothing yet.
+ * Every controller keeps its own, so whichever decides has what it needs; one that has just begun knows nothing yet. It is
+ * the newest end of what metrics/ keeps: the same reading of haproxy, told every second in place of every ten.
  */
 
 import type { InstanceLoadReport } from '../../agent/contract/host-report.ts'
+import { measureIncrease } from './metrics/increase.ts'
 
 export interface InstanceLoad {
   readonly requestsPerSecond: number
@@ -86,7 +88,7 @@ export function measureLoad(samples: readonly InstanceLoadReport[]): InstanceLoa
 function increaseOf(samples: readonly InstanceLoadReport[], counter: 'requests' | 'cpuSeconds'): number {
   return samples.slice(1).reduce((sum, sample, i) => {
     const before = samples[i]
-    const isSame = before !== undefined && before.worker === sample.worker && before[counter] <= sample[counter]
-    return sum + sample[counter] - (isSame ? before[counter] : 0)
+    const isSame = before !== undefined && before.worker === sample.worker
+    return sum + (isSame ? measureIncrease('derive', before[counter], sample[counter]) : sample[counter])
   }, 0)
 }

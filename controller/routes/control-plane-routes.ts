@@ -8,6 +8,8 @@ import type { ControlPlaneService } from '../presence/control-plane-service.ts'
 import { commonProblems } from './parameters.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
 
+/** A message alone may be larger than a body of any other route, as escapes lengthen it. */
+const restoreBytesMaximum = 16 * 1024 * 1024
 const common = { access: 'admin', problems: [...commonProblems, 'forbidden'] } as const
 const changeProblems = [...commonProblems, 'forbidden', 'malformed', 'payload-too-large', 'conflict'] as const
 
@@ -89,6 +91,7 @@ const createBackupRoutes = (service: ControlPlaneService): readonly Route[] => [
       summary: 'Restore the next messages of a backup',
       description: 'In the order of the file. What is there in the same or a newer version stays.',
       body: restoreMessagesSchema,
+      bodyBytesMaximum: restoreBytesMaximum,
       answers: [{ status: 200, description: 'They are stored', schema: restoreAnswerSchema }],
       problems: changeProblems,
     },

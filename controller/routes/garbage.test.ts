@@ -22,6 +22,7 @@ beforeAll(async () => {
   const { services, context } = world
   const microshards = createTestMicroshards()
   const metrics = world.metrics.service
+  const { collectd } = world
   const routes = createRoutes({
     services,
     context,
@@ -30,6 +31,7 @@ beforeAll(async () => {
     microshards,
     controlPlane: createTestControlPlane(),
     metrics,
+    collectd,
     settings: { url: '', version: '' },
   })
   // A stream of events does not end by itself.

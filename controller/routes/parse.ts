@@ -11,15 +11,15 @@ export const waitSecondsMaximum = 600
 const waitSecondsDefault = 60
 
 /** Reads a body to its end, or to the limit. */
-export async function readBody(request: Request): Promise<Outcome<string>> {
+export async function readBody(request: Request, bytesMaximum: number = bodyBytesMaximum): Promise<Outcome<string>> {
   const declared = Number(request.headers.get('content-length') ?? 0)
-  if (declared > bodyBytesMaximum) return refuseTooLarge()
+  if (declared > bytesMaximum) return refuseTooLarge(bytesMaximum)
   if (request.body === null) return succeed('')
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of request.body) {
     bytes += chunk.byteLength
-    if (bytes > bodyBytesMaximum) return refuseTooLarge()
+    if (bytes > bytesMaximum) return refuseTooLarge(bytesMaximum)
     chunks.push(chunk)
   }
   try {
@@ -115,13 +115,13 @@ const refuseMalformed = (reason: string) =>
     errors: [{ field: 'body', message: reason }],
   })
 
-const refuseTooLarge = () =>
+const refuseTooLarge = (bytesMaximum: number) =>
   refuse({
     code: 'payload-too-large',
     title: 'The body is too large',
-    detail: `A body may have ${bodyBytesMaximum} bytes.`,
+    detail: `A body may have ${bytesMaximum} bytes.`,
     remedy: 'Send less: large sets can be added piece by piece, members for one.',
-    errors: [{ field: 'body', message: `has more than ${bodyBytesMaximum} bytes` }],
+    errors: [{ field: 'body', message: `has more than ${bytesMaximum} bytes` }],
   })
 
 type Keys = readonly unknown[]

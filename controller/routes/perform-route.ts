@@ -9,6 +9,7 @@ import type { RouteAnswer } from '../contract/openapi.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
 import type { Kind } from '../control-plane/store.ts'
 import { viewPending } from '../control-plane/writes/escalations.ts'
+import type { OwnerRouting } from '../control-plane/writes/owner-routing.ts'
 import {
   type ActionPerformer,
   type ControlPlaneAction,
@@ -56,14 +57,17 @@ export function createRun(listRoutes: () => readonly Route[]): Run<Answer> {
 }
 
 export function createRoutePerformer(
-  context: Pick<ControllerContext, 'store' | 'now' | 'random' | 'sleep' | 'logger'>,
+  context: Pick<ControllerContext, 'store' | 'actions' | 'now' | 'random' | 'sleep' | 'logger'>,
   run: Run<Answer>,
+  owners?: OwnerRouting<Answer>,
 ): RoutePerformer {
-  const { store, now, random, sleep, logger } = context
+  const { store, actions, now, random, sleep, logger } = context
   const performer: ActionPerformer<Answer> = createActionPerformer({
-    ...{ store, now, random, sleep, logger, run },
+    ...{ store, actions, now, random, sleep, logger, run, owners },
     types: actionTypes,
   })
+
+  owners?.serve(run)
 
   return {
     sweep: performer.sweep,
@@ -116,8 +120,18 @@ function clientOf(body: unknown): string | undefined {
   return typeof body.projectId === 'string' ? body.projectId : undefined
 }
 
+/** What of an answer another controller gives on: that nobody waits with it any more, and nothing streams. */
+export const plainAnswer = ({ status, body, headers, version, isAllInVersion }: Answer): Answer => ({
+  status,
+  ...(body === undefined ? {} : { body }),
+  ...(headers === undefined ? {} : { headers }),
+  ...(version === undefined ? {} : { version }),
+  ...(isAllInVersion === undefined ? {} : { isAllInVersion }),
+})
+
 const describePending = (pending: PendingAction): Answer => ({
   status: 202,
   body: pending,
+  isPending: true,
   headers: { location: `/v1/actions/${pending.id}`, 'retry-after': '1' },
 })

@@ -27,6 +27,8 @@ export interface Answer {
   readonly version?: number
   /** True where the version changes with everything that the answer shows: then If-None-Match may be answered 304. */
   readonly isAllInVersion?: boolean
+  /** It is not done yet: whoever asks again is answered anew. */
+  readonly isPending?: boolean
   /** What `?wait=true` waits for. */
   readonly settles?: Settling
   /** The same, of what is no object of the store. */
@@ -54,6 +56,8 @@ export interface Settling {
 export interface Route extends RouteDescription {
   /** Reads the body itself, whatever the method. */
   readonly takesText?: boolean
+  /** Where its body may be larger than others. */
+  readonly bodyBytesMaximum?: number
   /** In place of a problem document: the route's own form of a refusal. `request` is the query parameter of that name. */
   readonly describeRefusal?: (problem: Problem, text: string, request: string | null) => unknown
   /** Its answer shows a secret once: it is never kept, and a repetition makes another. */

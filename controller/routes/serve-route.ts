@@ -163,7 +163,7 @@ async function parseArrival(route: Route, arrival: Arrival): Promise<Outcome<Par
   if (!expectedVersion.ok) return expectedVersion
   const text = route.body !== undefined || route.takesText === true ? await arrival.readText() : succeed('')
   if (!text.ok) return text
-  const json = route.body === undefined ? succeed(undefined) : parseObject(text.value)
+  const json = route.body === undefined ? succeed(undefined) : parseWhole(text.value, route.body)
   if (!json.ok) return json
   const body = route.body === undefined ? json : parseValue(route.body, json.value, 'the body')
   if (!body.ok) return body
@@ -196,7 +196,8 @@ function currentVersionOf(query: unknown): number | undefined {
   return typeof query.currentVersion === 'number' ? query.currentVersion : undefined
 }
 
-function parseObject(text: string): Outcome<unknown> {
+/** An object, or a list where the schema is of one. */
+function parseWhole(text: string, schema: NonNullable<Route['body']>): Outcome<unknown> {
   const json = parseJson(text)
   if (!json.ok) return json
   const { value } = json
@@ -207,8 +208,12 @@ function parseObject(text: string): Outcome<unknown> {
       : typeof value === 'object'
         ? 'object'
         : `a ${typeof value}`
-  if (sort !== 'object')
-    return refuseParameter('body', `must be a JSON object, not ${sort}`, 'Send the fields as one object.')
+  const wanted = schema.type === 'array' ? 'a list' : 'object'
+  if (sort !== wanted) {
+    return wanted === 'object'
+      ? refuseParameter('body', `must be a JSON object, not ${sort}`, 'Send the fields as one object.')
+      : refuseParameter('body', `must be a JSON list, not ${sort}`, 'Send the items as one list.')
+  }
   return succeed(value)
 }
 
@@ -243,7 +248,8 @@ async function answerOnce(
     if (taken.value.answer !== null) return succeed(replay(taken.value.answer))
     const outcome = await answer(taken.value)
     // A refusal has changed nothing, so its repetition may well be asked anew: only what was done is kept.
-    if (outcome.ok && route.isSecret !== true) await keepAnswer(routing.context, taken.value, keep(outcome.value))
+    const isDone = outcome.ok && outcome.value.isPending !== true
+    if (isDone && route.isSecret !== true) await keepAnswer(routing.context, taken.value, keep(outcome.value))
     return outcome
   })
 }

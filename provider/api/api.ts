@@ -67,6 +67,8 @@ export interface ApiOptions {
   readonly retrySeconds: number
 }
 
+/** Where a change is found that is answered before it is made. */
+const actionsPath = '/v1/actions/'
 /** The longest slice of a wait is shorter than this. */
 const answerMillisecondsMaximum = 60_000
 const pauseMillisecondsFirst = 100
@@ -168,6 +170,8 @@ function readAnswer<Schema extends v.GenericSchema>(
 ): ApiAnswer<v.InferOutput<Schema>> | ApiError {
   const parsed = v.safeParse(schema, text === '' ? undefined : parseOrNull(text))
   const isReplayed = response.headers.get('idempotent-replayed') === 'true'
+  if (response.status === 202 && response.headers.get('location')?.startsWith(actionsPath))
+    return describeLater(request)
   if (parsed.success) return { status: response.status, body: parsed.output, isReplayed }
   const [issue] = parsed.issues
   const where = v.getDotPath(issue) ?? 'the answer'
@@ -179,6 +183,18 @@ function readAnswer<Schema extends v.GenericSchema>(
       'Use the version of the provider that belongs to the controller, and check that the endpoint is its address.',
   })
 }
+
+/** Others keep changing the same, and the controller goes on trying: asked again, it answers once that is done. */
+const describeLater = ({ method, path }: ApiRequest) =>
+  new ApiError(
+    {
+      code: 'reconciling',
+      title: 'The change is still being made',
+      detail: `${method} ${path} meets changes that others make at the same time.`,
+      remedy: 'Apply again; `sluice escalation list` tells whether a person has to decide.',
+    },
+    { isPassing: true, retryAfterMilliseconds: 1000 },
+  )
 
 function readRefusal(endpoint: string, request: ApiRequest, response: Response, text: string): ApiError {
   const parsed = v.safeParse(problemSchema, parseOrNull(text))

@@ -63,7 +63,8 @@ export function createCreations(means: CreationsMeans): Creations {
     if (folder === null) return
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
-      writeFileSync(`${fileOf(name)}.new`, JSON.stringify(entry), { mode: 0o600, flush: true })
+      // The key must outlast a power cut. The id need not, which the key is answered with again.
+      writeFileSync(`${fileOf(name)}.new`, JSON.stringify(entry), { mode: 0o600, flush: entry.id === null })
       renameSync(`${fileOf(name)}.new`, fileOf(name))
     } catch (cause) {
       means.log('a creation could not be remembered; were this run killed, its object would have to be imported', {

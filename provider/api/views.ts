@@ -72,7 +72,9 @@ export function createViews(asked: Api, now: () => number): { readonly api: Api;
   }
 
   function recall<Schema extends v.GenericSchema>(path: string, schema: Schema): v.InferOutput<Schema> | undefined {
-    if (now() - shown.since > freshMilliseconds) forget()
+    // A clock that was set back says nothing of how old it is.
+    const age = now() - shown.since
+    if (age > freshMilliseconds || age < 0) forget()
     const view = shown.views.get(path)
     if (view === undefined) return undefined
     const parsed = v.safeParse(schema, view)

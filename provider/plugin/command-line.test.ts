@@ -74,7 +74,7 @@ for (const program of commandLines) {
       expect(interrupted.output).toContain('Creating test_note was not finished: the run was interrupted')
       note('  title = "slow at last"\n  color = "blue"')
       const last = await cli.runWith(interrupting, 'apply', '-auto-approve', '-no-color')
-      expect(last.output).toContain('The note is made, but the run was interrupted before it was ready')
+      expect(last.output).toContain('This test_note is made, but the run was interrupted before it was ready')
       note('  title = "after"\n  color = "blue"')
       expect((await cli.run('apply', '-auto-approve', '-no-color')).output).toContain('0 added, 1 changed, 0 destroyed')
       expect(complaint(await cli.run('destroy', '-auto-approve', '-no-color'))).toBe('')

@@ -139,7 +139,8 @@ export function describeHealthCheck(check: HealthCheck) {
 export function findHealthCheckFaults(check: Loose): readonly Diagnostic[] {
   const path = (name: string) => ({ path: ['healthCheck', name] })
   const ofHttp = [...Object.keys(httpAlone), 'expectedBody', 'serverName']
-  const foreign = ofHttp.filter((name) => check.protocol === 'tcp' && (check[name] ?? null) !== null)
+  const isGiven = (name: string) => (check[name] ?? null) !== null && !isUnknown(check[name])
+  const foreign = ofHttp.filter((name) => check.protocol === 'tcp' && isGiven(name))
   const interval = check.intervalSeconds ?? thresholds.intervalSeconds
   const timeout = check.timeoutSeconds ?? thresholds.timeoutSeconds
   const isTooLong = typeof interval === 'number' && typeof timeout === 'number' && timeout > interval

@@ -20,8 +20,11 @@ export interface Ground {
   readonly shardId: string
 }
 
-export async function createGround(quota: Readonly<Record<string, number>> = {}): Promise<Ground> {
-  const world = await createTestWorld()
+export async function createGround(
+  quota: Readonly<Record<string, number>> = {},
+  options: Parameters<typeof createTestWorld>[0] = {},
+): Promise<Ground> {
+  const world = await createTestWorld(options)
   const project = await world.create('/v1/projects', { name: 'rack', user: 'john', quota })
   const projectId = String(project.id)
   const pool = await world.create('/v1/pools', { name: 'all', projectId, cidr: '198.18.16.0/20' })

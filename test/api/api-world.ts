@@ -4,6 +4,7 @@
  */
 
 import * as v from 'valibot'
+import type { ValueList } from '../../agent/contract/collectd/packet-parts.ts'
 import type { InstanceInstructions } from '../../agent/contract/host-instructions.ts'
 import { createProjectsService } from '../../controller/access/projects.ts'
 import { createTestContext, type TestContext } from '../../controller/access/test-context.ts'
@@ -22,6 +23,8 @@ import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
+import type { CollectdRequests } from '../../controller/observed/collectd/collectd-entry.ts'
+import type { LogReader } from '../../controller/observed/logs/read-logs.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
@@ -51,6 +54,9 @@ export interface TestWorld {
   readonly app: Api['app']
   readonly events: readonly CloudEvent[]
   readonly metrics: TestMetrics
+  readonly collectd: CollectdRequests
+  /** What came by write_http; all of it is taken. */
+  readonly takenLists: readonly { readonly projectId: string; readonly lists: readonly ValueList[] }[]
   /** As an admin, unless `token` says otherwise. */
   call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Reply>
   /** The creation's answer; throws what it is refused with. */
@@ -72,11 +78,13 @@ export interface CallOptions {
 export async function createTestWorld(
   options: Omit<MemoryStoreOptions, 'now' | 'random' | 'onEvent'> & {
     readonly issuer?: EventCredentialsIssuer
+    /** What instances have said; nothing when left out. */
+    readonly logs?: LogReader
     /** Left out: nobody waits, and nobody gives up waiting. */
     readonly sleep?: (milliseconds: number) => Promise<unknown>
   } = {},
 ): Promise<TestWorld> {
-  const { issuer = createTestIssuer(), sleep, ...storeOptions } = options
+  const { issuer = createTestIssuer(), logs = createKeptLogs(), sleep, ...storeOptions } = options
   const recorder = createEventRecorder()
   const base = createTestContext({ ...storeOptions, onEvent: recorder.record })
   const inbox = createObservedHosts({ now: base.now })
@@ -91,9 +99,16 @@ export async function createTestWorld(
   for (const { name } of rack.hosts) await addHost(context, name)
   const settings = { url: 'http://127.0.0.1:7480', version: packageJson.version }
   const metrics = await createTestMetrics(context)
+  const takenLists: { readonly projectId: string; readonly lists: readonly ValueList[] }[] = []
+  const collectd: CollectdRequests = {
+    take(projectId, lists) {
+      takenLists.push({ projectId, lists })
+      return lists.length
+    },
+  }
   const microshards = createTestMicroshards()
   const controlPlane = createTestControlPlane()
-  const kept = { logs: createKeptLogs(), metrics: metrics.service }
+  const kept = { logs, metrics: metrics.service, collectd }
   const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
@@ -115,6 +130,8 @@ export async function createTestWorld(
     app,
     events: recorder.events,
     metrics,
+    collectd,
+    takenLists,
     call,
     async create(path, body, callOptions) {
       const reply = await call('POST', path, body, callOptions)

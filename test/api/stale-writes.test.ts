@@ -254,6 +254,19 @@ describe('a change that takes long', () => {
     expect(await show()).toMatchObject({ name: 'front', version: 2 } as never)
   })
 
+  test('is answered 200 when the same request asks again', async () => {
+    const key = { 'idempotency-key': 'one-and-the-same' }
+    isImpatient = true
+    expect((await rename('front', '', key)).status).toBe(202)
+    isImpatient = false
+    expect(await rename('front', '', key)).toMatchObject({ status: 200, body: { name: 'front', version: 2 } })
+  })
+
+  test('is waited for by who says so', async () => {
+    isImpatient = true
+    expect((await rename('front', '?wait=true')).status).toBe(200)
+  })
+
   test('is escalated when others go on being faster', async () => {
     isImpatient = true
     rivalWrites = Number.POSITIVE_INFINITY

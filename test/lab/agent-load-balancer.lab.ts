@@ -186,9 +186,19 @@ describe('a config that haproxy refuses', () => {
   })
 })
 
+/** Clients keep their members by their addresses, which the instances tell each other. */
+function instructSticky(listener: ReturnType<typeof web>): void {
+  const withMate = (host: TestHost, number: 1 | 2): Partial<InstanceInstructions> => {
+    const mates = [{ id: instanceOn(host), address: balancerInstance(number, []).network.address }]
+    return { traffic: { ...plainTraffic, stickySessions: { by: 'source', idleSeconds: 60, mates } } }
+  }
+  lab.instruct([listener], withMate(lab.north, 1), withMate(lab.south, 2))
+}
+
 describe('a VIP moves, and comes home', () => {
+  // Who has begun to remember clients needs seconds until it teaches others: so it begins long before that is looked at.
   beforeEach(async () => {
-    lab.instruct([web(11, 12)])
+    instructSticky(web(11, 12))
     await lab.converged()
     await untilAtHome()
   })
@@ -273,18 +283,20 @@ describe('a VIP moves, and comes home', () => {
 test('clients who stick by their address keep their members when the other host takes over', async () => {
   const clients = [1, 2, 3, 4, 5, 6].map((last) => `198.18.31.24${last}`)
   for (const client of clients) await lab.onClient('ip', 'address', 'add', `${client}/20`, 'dev', 'uplink0')
-  const stickyWith = (host: TestHost, number: 1 | 2): Partial<InstanceInstructions> => {
-    const mates = [{ id: instanceOn(host), address: balancerInstance(number, []).network.address }]
-    return { traffic: { ...plainTraffic, stickySessions: { by: 'source', idleSeconds: 60, mates } } }
-  }
-  lab.instruct([web(11, 12, 13)], stickyWith(lab.north, 1), stickyWith(lab.south, 2))
+  instructSticky(web(11, 12, 13))
   await lab.converged()
   await untilMember(13, 'healthy')
   const whoServes = async () =>
     await Promise.all(
-      clients.map((client) =>
-        lab.onClient('sh', '-c', `curl -s --max-time 2 --interface ${client} http://${northVip}/ || true`),
-      ),
+      clients.map(async (client) => {
+        let answer = ''
+        await until(`${client} is answered`, async () => {
+          const argv = `curl -s --max-time 2 --interface ${client} http://${northVip}/ || true`
+          answer = await lab.onClient('sh', '-c', argv)
+          return answer !== ''
+        })
+        return answer
+      }),
     )
   // A worker passes on what it knows once it has asked everybody else for it, or waited for them in vain.
   await until('the instances have told each other all', async () => {

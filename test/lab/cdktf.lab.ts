@@ -16,7 +16,7 @@ import { createOutside, finish, type Outside, repository } from './lab-client.ts
 import { requireSandbox } from './machine-snapshot.ts'
 import { cliSettings, createMirror, findCli, openWorkspace } from './terraform-workspace.ts'
 
-setDefaultTimeout(120_000)
+setDefaultTimeout(300_000)
 const settings = labSettings({ name: 'cdktf', hosts: 2 })
 const answerSeconds = 30
 const packages = join(repository, 'examples/cdktf/cli/node_modules')
@@ -53,21 +53,25 @@ async function run(argv: readonly string[], folder: string, variables: Variables
   return stdout
 }
 
-const itemsSchema = v.object({ items: v.array(v.object({ name: v.string() })) })
+const itemsSchema = v.object({
+  items: v.array(
+    v.object({
+      id: v.string(),
+      name: v.string(),
+      projectId: v.nullable(v.string()),
+      vips: v.optional(v.array(v.string()), []),
+    }),
+  ),
+})
 
-async function listNames(noun: string): Promise<readonly string[]> {
-  const { body } = await outside.ask('GET', `/v1/${noun}`)
-  return v.parse(itemsSchema, body).items.map(({ name }) => name)
+const list = async (noun: string) => v.parse(itemsSchema, (await outside.ask('GET', `/v1/${noun}`)).body).items
+
+/** What a project has; others are at work beside it. */
+async function listOf(project: string, noun: string) {
+  const own = (await list('projects')).find(({ name }) => name === project)
+  return (await list(noun)).filter(({ projectId }) => own !== undefined && projectId === own.id)
 }
-
-const balancersSchema = v.object({ items: v.array(v.object({ vips: v.array(v.string()) })) })
-
-/** Of the one balancer that there is. */
-async function findVip(): Promise<string> {
-  const { body } = await outside.ask('GET', '/v1/load-balancers')
-  const vips = v.parse(balancersSchema, body).items.flatMap((one) => one.vips)
-  return vips[0] ?? 'no VIP'
-}
+const namesOf = async (project: string, noun: string) => (await listOf(project, noun)).map(({ name }) => name)
 
 /** A machine is active before the program in it listens. */
 async function awaitAnswer(vip: string, wanted: RegExp): Promise<void> {
@@ -81,43 +85,51 @@ async function awaitAnswer(vip: string, wanted: RegExp): Promise<void> {
   )
 }
 
-describe.each(constructsLibraries)('the web service by the command line of %s', (library: ConstructsLibrary) => {
-  const command = (verb: string) =>
-    run(
-      [join(packages, '.bin', library), verb, '--auto-approve', '--skip-provider-lock'],
-      join(root, library, 'web-service'),
-      {
-        ...outside.environment(),
-        PATH: `${nodeFolder}:${process.env.PATH}`,
-        CHECKPOINT_DISABLE: '1',
-        CI: '1',
-        TERRAFORM_BINARY_NAME: findCli(),
-        TF_CLI_CONFIG_FILE: join(root, library, cliSettings),
-      },
-    )
+/** Deploys and destroys as users do; both CLIs of CDKTF have the same commands. */
+const commandOf = (library: ConstructsLibrary) => (verb: string) =>
+  run(
+    [join(packages, '.bin', library), verb, '--auto-approve', '--skip-provider-lock'],
+    join(root, library, 'web-service'),
+    {
+      ...outside.environment(),
+      PATH: `${nodeFolder}:${process.env.PATH}`,
+      CHECKPOINT_DISABLE: '1',
+      CI: '1',
+      TERRAFORM_BINARY_NAME: findCli(),
+      TF_CLI_CONFIG_FILE: join(root, library, cliSettings),
+    },
+  )
 
-  test('is deployed, answers, and is destroyed', async () => {
-    await command('deploy')
-    await awaitAnswer(await findVip(), /^web-[12] /)
-    await command('destroy')
-    expect(await listNames('projects')).toEqual([])
-  })
-})
-
-describe('by OpenTofu from what is synthesized', () => {
-  /** Synthesizes it again with other variables, in the place of what was there. */
-  const open = async (example: string) => {
-    const folder = join(root, 'cdktf', example)
-    const stack = join(folder, 'cdktf.out/stacks', example)
-    const synthesize = (variables?: Variables) => run([process.execPath, 'main.ts'], folder, variables)
-    await synthesize()
-    const workspace = await openWorkspace({ source: stack, environment: outside.environment() })
-    const change = async (variables: Variables) => {
-      await synthesize(variables)
-      copyFileSync(join(stack, 'cdk.tf.json'), join(workspace.folder, 'cdk.tf.json'))
-    }
-    return { workspace, change }
+/** OpenTofu with what is synthesized; again with other variables, in the place of what was there. */
+async function open(example: string, variables?: Variables) {
+  const folder = join(root, 'cdktf', example)
+  const stack = join(folder, 'cdktf.out/stacks', example)
+  const synthesize = (given?: Variables) => run([process.execPath, 'main.ts'], folder, given)
+  await synthesize(variables)
+  const installed = join(root, 'cdktf', cliSettings)
+  const workspace = await openWorkspace({ source: stack, environment: outside.environment(), installed })
+  const change = async (given: Variables) => {
+    await synthesize(given)
+    copyFileSync(join(stack, 'cdk.tf.json'), join(workspace.folder, 'cdk.tf.json'))
   }
+  return { workspace, change }
+}
+
+const vipsSchema = v.array(v.string())
+const firstVip = (vips: unknown) => v.parse(vipsSchema, vips)[0] ?? 'no VIP'
+
+describe.concurrent('beside each other,', () => {
+  // One after the other, since they are the same project.
+  test(`the web service is deployed, answers, and is destroyed by ${constructsLibraries.join(' and by ')}`, async () => {
+    for (const library of constructsLibraries) {
+      const command = commandOf(library)
+      await command('deploy')
+      const [balancer] = await listOf('cdktf-web-service', 'load-balancers')
+      await awaitAnswer(firstVip(balancer?.vips), /^web-[12] /)
+      await command('destroy')
+      expect(await namesOf('cdktf-web-service', 'networks')).toEqual([])
+    }
+  })
 
   test('blue is switched to green', async () => {
     const { workspace, change } = await open('blue-green')
@@ -128,8 +140,7 @@ describe('by OpenTofu from what is synthesized', () => {
     expect(planned.map(({ actions }) => actions)).toEqual(['update'])
     await workspace.apply()
     await workspace.expectNoChange()
-    const [vip = ''] = v.parse(v.array(v.string()), await workspace.output('vips'))
-    await awaitAnswer(vip, /^shop-green-1 /)
+    await awaitAnswer(firstVip(await workspace.output('vips')), /^shop-green-1 /)
     await workspace.destroy()
     workspace.remove()
   })
@@ -137,15 +148,14 @@ describe('by OpenTofu from what is synthesized', () => {
   test('a network grows, and its old shard is emptied', async () => {
     const { workspace, change } = await open('grow-and-evacuate')
     await workspace.apply()
-    const [vip = ''] = v.parse(v.array(v.string()), await workspace.output('vips'))
     await change({ SHARDS: 'old,new' })
     await workspace.apply()
     await change({ SHARDS: 'new' })
     const planned = await workspace.plan()
     expect(planned.map(({ actions }) => actions)).toEqual(['delete', 'delete'])
     await workspace.apply()
-    expect(await listNames('shards')).toEqual(['front-new'])
-    await awaitAnswer(vip, /^web-1 /)
+    expect(await namesOf('cdktf-grow', 'shards')).toEqual(['front-new'])
+    await awaitAnswer(firstVip(await workspace.output('vips')), /^web-1 /)
     await workspace.destroy()
     workspace.remove()
   })
@@ -154,10 +164,39 @@ describe('by OpenTofu from what is synthesized', () => {
     const { workspace } = await open('topology')
     await workspace.apply()
     await workspace.expectNoChange()
-    expect((await listNames('projects')).toSorted()).toEqual(['blog', 'shop'])
-    expect(await listNames('machines')).toEqual(['web-1', 'web-1'])
+    for (const project of ['blog', 'shop']) expect(await namesOf(project, 'machines')).toEqual(['web-1'])
     await workspace.destroy()
-    expect(await listNames('projects')).toEqual([])
     workspace.remove()
   })
+
+  test('what was made by hand is imported as it is, then changed', async () => {
+    const create = async (noun: string, body: object) => {
+      const { status, body: made } = await outside.ask('POST', `/v1/${noun}?wait=true`, { body })
+      if (status >= 300) throw new Error(`${noun}: ${JSON.stringify(made)}`)
+      return v.parse(v.object({ id: v.string() }), made).id
+    }
+    const PROJECT = await create('projects', { name: 'adopted', user: 'jane' })
+    const POOL = await create('pools', { name: 'shop', projectId: PROJECT, cidr: '10.20.0.0/24' })
+    const NETWORK = await create('networks', { name: 'front', projectId: PROJECT })
+    const SHARD = await create('shards', { name: 'front', poolId: POOL, cidr: '10.20.0.0/24', networkId: NETWORK })
+    const on = { name: 'web', projectId: PROJECT, networkId: NETWORK }
+    const MACHINE = await create('machines', { ...on, workloads: [{ kind: 'web', port: 80 }] })
+    const traffic = { trafficType: 'http', listeners: [{ port: 80 }], members: [{ machineId: MACHINE }] }
+    const LOAD_BALANCER = await create('load-balancers', { ...on, ...traffic })
+    const { workspace, change } = await open('adopt', { PROJECT, POOL, NETWORK, SHARD, MACHINE, LOAD_BALANCER })
+    const planned = await workspace.plan()
+    expect(planned.map(({ actions, isImport }) => [actions, isImport])).toEqual(Array(7).fill(['no-op', true]))
+    await workspace.apply()
+    await change({ DRAIN_SECONDS: '5' })
+    await workspace.apply()
+    await workspace.expectNoChange()
+    const shown = await outside.ask('GET', `/v1/load-balancers/${LOAD_BALANCER}`)
+    expect(shown.body).toMatchObject({ timeouts: { drainSeconds: 5 } })
+    await workspace.destroy()
+    workspace.remove()
+  })
+})
+
+test('nothing is left of any of them', async () => {
+  expect((await Promise.all(['projects', 'networks', 'load-balancers'].map(list))).flat()).toEqual([])
 })

@@ -34,19 +34,22 @@ setDefaultTimeout(120_000 + kills * 15_000)
 /** A request takes some 10 to 60 ms, and what hosts make of it some hundred: most moments are within the first. */
 const chooseKillMilliseconds = () => 500 * random() ** 3
 const repeatSeconds = 30
-/** A reservation whose owner was never written is kept for a grace of 30 s, and swept every 15 s. */
+/** A reservation whose owner was never written is kept for a grace of 30 s, and swept soon after. */
 const cleanSeconds = 90
+const sweepSeconds = 2
 const settings = labSettings({ name: 'ckill', hosts: 2 })
 
 let outside: Outside
 
 beforeAll(async () => {
   requireSandbox()
+  process.env.SLUICE_SWEEP_SECONDS = String(sweepSeconds)
   await bringLabUp(settings, silentProgress)
   outside = createOutside(settings)
 })
 
 afterAll(async () => {
+  delete process.env.SLUICE_SWEEP_SECONDS
   await takeLabDown(settings)
 })
 

@@ -46,23 +46,21 @@ async function applyWholly(workspace: TerraformWorkspace, variables?: Variables)
   await workspace.expectNoChange(variables)
 }
 
-const itemsSchema = v.object({ items: v.array(v.object({ id: v.string(), name: v.string() })) })
+const itemsSchema = v.object({
+  items: v.array(v.object({ id: v.string(), name: v.string(), projectId: v.nullable(v.string()) })),
+})
 const stringsSchema = v.array(v.string())
+const nouns = ['projects', 'pools', 'shards', 'networks', 'machines', 'load-balancers'] as const
 
-async function list(noun: string) {
+async function list(noun: (typeof nouns)[number]) {
   return v.parse(itemsSchema, (await outside.ask('GET', `/v1/${noun}`)).body).items
 }
 
-/** Of every noun there is what there was before. */
-async function listAll() {
-  const nouns = ['projects', 'pools', 'shards', 'networks', 'machines', 'load-balancers']
-  const all = await Promise.all(nouns.map(list))
-  return all.flat().map(({ id }) => id)
-}
-
-async function destroyWholly(workspace: TerraformWorkspace, variables?: Variables): Promise<void> {
-  await workspace.destroy(variables)
-  expect(await listAll()).toEqual([])
+/** The names of what the projects of one name have: others are at work beside it. */
+async function listOf(project: string, noun: (typeof nouns)[number]): Promise<readonly string[]> {
+  const own = (await list('projects')).filter(({ name }) => name === project).map(({ id }) => id)
+  const found = await list(noun)
+  return found.filter(({ projectId }) => projectId !== null && own.includes(projectId)).map(({ name }) => name)
 }
 
 /** Until these answer, and nobody else. A balancer is active before its members have been found healthy. */
@@ -103,6 +101,12 @@ async function expectNoneFailed(load: Load): Promise<void> {
   for (const { name, requests } of phases) expect([name, requests > 0]).toEqual([name, true])
 }
 
+const create = async (noun: string, body: unknown) => {
+  const { status, body: made } = await outside.ask('POST', `/v1/${noun}?wait=true`, { body })
+  if (status >= 300) throw new Error(`${noun}: ${JSON.stringify(made)}`)
+  return v.parse(v.object({ id: v.string() }), made).id
+}
+
 test('the snippets of the documents are valid, all together', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-snippets-'))
   const root = join(repository, 'examples/terraform/snippets')
@@ -118,37 +122,63 @@ test('the snippets of the documents are valid, all together', async () => {
   }
 })
 
-test('a web service grows by a machine, and nothing is replaced', async () => {
-  const workspace = await open('web-service')
-  await applyWholly(workspace)
-  const vips = await vipsOf(workspace)
-  await untilAnswering(vips, ['web-1', 'web-2'])
-  const more = { machines: 3 }
-  expect(await workspace.plan(more)).toEqual([
-    { address: 'sluice_load_balancer.web', actions: 'update', isImport: false },
-    { address: 'sluice_machine.web[2]', actions: 'create', isImport: false },
-  ])
-  await applyWholly(workspace, more)
-  await destroyWholly(workspace, more)
-})
+describe.concurrent('without load, beside each other,', () => {
+  test('a web service grows by a machine, and nothing is replaced', async () => {
+    const workspace = await open('web-service')
+    await applyWholly(workspace)
+    const vips = await vipsOf(workspace)
+    await untilAnswering(vips, ['web-1', 'web-2'])
+    const more = { machines: 3 }
+    expect(await workspace.plan(more)).toEqual([
+      { address: 'sluice_load_balancer.web', actions: 'update', isImport: false },
+      { address: 'sluice_machine.web[2]', actions: 'create', isImport: false },
+    ])
+    await applyWholly(workspace, more)
+    await workspace.destroy(more)
+  })
 
-test('two projects have the same names and addresses, and one goes without the other', async () => {
-  const workspace = await open('two-projects')
-  await applyWholly(workspace)
-  expect((await list('machines')).map(({ name }) => name)).toEqual(['web', 'web'])
-  const urls = v.parse(v.record(v.string(), v.string()), await workspace.output('urls'))
-  for (const url of Object.values(urls)) {
-    // A balancer is active before its members have been found healthy.
-    await waitUntil(async () => (await outside.askMany(url, 1))[0]?.startsWith('web ') === true, {
-      what: () => `${url} to answer`,
-      timeoutSeconds: 30,
-      intervalMilliseconds: 100,
-    })
-  }
-  const one = { owners: ['jane'] }
-  await applyWholly(workspace, one)
-  expect((await list('projects')).map(({ name }) => name)).toEqual(['shop'])
-  await destroyWholly(workspace, one)
+  test('two projects have the same names and addresses, and one goes without the other', async () => {
+    const workspace = await open('two-projects')
+    await applyWholly(workspace)
+    expect(await listOf('shop', 'machines')).toEqual(['web', 'web'])
+    const urls = v.parse(v.record(v.string(), v.string()), await workspace.output('urls'))
+    for (const url of Object.values(urls)) {
+      // A balancer is active before its members have been found healthy.
+      await waitUntil(async () => (await outside.askMany(url, 1))[0]?.startsWith('web ') === true, {
+        what: () => `${url} to answer`,
+        timeoutSeconds: 30,
+        intervalMilliseconds: 100,
+      })
+    }
+    const one = { owners: ['jane'] }
+    await applyWholly(workspace, one)
+    expect(await listOf('shop', 'machines')).toEqual(['web'])
+    await workspace.destroy(one)
+  })
+
+  test('what was made by hand is imported as it is, then changed', async () => {
+    const project = await create('projects', { name: 'adopted', user: 'jane' })
+    const pool = await create('pools', { name: 'shop', projectId: project, cidr: '10.20.0.0/24' })
+    const network = await create('networks', { name: 'front', projectId: project })
+    const body = { name: 'front', poolId: pool, cidr: '10.20.0.0/24', networkId: network }
+    const shard = await create('shards', body)
+    const on = { name: 'web', projectId: project, networkId: network }
+    const machine = await create('machines', { ...on, workloads: [{ kind: 'web', port: 80 }] })
+    const balancer = { ...on, trafficType: 'http', listeners: [{ port: 80 }], members: [{ machineId: machine }] }
+    const loadBalancer = await create('load-balancers', balancer)
+    const ids = { project, pool, shard, network, machine, load_balancer: loadBalancer }
+
+    const workspace = await open('adopt')
+    const planned = await workspace.plan({ ids })
+    expect(planned.map(({ actions, isImport }) => [actions, isImport])).toEqual(Array(7).fill(['no-op', true]))
+    const known = await Promise.all(nouns.map((noun) => listOf('adopted', noun)))
+    await applyWholly(workspace, { ids })
+    expect(await Promise.all(nouns.map((noun) => listOf('adopted', noun)))).toEqual(known)
+    await applyWholly(workspace, { ids, drain_seconds: 5 })
+    const shown = await outside.ask('GET', `/v1/load-balancers/${loadBalancer}`)
+    expect(shown.body).toMatchObject({ timeouts: { drainSeconds: 5 } })
+    await workspace.destroy({ ids })
+  })
 })
 
 test('blue is switched to green by weights, and no request fails', async () => {
@@ -163,7 +193,7 @@ test('blue is switched to green by weights, and no request fails', async () => {
   await applyWholly(workspace, { green_percent: 100 })
   await untilAnswering(vips, ['green-1', 'green-2'])
   await expectNoneFailed(load)
-  await destroyWholly(workspace)
+  await workspace.destroy({ green_percent: 100 })
 })
 
 test('a network grows by a shard, and its old one is emptied under traffic', async () => {
@@ -189,38 +219,10 @@ test('a network grows by a shard, and its old one is emptied under traffic', asy
   const after = v.parse(addressesSchema, await workspace.output('addresses'))
   for (const [name, [address]] of Object.entries(before)) expect(after[name]).not.toContain(address)
   await expectNoneFailed(load)
-  expect((await list('shards')).map(({ name }) => name)).toEqual(['new'])
-  await destroyWholly(workspace, only)
+  expect(await listOf('grow-and-evacuate', 'shards')).toEqual(['new'])
+  await workspace.destroy(only)
 })
 
-describe('what was made by hand', () => {
-  const create = async (noun: string, body: unknown) => {
-    const { status, body: made } = await outside.ask('POST', `/v1/${noun}?wait=true`, { body })
-    if (status >= 300) throw new Error(`${noun}: ${JSON.stringify(made)}`)
-    return v.parse(v.object({ id: v.string() }), made).id
-  }
-
-  test('is imported as it is, then changed', async () => {
-    const project = await create('projects', { name: 'adopted', user: 'jane' })
-    const pool = await create('pools', { name: 'shop', projectId: project, cidr: '10.20.0.0/24' })
-    const network = await create('networks', { name: 'front', projectId: project })
-    const body = { name: 'front', poolId: pool, cidr: '10.20.0.0/24', networkId: network }
-    const shard = await create('shards', body)
-    const on = { name: 'web', projectId: project, networkId: network }
-    const machine = await create('machines', { ...on, workloads: [{ kind: 'web', port: 80 }] })
-    const balancer = { ...on, trafficType: 'http', listeners: [{ port: 80 }], members: [{ machineId: machine }] }
-    const loadBalancer = await create('load-balancers', balancer)
-    const ids = { project, pool, shard, network, machine, load_balancer: loadBalancer }
-
-    const workspace = await open('adopt')
-    const planned = await workspace.plan({ ids })
-    expect(planned.map(({ actions, isImport }) => [actions, isImport])).toEqual(Array(7).fill(['no-op', true]))
-    const known = await listAll()
-    await applyWholly(workspace, { ids })
-    expect(await listAll()).toEqual(known)
-    await applyWholly(workspace, { ids, drain_seconds: 5 })
-    const shown = await outside.ask('GET', `/v1/load-balancers/${loadBalancer}`)
-    expect(shown.body).toMatchObject({ timeouts: { drainSeconds: 5 } })
-    await destroyWholly(workspace, { ids })
-  })
+test('nothing is left of any of them', async () => {
+  expect((await Promise.all(nouns.map(list))).flat()).toEqual([])
 })

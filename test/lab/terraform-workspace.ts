@@ -1,11 +1,11 @@
 /**
- * A folder in which OpenTofu or Terraform is run as somebody at a shell does: with the built provider in a mirror, the
+ * A folder in which OpenTofu or Terraform is run as somebody at a shell does: with the provider as it was just built, the
  * controller's address and token in the environment, and nothing fetched. Writes in temporary folders only.
  */
 
 import { cpSync, linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import * as v from 'valibot'
 import packageJson from '../../package.json'
 import { type Finished, finish, repository } from './lab-client.ts'
@@ -38,6 +38,8 @@ export interface WorkspaceOptions {
   /** A folder with a configuration, which is copied. */
   readonly source: string
   readonly environment: Readonly<Record<string, string>>
+  /** The file that says where the provider is installed; left out: it is as it was just built. */
+  readonly installed?: string
 }
 
 const binary = join(repository, 'dist/terraform-provider-sluice')
@@ -55,7 +57,7 @@ export function findCli(): string {
 /** The file that says where the CLI finds the provider. */
 export const cliSettings = 'cli.tfrc'
 
-/** Where it does, and that file; returns its path. */
+/** The provider as it is installed, and that file; returns its path. */
 export function createMirror(folder: string): string {
   for (const registry of registries) {
     const place = join(folder, 'mirror', registry, 'sluice/sluice', packageJson.version, platform)
@@ -65,6 +67,14 @@ export function createMirror(folder: string): string {
   const file = join(folder, cliSettings)
   const mirror = `filesystem_mirror {\n    path = ${JSON.stringify(join(folder, 'mirror'))}\n  }`
   writeFileSync(file, `provider_installation {\n  ${mirror}\n}\n`)
+  return file
+}
+
+/** The provider as whoever develops it has it: nothing is unpacked, and no checksum taken with each command. */
+function createOverride(folder: string): string {
+  const file = join(folder, cliSettings)
+  const override = `dev_overrides {\n    "sluice/sluice" = ${JSON.stringify(dirname(binary))}\n  }\n  direct {}`
+  writeFileSync(file, `provider_installation {\n  ${override}\n}\n`)
   return file
 }
 
@@ -78,13 +88,13 @@ function placeBinary(path: string): void {
   }
 }
 
-export async function openWorkspace({ source, environment }: WorkspaceOptions): Promise<TerraformWorkspace> {
+export async function openWorkspace({ source, environment, installed }: WorkspaceOptions): Promise<TerraformWorkspace> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-terraform-'))
   const folder = join(root, 'configuration')
   cpSync(source, folder, { recursive: true })
   const settings = {
     ...environment,
-    TF_CLI_CONFIG_FILE: createMirror(root),
+    TF_CLI_CONFIG_FILE: installed ?? createOverride(root),
     TF_IN_AUTOMATION: '1',
     CHECKPOINT_DISABLE: '1',
   }
@@ -94,7 +104,8 @@ export async function openWorkspace({ source, environment }: WorkspaceOptions): 
     if (finished.exitCode === 0) return finished
     throw new Error(`${argv.join(' ')} ended with ${finished.exitCode}:\n${finished.stdout}${finished.stderr}`)
   }
-  await run('init', '-input=false', '-no-color')
+  // Of what is not installed only modules are to be looked for.
+  await (installed === undefined ? run('get', '-no-color') : run('init', '-input=false', '-no-color'))
   return {
     folder,
     run,

@@ -64,6 +64,8 @@ export function makeInstance(
 }
 
 export interface RealHaproxy {
+  /** The run folder, as an agent's. */
+  readonly folder: string
   /** Makes haproxy what is wanted; resolves when there is nothing left to do. */
   want(instance: InstanceInstructions): Promise<void>
   /** One turn of the plan; gives what it did. */
@@ -148,6 +150,7 @@ export function createRealHaproxy(): RealHaproxy {
   }
 
   return {
+    folder,
     turn,
     async want(instance) {
       await untilTrue('haproxy is as it is wanted', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,8 +6,11 @@ import * as v from 'valibot'
 import { instanceName, listenerName, memberName, ownPlugins } from '../../agent/contract/point-names.ts'
 import { pointTypes } from '../../agent/contract/point-types.ts'
 import type { Point } from '../../agent/contract/points.ts'
+import { type Measure, measures } from '../../controller/contract/metrics.ts'
 import { balancer, createGround } from '../api/api-ground.ts'
 import { dashboardSchema, listExpressions } from './dashboard-schema.ts'
+
+setDefaultTimeout(60_000)
 
 const examples = new URL('../../examples/monitoring', import.meta.url).pathname
 const dashboard = () => v.parse(dashboardSchema, JSON.parse(readFileSync(`${examples}/dashboard.json`, 'utf8')))
@@ -174,3 +177,12 @@ function namesMissing(text: string): string[] {
   const named = new Set([...text.matchAll(/\b((sluice|process)_[a-z0-9_]+)\b/g)].map(([, name = '']) => name))
   return [...named].filter((name) => !scraped.has(name))
 }
+
+test('each measure is in docs/metrics.md, as it is', () => {
+  const documented = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
+  for (const [name, measure] of Object.entries<Measure>(measures)) {
+    const { unit, sources, aggregation, help } = measure
+    const row = `| \`${name}\` | ${unit} | ${Object.keys(sources).join(', ')} | ${aggregation} | ${help} |`
+    expect(documented).toContain(row)
+  }
+})

@@ -45,6 +45,7 @@ export const second: Wishes = {
     slow_start_seconds = 2
     sticky_sessions    = { by = "cookie" }
     limits             = { connections = 500 }
+    logging            = { access = "on", sample = "1/10", client_address = "none" }
     forwarded_for      = false`,
   members: '[{ machine_id = sluice_machine.web.id, weight = 3 }, { url = "http://198.18.16.77:8080" }]',
   member: 'address = "198.18.17.10"\n  port = 81\n  weight = 0\n  draining = true',

@@ -119,6 +119,13 @@ const sticky = orNull(
 const limits = orNull(
   fc.record({ connections: orNull(fc.integer({ min: 1, max: 900 })), requestBodyBytes: orNull(fc.nat(900)) }),
 )
+const logging = orNull(
+  fc.record({
+    access: orNull(oneOf('off', 'on')),
+    sample: orNull(oneOf('1/1', '1/10000')),
+    clientAddress: orNull(oneOf('full', 'none')),
+  }),
+)
 const scaling = orNull(
   fc.record({
     minimum: orNull(fc.constantFrom(1, 2)),
@@ -149,6 +156,7 @@ const balancers = (ground: RandomGround) =>
         fc.record({ send: orNull(oneOf('v1', 'v2')), acceptFrom: orNull(fc.constantFrom([], ['198.18.0.0/24'])) }),
       ),
       limits,
+      logging,
       forwardedFor: orNull(fc.boolean()),
       autoScaling: scaling,
     },

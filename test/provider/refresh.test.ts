@@ -18,7 +18,7 @@ let projectId: string
 beforeAll(async () => {
   world = await serveTestWorld()
   const environment = { SLUICE_ADDR: world.url, SLUICE_TOKEN: world.admin }
-  provider = createProvider({ environment, fetch, creationsFolder: null, run: '' })
+  provider = createProvider({ environment, fetch, creationsFolder: null, run: '', now: world.context.now })
   served = await serveForTest(provider)
   await configure()
   projectId = await create('/v1/projects', {

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { createCertificate } from '../../provider/plugin/server/certificate.ts'
 import { openAttached } from './attached.ts'
 import { findPrograms } from './command-line.ts'
+import { describeEverything, everyResource, first } from './everything.ts'
 import { type ServedWorld, serveTestWorld } from './served-world.ts'
 
 setDefaultTimeout(120_000)
@@ -140,7 +141,7 @@ resource "sluice_load_balancer" "b" {
     const isWaitedFor = () => world.requests.some((request) => request.startsWith('PATCH /v1/load-balancers/lb_'))
     const interrupted = await cli.runWith({ interruptWhen: isWaitedFor }, 'apply', '-no-color', ...applied)
     expect(interrupted.output.replaceAll(/[\s│╷╵]+/g, ' ')).toContain(
-      'The load_balancer is made, but the run was interrupted',
+      'This sluice_load_balancer is made, but the run was interrupted',
     )
     const [id] = ((await world.call('GET', '/v1/load-balancers')).body.items as unknown as { id: string }[]).map(
       (one) => one.id,
@@ -178,6 +179,43 @@ resource "sluice_machine" "m" {
     expect(await address()).toEqual([['10.20.0.18']])
     await cli.succeed('plan', '-detailed-exitcode')
     await cli.close()
+  })
+
+  test('whatever somebody else has deleted is made again', async () => {
+    const world = await openWorld()
+    const cli = await open(program, world)
+    cli.configure(describeEverything(program, first))
+    await cli.succeed('apply', ...applied)
+    const other = await open(program, world)
+    other.configure(describeEverything(program, first))
+    other.write('terraform.tfstate', cli.readState())
+    world.letHostsWork('always')
+    await other.succeed('destroy', ...applied)
+    await other.close()
+    const planned = await cli.succeed('plan')
+    expect(planned).toContain(`${everyResource.length} to add, 0 to change, 0 to destroy`)
+    await cli.succeed('apply', ...applied)
+    await cli.succeed('plan', '-detailed-exitcode')
+    await cli.close()
+  })
+
+  const wrong: readonly (readonly [string, string, string | undefined, RegExp])[] = [
+    ['nobody answers at the endpoint', 'http://127.0.0.1:9', 'slt_x', /controller can not be reached.*SLUICE_ADDR/],
+    ['there is no TLS at the endpoint', 'https', undefined, /can not be reached.*SLUICE_ADDR/],
+    ['no endpoint is given', '', undefined, /The endpoint is not known.*SLUICE_ADDR/],
+    ['the token is not known', 'http', 'slt_x', /Who asks is not known.*sluice token create/],
+    ['no token is given', 'http', '', /The token is not known.*SLUICE_TOKEN/],
+  ]
+  test('a wrong configuration of the provider is told, with what to do', async () => {
+    const world = await openWorld()
+    const tries = wrong.map(async ([what, address, token, said]) => {
+      const url = /^https?$/.test(address) ? world.url.replace('http', address) : address
+      const cli = await open(program, { ...world, url, admin: token ?? world.admin })
+      cli.configure(project)
+      expect([what, await cli.fail('plan')]).toEqual([what, expect.stringMatching(said)])
+      await cli.close()
+    })
+    await Promise.all(tries)
   })
 
   test('a controller of another version is told apart', async () => {

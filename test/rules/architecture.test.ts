@@ -48,6 +48,7 @@ describe('each rule can fail', () => {
     [importDirections, 'controller/x.ts', "export * from '../cli/a.ts'"],
     [importDirections, 'controller/contract/x.ts', "import { a } from '../routes/a.ts'"],
     [importDirections, 'cli/x.ts', "const a = await import('../controller/app.ts')"],
+    [importDirections, 'provider/plugin/calls/x.ts', "import { createApi } from '../../api/api.ts'"],
     [importDirections, 'lab/x.ts', "import { a } from '../cli/a.ts'"],
     [importDirections, 'templates/x.ts', "import { schema } from '../agent/contract/host-instructions.ts'"],
     [importDirections, 'templates/x.ts', "import\n  {\n  a,\n  b\n}\nfrom '../agent/haproxy/a.ts'"],

@@ -121,7 +121,7 @@ describe('an explosion of series', () => {
     expect(admit(...many(0, 1000, world.now))).toBe(49)
     expect(dropsOf()).toEqual({ tooManySeries: 951 })
     expect(admission.takeExplosions()).toEqual([
-      { sender: 'host-a', series: 50, culprit: 'mad-eth0', culpritSeries: 49 },
+      { sender: 'host-a', series: 50, refused: 951, culprit: 'mad-eth0', culpritSeries: 49 },
     ])
     expect(admission.takeExplosions()).toEqual([])
     world.now += 10

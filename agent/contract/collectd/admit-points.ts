@@ -53,6 +53,8 @@ export interface Explosion {
   readonly culprit: string
   readonly culpritSeries: number
   readonly series: number
+  /** Points, since this was asked before. */
+  readonly refused: number
 }
 
 export interface Admission {
@@ -83,7 +85,8 @@ interface KnownSeries {
 interface KnownSender {
   readonly series: Map<string, KnownSeries>
   sweptAt: number
-  hasExploded: boolean
+  /** Points of series that there was no room for, since that was told. */
+  refused: number
 }
 
 export function createAdmission({ types, seriesMaximum, unixSeconds }: AdmissionOptions): Admission {
@@ -122,7 +125,7 @@ export function createAdmission({ types, seriesMaximum, unixSeconds }: Admission
   const beginSeries = (known: KnownSender, key: string, series: KnownSeries): DropReason | undefined => {
     if (known.series.size >= seriesMaximum) sweep(known, series.seenAt)
     if (known.series.size >= seriesMaximum) {
-      known.hasExploded = true
+      known.refused += 1
       return 'tooManySeries'
     }
     known.series.set(key, series)
@@ -130,7 +133,7 @@ export function createAdmission({ types, seriesMaximum, unixSeconds }: Admission
   }
 
   const recall = (key: string): KnownSender => {
-    const known = senders.get(key) ?? { series: new Map(), sweptAt: Number.NEGATIVE_INFINITY, hasExploded: false }
+    const known = senders.get(key) ?? { series: new Map(), sweptAt: Number.NEGATIVE_INFINITY, refused: 0 }
     senders.set(key, known)
     return known
   }
@@ -151,9 +154,10 @@ export function createAdmission({ types, seriesMaximum, unixSeconds }: Admission
     seriesCount: () => [...senders.values()].reduce((total, { series }) => total + series.size, 0),
     takeExplosions() {
       return [...senders].flatMap(([sender, known]) => {
-        if (!known.hasExploded) return []
-        known.hasExploded = false
-        return [{ sender, series: known.series.size, ...findCulprit(known) }]
+        const { refused } = known
+        if (refused === 0) return []
+        known.refused = 0
+        return [{ sender, series: known.series.size, refused, ...findCulprit(known) }]
       })
     },
   }
@@ -177,9 +181,10 @@ function findCulprit({ series }: KnownSender): { readonly culprit: string; reado
   return { culprit, culpritSeries }
 }
 
-function judgeNames({ plugin, pluginInstance, type, typeInstance }: ValueList): DropReason | undefined {
+function judgeNames({ host, plugin, pluginInstance, type, typeInstance }: ValueList): DropReason | undefined {
   if (plugin.startsWith(ownPluginPrefix)) return 'reservedPlugin'
-  const isGood = plugin !== '' && type !== '' && [plugin, type, pluginInstance, typeInstance].every(isGoodName)
+  const isNamed = host !== '' && plugin !== '' && type !== ''
+  const isGood = isNamed && [host, plugin, pluginInstance, type, typeInstance].every(isGoodName)
   return isGood ? undefined : 'badName'
 }
 
@@ -189,7 +194,8 @@ const isGoodName = (name: string) => name.length <= nameCharactersMaximum && !ba
 
 function judgeValues(list: ValueList, sources: readonly TypeSource[]): DropReason | undefined {
   const { values, kinds, timeSeconds, intervalSeconds } = list
-  if (values.length !== sources.length || values.length > valuesMaximum) return 'wrongValues'
+  if (values.length !== sources.length || kinds.length !== values.length) return 'wrongValues'
+  if (values.length > valuesMaximum) return 'wrongValues'
   if (!(intervalSeconds >= 0 && Number.isFinite(intervalSeconds) && Number.isFinite(timeSeconds))) return 'badValue'
   let known = 0
   for (let index = 0; index < values.length; index += 1) {

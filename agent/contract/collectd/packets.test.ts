@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { encodeNotification, encodePackets } from './encode-packet.ts'
 import { packetBytesMaximum, type ValueList } from './packet-parts.ts'
@@ -15,6 +16,8 @@ import { valueList } from './test-lists.ts'
 
 /** A run for the night sets it to a million; the suite has seconds. */
 const packetsTried = Number(process.env.SLUICE_PACKETS_TRIED ?? 6000)
+/** Some tens of seconds for a million; a machine may have much else to do. */
+setDefaultTimeout(60_000 + packetsTried)
 const user = { user: 'host-a', password: 'secret' }
 const passwordOf = (name: string) => (name === user.user ? user.password : undefined)
 const vector = Buffer.alloc(vectorBytes, 7)
@@ -154,4 +157,18 @@ describe('a packet', () => {
     expect(reasonOf(encryptPacket(packet, { user: 'host-a', password: 'guess' }, vector), 'none')).toBe('badSignature')
     expect(reasonOf(Buffer.concat([protect.encrypted(packet), packet]), 'none')).toBe('malformed')
   })
+})
+
+test('packets of a real collectd are read', () => {
+  const packets = JSON.parse(readFileSync(new URL('recorded-packets.json', import.meta.url), 'utf8')) as Readonly<
+    Record<Protection, string>
+  >
+  for (const [protection, base64] of Object.entries(packets)) {
+    const opened = openPacket(Buffer.from(base64, 'base64'), { passwordOf, least: 'none' })
+    expect(opened).toMatchObject({ kind: 'open', protection })
+    const lists = opened.kind === 'open' ? parsePacket(opened.payload)?.lists : []
+    expect(
+      lists?.some(({ host, plugin, values }) => host === 'host-a' && plugin === 'load' && values.length === 3),
+    ).toBe(true)
+  }
 })

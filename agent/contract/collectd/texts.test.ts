@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { renderPutval } from './putval.ts'
 import { valueList } from './test-lists.ts'
 import { parseWriteHttp, renderWriteHttp } from './write-http.ts'
+
+/** Many cases, on a machine that may have much else to do. */
+setDefaultTimeout(60_000)
 
 describe('what write_http posts', () => {
   test('is read as collectd writes it', () => {
@@ -46,7 +49,7 @@ describe('what write_http posts', () => {
     expect(reasonOf(`[${list}}]`)).toBe('taken')
     expect(reasonOf('nonsense')).toBe('the body is no JSON')
     expect(reasonOf(`${list}}`)).toStartWith('the body: ')
-    expect(reasonOf(`[${list},"values":[1,2]}]`)).toBe('0: has not as many `values` as `dstypes`')
+    expect(reasonOf(`[${list},"values":[]}]`)).toStartWith('0.values: ')
     expect(reasonOf(`[${list},"dstypes":["rate"]}]`)).toStartWith('0.dstypes.0: ')
     expect(reasonOf(`[${list},"time":"now"}]`)).toStartWith('0.time: ')
     fc.assert(fc.property(fc.jsonValue(), (value) => reasonOf(JSON.stringify(value)) !== ''))

@@ -1,7 +1,7 @@
 /** What collectd's `write_http` plugin posts with `Format "JSON"`: an array of value lists. Pure. */
 
 import * as v from 'valibot'
-import { type DataSourceKind, dataSourceKinds } from '../points.ts'
+import { type DataSourceKind, valuesMaximum } from '../points.ts'
 import type { ValueList } from './packet-parts.ts'
 
 /** collectd gathers 4 KB by default and 64 KB at most that anybody configures; then come other programs. */
@@ -9,42 +9,37 @@ export const bodyBytesMaximum = 1024 * 1024
 export const listsMaximum = 10_000
 
 const textSchema = v.pipe(v.string(), v.maxLength(1024))
-const kindSchema = v.pipe(
-  v.string(),
-  v.transform((text) => text.toUpperCase()),
-  v.picklist(dataSourceKinds),
-)
 
-/** `StoreRates` must be off, as it is by default: else counters come as rates and say that they are counters. */
-const listSchema = v.pipe(
-  v.object({
-    host: textSchema,
-    plugin: textSchema,
-    plugin_instance: v.optional(textSchema, ''),
-    type: textSchema,
-    type_instance: v.optional(textSchema, ''),
-    time: v.number(),
-    interval: v.optional(v.number(), 10),
-    /** JSON has null for what is not known. */
-    values: v.pipe(v.array(v.union([v.number(), v.null()])), v.minLength(1)),
-    dstypes: v.array(kindSchema),
-  }),
-  v.check(({ values, dstypes }) => values.length === dstypes.length, 'has not as many `values` as `dstypes`'),
-  v.transform(
-    (list): ValueList => ({
-      host: list.host,
-      plugin: list.plugin,
-      pluginInstance: list.plugin_instance,
-      type: list.type,
-      typeInstance: list.type_instance,
-      timeSeconds: list.time,
-      intervalSeconds: list.interval,
-      values: list.values.map((value) => value ?? Number.NaN),
-      kinds: list.dstypes,
-    }),
-  ),
-)
-export const writeHttpSchema = v.pipe(v.array(listSchema), v.maxLength(listsMaximum))
+const bodyListSchema = v.object({
+  host: textSchema,
+  plugin: textSchema,
+  plugin_instance: v.optional(textSchema, ''),
+  type: textSchema,
+  type_instance: v.optional(textSchema, ''),
+  /** Since 1970. */
+  time: v.number(),
+  interval: v.optional(v.number(), 10),
+  /** JSON has null for what is not known. `StoreRates` must be off, as it is by default: counters come as they are. */
+  values: v.pipe(v.array(v.nullable(v.number())), v.minLength(1), v.maxLength(valuesMaximum)),
+  dstypes: v.array(v.picklist(['gauge', 'derive', 'counter', 'absolute'])),
+})
+export const writeHttpSchema = v.pipe(v.array(bodyListSchema), v.maxLength(listsMaximum))
+type Body = v.InferOutput<typeof writeHttpSchema>
+
+const kinds = { gauge: 'GAUGE', derive: 'DERIVE', counter: 'COUNTER', absolute: 'ABSOLUTE' } as const
+
+export const listsOfBody = (body: Body): readonly ValueList[] =>
+  body.map((list) => ({
+    host: list.host,
+    plugin: list.plugin,
+    pluginInstance: list.plugin_instance,
+    type: list.type,
+    typeInstance: list.type_instance,
+    timeSeconds: list.time,
+    intervalSeconds: list.interval,
+    values: list.values.map((value) => value ?? Number.NaN),
+    kinds: list.dstypes.map((name) => kinds[name]),
+  }))
 
 export type WriteHttpReading =
   | { readonly kind: 'lists'; readonly lists: readonly ValueList[] }
@@ -59,7 +54,7 @@ export function parseWriteHttp(body: string): WriteHttpReading {
     return { kind: 'refused', message: 'the body is no JSON' }
   }
   const parsed = v.safeParse(writeHttpSchema, value)
-  if (parsed.success) return { kind: 'lists', lists: parsed.output }
+  if (parsed.success) return { kind: 'lists', lists: listsOfBody(parsed.output) }
   const [issue] = parsed.issues
   return { kind: 'refused', message: `${v.getDotPath(issue) ?? 'the body'}: ${issue.message}` }
 }

@@ -1,7 +1,7 @@
 // Loads etcd with allocations, and prints in one line of JSON how many were done. What is measured against: in the mode
 // `single` each is a transaction of its own that creates a key which must be absent; in the mode `grouped` so many at a
 // time are one transaction, together with a record that must be as it was last seen. The record is one for all who name
-// it, so they race for it.
+// it, so they race for it. The modes `contended` and `owned` are in contended.go.
 package main
 
 import (
@@ -27,6 +27,8 @@ type options struct {
 	warmUp   time.Duration
 	duration time.Duration
 	bytes    int
+	keys     int
+	zipf     float64
 }
 
 type report struct {
@@ -34,6 +36,9 @@ type report struct {
 	Failed              int     `json:"failed"`
 	P50Milliseconds     float64 `json:"p50Milliseconds"`
 	P99Milliseconds     float64 `json:"p99Milliseconds"`
+	// Of the modes contended and owned: transactions, and those of them that another was faster than.
+	Begun  int64 `json:"begun"`
+	Wasted int64 `json:"wasted"`
 }
 
 // Does it once, and says how many allocations that were: 0 where another was first.
@@ -42,13 +47,15 @@ type work func(context.Context) (int, error)
 func main() {
 	var o options
 	flag.StringVar(&o.endpoint, "endpoint", "", "where etcd listens")
-	flag.StringVar(&o.mode, "mode", "", "single or grouped")
+	flag.StringVar(&o.mode, "mode", "", "single, grouped, contended or owned")
 	flag.StringVar(&o.name, "name", "", "what the keys begin with: nobody else's")
 	flag.StringVar(&o.record, "record", "", "the key of the record, in the mode grouped")
 	flag.IntVar(&o.inFlight, "in-flight", 1, "allocations in flight")
 	flag.DurationVar(&o.warmUp, "warm-up", 0, "what is done in this time, at first, does not count")
 	flag.DurationVar(&o.duration, "duration", 0, "how long it counts")
 	flag.IntVar(&o.bytes, "bytes", 0, "the size of a value")
+	flag.IntVar(&o.keys, "keys", 1, "how many keys there are, in the modes contended and owned")
+	flag.Float64Var(&o.zipf, "zipf", 0, "the exponent by which they are drawn")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "etcd-load:", err)
@@ -71,8 +78,12 @@ func run(o options) error {
 		}
 	case "grouped":
 		workers = append(workers, createGrouped(client, o, value))
+	case "contended":
+		workers = createContended(client, o, value)
+	case "owned":
+		workers = createOwned(context.Background(), client, o, value)
 	default:
-		return fmt.Errorf("there is no mode %q; there are single and grouped", o.mode)
+		return fmt.Errorf("there is no mode %q; there are single, grouped, contended and owned", o.mode)
 	}
 	found, err := drive(workers, o)
 	if err != nil {
@@ -169,6 +180,8 @@ func drive(workers []work, o options) (report, error) {
 		Failed:              failed,
 		P50Milliseconds:     percentile(latencies, 0.5),
 		P99Milliseconds:     percentile(latencies, 0.99),
+		Begun:               begun.Load(),
+		Wasted:              wasted.Load(),
 	}, nil
 }
 

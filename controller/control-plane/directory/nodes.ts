@@ -27,11 +27,9 @@ export const loadBound = 1.25
 
 /** The names of all nodes, the one that should have it first. */
 export function rankNodes(microshardId: string, nodes: readonly string[]): readonly string[] {
-  const seed = Bun.hash.wyhash(microshardId)
-  return nodes
-    .map((name) => ({ name, weight: Bun.hash.wyhash(name, seed) }))
-    .sort((a, b) => (a.weight === b.weight ? (a.name < b.name ? -1 : 1) : a.weight > b.weight ? -1 : 1))
-    .map(({ name }) => name)
+  const weigh = createWeigher(nodes)
+  const weights = new Map(nodes.map((name, i) => [name, weigh(microshardId, i)]))
+  return nodes.toSorted((a, b) => (weights.get(b) ?? 0) - (weights.get(a) ?? 0) || (a < b ? -1 : 1))
 }
 
 /** The node of each microshard. Each node gets at most its share: the bound times the average, rounded up. */
@@ -43,13 +41,14 @@ export function placeMicroshards(
   const placed = new Map<string, string>()
   if (nodes.length === 0) return placed
   const share = Math.ceil((bound * microshardIds.length) / nodes.length)
-  const held = new Map<string, number>()
+  const names = nodes.toSorted()
+  const weigh = createWeigher(names)
+  const held = names.map(() => 0)
   // In an order that depends on the names alone, so that everyone who plans gets the same.
   for (const id of microshardIds.toSorted()) {
-    const node = rankNodes(id, nodes).find((name) => (held.get(name) ?? 0) < share)
-    if (node === undefined) throw new Error(`BUG: ${nodes.length} nodes with a share of ${share} have no place left`)
-    held.set(node, (held.get(node) ?? 0) + 1)
-    placed.set(id, node)
+    const place = findHeaviest(names.length, (i) => ((held[i] ?? 0) < share ? weigh(id, i) : -1))
+    held[place] = (held[place] ?? 0) + 1
+    placed.set(id, names[place] ?? '')
   }
   return placed
 }
@@ -69,6 +68,31 @@ export function chooseNode(
   }
   const share = Math.ceil((loadBound * total) / Math.max(1, nodes.length))
   return rankNodes(microshardId, nodes).find((name) => (held.get(name) ?? 0) < share) ?? null
+}
+
+/** The weight of the i-th node for a microshard: their names' hashes, mixed by MurmurHash3's finalizer. */
+function createWeigher(nodes: readonly string[]): (microshardId: string, node: number) => number {
+  const hashes = nodes.map((name) => Bun.hash.xxHash32(name))
+  let known = { id: '', hash: 0 }
+  return (id, node) => {
+    if (known.id !== id) known = { id, hash: Bun.hash.xxHash32(id) }
+    let mixed = (hashes[node] ?? 0) ^ Math.imul(known.hash, 0x9e3779b1)
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+    return (mixed ^ (mixed >>> 16)) >>> 0
+  }
+}
+
+function findHeaviest(count: number, weigh: (place: number) => number): number {
+  let [best, most] = [0, -1]
+  for (let place = 0; place < count; place++) {
+    const weight = weigh(place)
+    if (weight > most) {
+      best = place
+      most = weight
+    }
+  }
+  return best
 }
 
 /** The nodes as they were lately: to ask all of them takes as long as one that does not answer. */

@@ -20,11 +20,11 @@ afterAll(async () => {
   await server.stop()
 })
 
-async function openController(id: string, times: LeaseTimes = leaseTimes) {
+async function openController(id: string, times: LeaseTimes = leaseTimes, address = `http://${id}`) {
   const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
   connections.push(connection)
   const bucket = await openLeaseBucket({ connection, replicas: 1, onTrouble: () => {} })
-  const about = { id, address: `http://${id}`, version: '1', since: new Date().toISOString() }
+  const about = { id, address, version: '1', since: new Date().toISOString() }
   const createNonce = () => crypto.randomUUID()
   return openLeases({ ...about, bucket, createNonce, now: () => performance.now(), onTrouble: () => {}, times })
 }
@@ -43,6 +43,12 @@ describe('leases on JetStream', () => {
     await waitUntil(() => waiting.current() !== null, 'the second one holds it')
     expect(waiting.current()?.token).toBeGreaterThan(token)
     await second.close()
+  })
+
+  test('are refused to a controller that has the name of another one', async () => {
+    const first = await openController('d')
+    await expect(openController('d', leaseTimes, 'http://elsewhere')).rejects.toThrow('another controller is called d')
+    await first.close()
   })
 
   test('are lost while the server is away for long, and held again when it is back', async () => {

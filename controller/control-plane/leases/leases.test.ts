@@ -148,7 +148,7 @@ describe('kinds of work', () => {
         await world.advance(whileAll)
         expect(claims.filter((claim) => claim.current() !== null)).toHaveLength(1)
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 })

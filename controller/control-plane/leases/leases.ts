@@ -56,6 +56,7 @@ interface HeldLease {
 }
 
 const turnMilliseconds = 200
+const namesakePollMilliseconds = 100
 const never = Number.NEGATIVE_INFINITY
 const operationsAtOnceMaximum = 64
 
@@ -192,6 +193,7 @@ export async function openLeases(options: LeasesOptions): Promise<KeptLeases> {
   }
 
   await bucket.follow(take, closing.signal)
+  await refuseNamesake(options, table, times.sessionMilliseconds)
   // Each turn beats until one has arrived: a bucket that was just made may have no leader yet.
   await beat().catch(options.onTrouble)
   const look = () => {
@@ -239,6 +241,26 @@ export async function openLeases(options: LeasesOptions): Promise<KeptLeases> {
       // One key ends the session, and with it every lease that is held through it.
       await bucket.write(sessionKey(id), null, null).catch(options.onTrouble)
     },
+  }
+}
+
+/** Two of one name would take each other's leases for their own former ones. One that was moved is waited for. */
+async function refuseNamesake(
+  { id, address, now }: LeasesOptions,
+  table: LeaseTable,
+  sessionMilliseconds: number,
+): Promise<void> {
+  const find = () => table.sessions().find((session) => session.id === id)
+  const known = find()
+  if (known === undefined || known.text.address === address) return
+  const deadline = now() + sessionMilliseconds
+  while (now() < deadline) {
+    await Bun.sleep(namesakePollMilliseconds)
+    if (find() === undefined) return
+    if (find()?.revision === known.revision) continue
+    throw new Error(
+      `another controller is called ${id}, at ${known.text.address}: give each a name of its own (SLUICE_CONTROLLER_NAME)`,
+    )
   }
 }
 

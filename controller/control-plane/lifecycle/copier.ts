@@ -9,7 +9,7 @@
 import { subjectIn } from '../message.ts'
 import type { MicroshardEntry, MicroshardOperation } from '../microshard-directory.ts'
 import type { CopiedUpTo } from './copied-header.ts'
-import type { CopyMessage, LifecycleStreams, SourceMessage, TargetEnd } from './lifecycle-streams.ts'
+import type { CopyMessage, LifecycleStreams, SourceMessage } from './lifecycle-streams.ts'
 
 export interface Copier {
   /** Copies some of what there is, and tells how many messages of the sources that were. 0: it is up to date. */
@@ -36,7 +36,7 @@ export async function openCopier(
   { sources, targets }: Pick<MicroshardOperation, 'sources' | 'targets'>,
 ): Promise<Copier> {
   const open = await Promise.all(
-    targets.map(async (entry): Promise<Target> => ({ entry, ...(await streams.readCopied(entry)) })),
+    targets.map(async (entry): Promise<Target> => ({ entry, ...(await readEnd(streams, entry)) })),
   )
   const reached = new Map<string, number>()
   let meetings = 0
@@ -67,7 +67,7 @@ export async function openCopier(
       target.copiedUpTo = copies.at(-1)?.copiedUpTo ?? target.copiedUpTo
       return true
     }
-    Object.assign(target, (await streams.readCopied(target.entry)) satisfies TargetEnd)
+    Object.assign(target, await readEnd(streams, target.entry))
     return false
   }
 
@@ -107,6 +107,13 @@ export async function openCopier(
     },
     starts: () => Object.fromEntries(open.map(({ entry, lastSequence }) => [entry.id, lastSequence])),
   }
+}
+
+/** Rejects when the target is read and written already: others have finished what this one was asleep over. */
+async function readEnd(streams: LifecycleStreams, entry: MicroshardEntry): Promise<Omit<Target, 'entry'>> {
+  const { lastSequence, copiedUpTo } = await streams.readCopied(entry)
+  if (copiedUpTo === null) throw new Error(`microshard ${entry.id} has taken over already`)
+  return { lastSequence, copiedUpTo }
 }
 
 const isWithin = ({ from, to }: MicroshardEntry, { shardKey }: SourceMessage) =>

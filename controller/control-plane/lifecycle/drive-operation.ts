@@ -50,11 +50,11 @@ export async function driveOperation(options: DriveOptions, operationId: string)
     switch (operation.phase) {
       case 'making':
         for (const target of operation.targets) await streams.make(target)
-        await directory.change((current) => planCopying(current, operation.id))
+        await directory.change((current) => planCopying(current, operation))
         return
       case 'copying':
         await followClosely(options, await copierOf(operation))
-        if (!signal.aborted) await directory.change((current) => planSealing(current, operation.id))
+        if (!signal.aborted) await directory.change((current) => planSealing(current, operation))
         return
       case 'sealing': {
         const copier = await copierOf(operation)
@@ -63,8 +63,8 @@ export async function driveOperation(options: DriveOptions, operationId: string)
         )
         const cuts = Object.fromEntries(sealed)
         await copier.copyUpTo(cuts)
-        const ends = { cuts, starts: copier.starts(), targets: operation.targets }
-        await directory.change((current) => planSwitch(current, operation.id, ends))
+        const ends = { cuts, starts: copier.starts() }
+        await directory.change((current) => planSwitch(current, operation, ends))
         return
       }
       case 'dropping':

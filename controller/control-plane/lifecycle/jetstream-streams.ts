@@ -4,7 +4,7 @@
  */
 
 import { JetStreamApiError, jetstreamManager } from '@nats-io/jetstream'
-import { headers, type NatsConnection } from '@nats-io/transport-node'
+import { headers, type NatsConnection, nuid } from '@nats-io/transport-node'
 import { watchConnection } from '../connection-watch.ts'
 import {
   type MicroshardPlace,
@@ -51,16 +51,22 @@ export function createLifecycleStreams({ connection, replicas }: LifecycleStream
     return answer.message
   }
 
-  /** Each message expects the one before it, so that the answer to the last is the answer to all. */
+  /** All or nothing, and the server syncs it to disk at once: many times faster than one message after the other. */
   async function appendPart(messages: readonly CopyMessage[], after: number): Promise<boolean> {
+    const batchId = messages.length > 1 ? nuid.next() : null
     for (const [i, { subject, data, copiedUpTo }] of messages.entries()) {
       const fields = headers()
-      fields.append('Nats-Expected-Last-Sequence', String(after + i))
+      if (i === 0) fields.append('Nats-Expected-Last-Sequence', String(after))
       fields.append(copiedHeader, encodeCopied(copiedUpTo))
+      if (batchId !== null) {
+        fields.append('Nats-Batch-Id', batchId)
+        fields.append('Nats-Batch-Sequence', String(i + 1))
+      }
       if (i < messages.length - 1) {
         connection.publish(subject, data, { headers: fields })
         continue
       }
+      if (batchId !== null) fields.append('Nats-Batch-Commit', '1')
       const { seq } = await request(subject, data, fields)
       return seq === after + messages.length
     }
@@ -108,8 +114,9 @@ export function createLifecycleStreams({ connection, replicas }: LifecycleStream
       const message = await readLast(place, microshardSubjects(place))
       if (message === null || message === undefined) return { lastSequence: 0, copiedUpTo: {} }
       const head = Buffer.from(message.hdrs ?? '', 'base64').toString()
-      const copied = head.split('\r\n').find((line) => line.startsWith(`${copiedHeader}:`)) ?? ''
-      return { lastSequence: message.seq, copiedUpTo: decodeCopied(copied.slice(copiedHeader.length + 1).trim()) }
+      const copied = head.split('\r\n').find((line) => line.startsWith(`${copiedHeader}:`))
+      const copiedUpTo = copied === undefined ? null : decodeCopied(copied.slice(copiedHeader.length + 1).trim())
+      return { lastSequence: message.seq, copiedUpTo }
     },
 
     async append(_, messages, after): Promise<AppendOutcome> {

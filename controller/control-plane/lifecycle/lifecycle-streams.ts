@@ -48,7 +48,8 @@ export interface CopyMessage {
 
 export interface TargetEnd {
   readonly lastSequence: number
-  readonly copiedUpTo: CopiedUpTo
+  /** What its last message says; null: that is no copy, since the target has taken over already. */
+  readonly copiedUpTo: CopiedUpTo | null
 }
 
 export type AppendOutcome =

@@ -6,6 +6,7 @@ import pino from 'pino'
 import type { CloudEvent } from '../cloud-event.ts'
 import { readEvents } from '../events.ts'
 import { type JetStreamStore, openJetStreamStore } from '../jetstream-store.ts'
+import type { MicroshardDirectory } from '../microshard-directory.ts'
 import { type OutboxRelay, startOutboxRelay } from '../outbox-relay.ts'
 import { versionsKeptMaximum } from '../store.ts'
 import { leaseKind, shardKind, waitUntil } from '../store-contract.ts'
@@ -84,7 +85,8 @@ const storeOf = (index: number): JetStreamStore => {
   if (store === undefined) throw new Error(`BUG: there is no store ${index}`)
   return store
 }
-const current = () => storeOf(0).directory.current()
+/** By the leader, since what one store has changed another may not have seen yet. */
+const current = () => storeOf(0).directory.refresh()
 
 class Killed extends Error {}
 
@@ -139,9 +141,7 @@ async function driveOnAndOn(id: string, store: JetStreamStore): Promise<void> {
 }
 
 let operations = 0
-async function begin(
-  plan: (directory: ReturnType<typeof current>, start: OperationStart) => StartPlan,
-): Promise<string> {
+async function begin(plan: (directory: MicroshardDirectory, start: OperationStart) => StartPlan): Promise<string> {
   const start = { id: `operation-${++operations}`, startedAt: new Date().toISOString() }
   const planned = await storeOf(0).directory.change((directory) => plan(directory, start))
   if (planned.kind === 'keep') throw new Error(planned.because.problem.detail)
@@ -206,18 +206,24 @@ async function expectEventsOnce({ writers }: Writers): Promise<void> {
 
 describe('under writers', () => {
   test('a microshard is split, migrated, aborted and merged again, and nothing is lost, doubled or out of order', async () => {
-    const writers = await startWriters({ stores, count: writersCount, hasEvents: true, leadingBits: '01' })
+    const writers = await startWriters({
+      stores,
+      count: writersCount,
+      hasEvents: true,
+      leadingBits: '01',
+      pauseMilliseconds: 60,
+    })
     const split = await begin((directory, start) =>
       planSplit(directory, start, { microshardId: '2', at: '6000000000000000' }),
     )
     expect(await driveWithKills(split)).toBeGreaterThan(4)
-    expect(current().microshards.map(({ id }) => id)).toEqual(['1', '5', '6', '3', '4'])
+    expect((await current()).microshards.map(({ id }) => id)).toEqual(['1', '5', '6', '3', '4'])
 
     const migration = await begin((directory, start) =>
       planMigration(directory, start, { microshardId: '5', node: 'other' }),
     )
     await Promise.all(stores.map((store) => driveOnAndOn(migration, store)))
-    expect(current().microshards.map(({ id, node }) => [id, node])).toContainEqual(['7', 'other'])
+    expect((await current()).microshards.map(({ id, node }) => [id, node])).toContainEqual(['7', 'other'])
 
     const dropped = await begin((directory, start) => planMerge(directory, start, { microshardId: '7', withId: '6' }))
     await expect(
@@ -228,7 +234,7 @@ describe('under writers', () => {
     ).rejects.toThrow(Killed)
     await storeOf(1).directory.change((directory) => planAbort(directory, dropped))
     await drive(dropped, streams)
-    expect(current().microshards.map(({ id }) => id)).toEqual(['1', '7', '6', '3', '4'])
+    expect((await current()).microshards.map(({ id }) => id)).toEqual(['1', '7', '6', '3', '4'])
 
     // Sealed, and nobody goes on: writers wait until somebody has given it up.
     const returned = await begin((directory, start) => planMerge(directory, start, { microshardId: '7', withId: '6' }))
@@ -240,18 +246,18 @@ describe('under writers', () => {
     ).rejects.toThrow(Killed)
     await storeOf(1).directory.change((directory) => planAbort(directory, returned))
     await drive(returned, streams)
-    expect(current().finished.map(({ id, outcome }) => [id, outcome])).toEqual([
+    expect((await current()).finished.map(({ id, outcome }) => [id, outcome])).toEqual([
       [split, 'done'],
       [migration, 'done'],
       [dropped, 'aborted'],
       [returned, 'aborted'],
     ])
-    expect(current().microshards.map(({ id }) => id)).toEqual(['1', '10', '11', '3', '4'])
+    expect((await current()).microshards.map(({ id }) => id)).toEqual(['1', '10', '11', '3', '4'])
 
     const merge = await begin((directory, start) => planMerge(directory, start, { microshardId: '11', withId: '10' }))
     await driveWithKills(merge)
-    expect(current().microshards.map(({ from }) => from.slice(0, 1))).toEqual(['0', '4', '8', 'c'])
-    expect(current().operations).toEqual([])
+    expect((await current()).microshards.map(({ from }) => from.slice(0, 1))).toEqual(['0', '4', '8', 'c'])
+    expect((await current()).operations).toEqual([])
     await writers.stop()
     await expectAllThere(writers)
     await expectEventsOnce(writers)

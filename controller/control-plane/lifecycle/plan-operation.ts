@@ -85,29 +85,23 @@ export function planMigration(
 }
 
 /** The targets' streams are there. */
-export const planCopying = (directory: MicroshardDirectory, id: string): StepPlan =>
-  step(directory, id, 'making', (operation) => ({ ...operation, phase: 'copying' }))
+export const planCopying = (directory: MicroshardDirectory, done: MicroshardOperation): StepPlan =>
+  step(directory, done, 'making', (operation) => ({ ...operation, phase: 'copying' }))
 
 /** The copy is close behind: from now on the sources may be sealed. A sealed one never takes a write again. */
-export const planSealing = (directory: MicroshardDirectory, id: string): StepPlan =>
-  step(directory, id, 'copying', (operation) => ({ ...operation, phase: 'sealing' }))
+export const planSealing = (directory: MicroshardDirectory, done: MicroshardOperation): StepPlan =>
+  step(directory, done, 'copying', (operation) => ({ ...operation, phase: 'sealing' }))
 
 /** All is copied up to the cuts: from now on the targets are read and written. */
 export function planSwitch(
   directory: MicroshardDirectory,
-  id: string,
-  ends: Pick<MicroshardOperation, 'cuts' | 'starts' | 'targets'>,
+  done: MicroshardOperation,
+  ends: Pick<MicroshardOperation, 'cuts' | 'starts'>,
 ): StepPlan {
-  const planned = step(directory, id, 'sealing', (operation) => ({
-    ...operation,
-    phase: 'dropping',
-    cuts: ends.cuts,
-    starts: ends.starts,
-  }))
+  const planned = step(directory, done, 'sealing', (operation) => ({ ...operation, phase: 'dropping', ...ends }))
   if (planned.kind === 'keep') return planned
-  const operation = findOperation(planned.directory, id)
-  // Copied to targets that were given up in the meantime.
-  if (operation === null || !sameEntries(operation.targets, ends.targets)) return overtaken
+  const operation = findOperation(planned.directory, done.id)
+  if (operation === null) throw new Error(`BUG: operation ${done.id} is gone`)
   const targets = operation.targets.map((entry) => ({ ...entry, version: planned.directory.version }))
   const { sources } = operation
   const others = directory.microshards.filter(({ id }) => !sources.some((source) => source.id === id))
@@ -116,7 +110,7 @@ export function planSwitch(
     directory: {
       ...planned.directory,
       microshards: [...others, ...targets].sort((a, b) => (a.from < b.from ? -1 : 1)),
-      operations: planned.directory.operations.map((one) => (one.id === id ? { ...operation, targets } : one)),
+      operations: planned.directory.operations.map((one) => (one.id === done.id ? { ...operation, targets } : one)),
     },
   }
 }
@@ -265,14 +259,16 @@ function nameTargets(
   return { entries, nextMicroshard: directory.nextMicroshard + arcs.length }
 }
 
+/** `done` is the operation as it was when the step was begun: what was done to targets that were given up is for nothing. */
 function step(
   directory: MicroshardDirectory,
-  id: string,
+  done: MicroshardOperation,
   from: MicroshardOperation['phase'],
   change: (operation: MicroshardOperation) => MicroshardOperation,
 ): StepPlan {
-  const operation = findOperation(directory, id)
-  return operation?.phase === from ? replace(directory, change(operation)) : overtaken
+  const operation = findOperation(directory, done.id)
+  const isSame = operation?.phase === from && sameEntries(operation.targets, done.targets)
+  return isSame ? replace(directory, change(operation)) : overtaken
 }
 
 function replace(

@@ -32,6 +32,8 @@ export interface WritersOptions {
   readonly stores: readonly Store[]
   readonly count: number
   readonly hasEvents?: boolean
+  /** Between two writes of a writer; none when left out. */
+  readonly pauseMilliseconds?: number
   /** In front of the clients' random bits: `01` puts all of them into the second quarter of the ring. */
   readonly leadingBits?: string
 }
@@ -96,7 +98,10 @@ export async function startWriters(options: WritersOptions): Promise<Writers> {
   }
 
   async function run(writer: Writer, store: Store): Promise<void> {
-    while (!isOver) await writeOnce(store, writer)
+    while (!isOver) {
+      await writeOnce(store, writer)
+      if (options.pauseMilliseconds !== undefined) await Bun.sleep(options.pauseMilliseconds)
+    }
   }
 
   const first = stores[0]

@@ -8,6 +8,7 @@ import type { Action, ActionOutcome, Actions } from '../act.ts'
 import type { Store } from '../store.ts'
 import { nameOfObject } from './conditional-write.ts'
 import { type AnyAction, actionsFoldedMaximum } from './fold-actions.ts'
+import { createRecentActions } from './recent-actions.ts'
 import { type Batch, createBatchWriter, type Pending, type WriteCounts } from './reconcile-action.ts'
 import { createStaleOdds, type StaleOdds } from './stale-odds.ts'
 
@@ -22,15 +23,28 @@ export interface ActionMeans {
 
 export interface ActionQueue extends Actions {
   readonly odds: StaleOdds
+  /** Takes in nothing any more of what others write. */
+  close(): void
   counts(): WriteCounts
 }
 
 /** @example const actions = createActionQueue({ store, now: Date.now, random, sleep: Bun.sleep }) */
 export function createActionQueue(means: ActionMeans): ActionQueue {
   const odds = createStaleOdds()
-  const writer = createBatchWriter({ ...means, odds })
+  const recent = createRecentActions()
+  const writer = createBatchWriter({ ...means, odds, recent })
   /** Those that wait, by object; an object that is not here is not being written. */
   const waiting = new Map<string, Pending[]>()
+
+  const unsubscribe = means.store.subscribe((changes) => {
+    for (const { object } of changes) {
+      const name = `${object.kind} ${object.id}`
+      if (!recent.isTracked(name)) continue
+      recent.observe(name, object)
+      // What others write is known although this controller leaves the object to them.
+      if (!waiting.has(name)) odds.note(name, object.version, 0, means.now())
+    }
+  })
 
   async function drain(name: string, queue: Pending[]): Promise<void> {
     while (queue.length > 0) {
@@ -43,6 +57,9 @@ export function createActionQueue(means: ActionMeans): ActionQueue {
 
   return {
     odds,
+    close: unsubscribe,
+    isContended: (kind, id) => odds.isContended(nameOfObject({ kind, id }), means.now()),
+    follow: (kind, id, version) => recent.track(nameOfObject({ kind, id }), version),
     counts: writer.counts,
     act<Value, Problem>(action: Action<Value, Problem>) {
       const { promise, resolve, reject } = Promise.withResolvers<ActionOutcome<Value, Problem>>()

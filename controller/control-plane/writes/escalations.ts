@@ -11,8 +11,9 @@ import { type Outcome, type Problem, refuse, succeed } from '../../contract/prob
 import type { ListQuery, RequestInfo } from '../../services.ts'
 import type { Actions, Decision } from '../act.ts'
 import { listLimitDefault, type Store, type StoredObject } from '../store.ts'
+import { describeEscalated, restoreAction } from './describe-action.ts'
 import { type EscalationValue, escalationKind, type PendingActionValue, pendingActionKind } from './kept-kinds.ts'
-import { type ControlPlaneAction, describeEscalated, type Run, restoreAction } from './perform-action.ts'
+import type { ControlPlaneAction, Run } from './perform-action.ts'
 
 export interface EscalationService {
   list(query: ListQuery, request: RequestInfo): Promise<Outcome<Page<Escalation>>>

@@ -18,6 +18,8 @@ export interface PendingActionValue {
   readonly projectId: string | null
   readonly action: OriginalAction
   readonly request: KeptRequest
+  /** In no version of its object up to this one had it been done when it was first asked for. */
+  readonly basis: { readonly id: string; readonly version: number } | null
   readonly status: PendingAction['status']
   readonly problem: PendingAction['problem']
   readonly escalationId: string | null

@@ -5,8 +5,9 @@
 
 import type { Logger } from 'pino'
 import type { Clash, OriginalAction } from '../../contract/escalation.ts'
-import { type Outcome, type Problem, refuse, succeed } from '../../contract/problem.ts'
+import { type Outcome, refuse, succeed } from '../../contract/problem.ts'
 import type { RequestInfo } from '../../services.ts'
+import type { Actions } from '../act.ts'
 import { createId, getShardKey, type ShardKey } from '../shard-key.ts'
 import {
   type Kind,
@@ -14,11 +15,14 @@ import {
   type Store,
   type StoredObject,
   StoreUnavailableError,
+  type Transaction,
   write,
 } from '../store.ts'
 import { joinClashes } from './clash.ts'
 import { versionOf } from './conditional-write.ts'
+import { describeAction, describeEscalated, pickRequest, projectOf, restoreAction } from './describe-action.ts'
 import { escalationKind, type KeptRequest, type PendingActionValue, pendingActionKind } from './kept-kinds.ts'
+import type { OwnerRouting } from './owner-routing.ts'
 
 export interface ControlPlaneAction {
   /** Whose it is: a project's id, the id of any object of its, a user, `system`. */
@@ -47,6 +51,11 @@ export type Performed<Answer> =
 
 export type Run<Answer> = (action: ControlPlaneAction, request: RequestInfo) => Promise<Outcome<Answer>>
 
+/** An answer tells which version it is of. */
+export interface Versioned {
+  readonly version?: number
+}
+
 export interface PerformMeans<Answer> {
   readonly store: Store
   /** Milliseconds since the epoch. */
@@ -56,6 +65,9 @@ export interface PerformMeans<Answer> {
   readonly sleep?: ((milliseconds: number) => Promise<unknown>) | undefined
   readonly logger: Logger
   readonly types: Readonly<Record<string, ActionType>>
+  readonly actions: Pick<Actions, 'isContended' | 'follow'>
+  /** Left out: this controller is alone, or shares nothing. */
+  readonly owners?: Pick<OwnerRouting<Answer>, 'ask'> | undefined
   /** Does it, as it was asked for. */
   readonly run: Run<Answer>
 }
@@ -76,34 +88,68 @@ const patienceMilliseconds = 2_000
 /** Each of them tries as often as `actionAttemptsMaximum` says. */
 const roundsMaximum = 4
 const roundWaitMilliseconds = 250
+const writesForCertainMaximum = 3
 /** Nobody carries it on any more who has not said so for so long. */
 export const abandonedMilliseconds = 30_000
 /** How long it can be read what became of it. */
 export const settledKeptMilliseconds = 3_600_000
 
-export function createActionPerformer<Answer>(means: PerformMeans<Answer>): ActionPerformer<Answer> {
-  const { store } = means
+export function createActionPerformer<Answer extends Versioned>(means: PerformMeans<Answer>): ActionPerformer<Answer> {
+  const { store, actions } = means
 
   async function performControlPlaneAction(
     action: ControlPlaneAction,
     request: RequestInfo,
     run = () => means.run(action, request),
   ): Promise<Outcome<Performed<Answer>>> {
-    const { type } = locate(means.types, action)
+    const { type, shardKey } = locate(means.types, action)
     const basis = await findBasis(type, action)
-    const running = run()
-    const outcome = type.isKept ? await waitFor(running) : await running
+    const arrived: Arrived<Answer> = { action, type, shardKey, basis, request, run }
+    const running = runOrAsk(arrived)
+    // Whoever says that they wait is not told of a change that is still being made.
+    const isPatient = !type.isKept || isWaitedFor(action.payload.query)
+    const outcome = isPatient ? await running : await waitFor(running)
     const clash = outcome === null || outcome.ok ? undefined : outcome.problem.clash
     if (outcome !== null && (clash === undefined || !type.isKept)) return answer(outcome)
-    if (clash !== undefined && clash.reason !== 'contended') return escalate(action, request, clash, null)
-    const pending = await keep(action, basis === null ? request : { ...request, doneAfter: basis })
+    if (clash !== undefined && clash.reason !== 'contended') return escalate(action, arrived.request, clash, null)
+    const pending = await keep(action, arrived.request, basis)
     // What can't be kept has to be waited for.
     if (pending === null) return answer(await running)
     const reconciling = reconcile(pending, running)
     reconciling.catch((cause: unknown) => {
       means.logger.warn({ err: cause, action: pending.id }, 'a change could not be carried on; the sweep will')
     })
-    return (await waitFor(reconciling)) ?? succeed({ kind: 'reconciling', pending })
+    return (isPatient ? await reconciling : await waitFor(reconciling)) ?? succeed({ kind: 'reconciling', pending })
+  }
+
+  /** What is contended is left to its owner; whoever gets no answer from there does it here. */
+  async function runOrAsk(arrived: Arrived<Answer>): Promise<Outcome<Answer>> {
+    const { action, type, shardKey, basis, request, run } = arrived
+    const { owners } = means
+    // A secret stays here, and so does whoever waits for what hosts make of it.
+    const isShared = type.isKept && !isWaitedFor(action.payload.query)
+    if (owners === undefined || basis === null || !isShared || !actions.isContended(type.kind, basis.id)) return run()
+    actions.follow(type.kind, basis.id, basis.version)
+    const inDoubt = { ...request, doneAfter: request.doneAfter ?? basis }
+    const reply = await owners.ask(shardKey, action, pickRequest(inDoubt))
+    if (reply === null) return run()
+    if (reply.kind === 'answered') {
+      if (reply.outcome.ok) await catchUp(type.kind, basis.id, reply.outcome.value.version ?? 0)
+      return reply.outcome
+    }
+    arrived.request = inDoubt
+    return means.run(action, inDoubt)
+  }
+
+  /** Whoever reads here next must see what was answered here. */
+  async function catchUp(kind: Kind<unknown>, id: string, version: number): Promise<void> {
+    if (versionOf(await store.getOrTombstone(kind, id)) >= version) return
+    try {
+      await store.getOrTombstone(kind, id, { latest: true })
+    } catch (cause) {
+      // It is done all the same; nobody can read anything new until there is a leader.
+      if (!(cause instanceof StoreUnavailableError)) throw cause
+    }
   }
 
   /** Null: it takes longer than whoever asked is kept waiting. */
@@ -125,6 +171,7 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
   async function keep(
     action: ControlPlaneAction,
     request: RequestInfo,
+    basis: RequestInfo['doneAfter'] | null,
   ): Promise<StoredObject<PendingActionValue> | null> {
     const projectId = await findProject(action, request)
     const id = createId(pendingActionKind.prefix, projectId ?? 'system', means.now(), means.random)
@@ -132,6 +179,7 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
       projectId,
       action: describeAction(action),
       request: pickRequest(request),
+      basis: basis ?? null,
       status: 'reconciling',
       problem: null,
       escalationId: null,
@@ -193,9 +241,12 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
   async function escalate(
     action: ControlPlaneAction,
     request: KeptRequest,
-    clash: Clash,
+    found: Clash,
     pending: StoredObject<PendingActionValue> | null,
   ): Promise<Outcome<never>> {
+    // Another controller that was asked for it may do it yet.
+    const isDoubtful = found.reason === 'contended' && request.doneAfter !== undefined
+    const clash: Clash = isDoubtful ? { ...found, reason: 'untold' } : found
     const projectId = pending?.value.projectId ?? (await findProject(action, request))
     const id = createId(escalationKind.prefix, projectId ?? 'system', means.now(), means.random)
     const value = {
@@ -209,7 +260,7 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
     const { actionType } = action
     const told = { actionType, kind: clash.kind, objectId: clash.id, reason: clash.reason, by: request.caller.tokenId }
     const settled = pending === null ? null : { ...pending.value, status: 'escalated' as const, escalationId: id }
-    const outcome = await store.transact({
+    await writeForCertain(escalationKind, id, {
       writes: [
         write({ kind: escalationKind, id, expect: 'absent', value }),
         ...(pending === null || settled === null
@@ -219,8 +270,21 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
       events: [{ type: 'escalation.raised', projectId, subject: id, data: told }],
       traceparent: request.traceparent,
     })
-    if (outcome.outcome === 'committed') return refuse(describeEscalated(clash, id))
-    throw new StoreUnavailableError('the escalation could not be written')
+    return refuse(describeEscalated(clash, id))
+  }
+
+  /** Writes what makes an object, and looks whether it is there where nobody can tell. */
+  async function writeForCertain(kind: Kind<unknown>, id: string, transaction: Transaction): Promise<void> {
+    for (let count = 0; count < writesForCertainMaximum; count++) {
+      try {
+        const outcome = await store.transact(transaction)
+        if (outcome.outcome === 'committed') return
+      } catch (cause) {
+        if (!(cause instanceof OutcomeUnknownError)) throw cause
+      }
+      if ((await store.get(kind, id, { latest: true })) !== null) return
+    }
+    throw new StoreUnavailableError('that the change was given up could not be written')
   }
 
   async function sweep(): Promise<void> {
@@ -229,7 +293,10 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
       const age = now - Date.parse(pending.updatedAt)
       if (pending.value.status !== 'reconciling' && age > settledKeptMilliseconds) await forget(pending)
       if (pending.value.status !== 'reconciling' || age < abandonedMilliseconds) continue
-      const claimed = await record(pending, pending.id, { ...pending.value, rounds: 0 })
+      const { basis, request } = pending.value
+      // Whoever had it may be frozen, and go on with it later.
+      const doubted = basis === null ? request : { ...request, doneAfter: request.doneAfter ?? basis }
+      const claimed = await record(pending, pending.id, { ...pending.value, request: doubted, rounds: 0 })
       if (claimed !== null) await reconcile(claimed, null)
     }
   }
@@ -252,6 +319,18 @@ export function createActionPerformer<Answer>(means: PerformMeans<Answer>): Acti
   return { performControlPlaneAction, sweep }
 }
 
+interface Arrived<Answer> {
+  readonly action: ControlPlaneAction
+  readonly type: ActionType
+  readonly shardKey: ShardKey
+  readonly basis: NonNullable<RequestInfo['doneAfter']> | null
+  /** In doubt once another controller was asked and has not answered. */
+  request: RequestInfo
+  readonly run: () => Promise<Outcome<Answer>>
+}
+
+const isWaitedFor = (query: unknown) => typeof query === 'object' && query !== null && 'wait' in query
+
 /** Where an action's object lies, and which it is. */
 export function locate(
   types: Readonly<Record<string, ActionType>>,
@@ -265,60 +344,5 @@ export function locate(
   return { type, shardKey: getShardKey(clientId, dataType), id }
 }
 
-export function describeEscalated(clash: Clash, escalationId: string): Problem {
-  const fields = clash.differences.map(({ field }) => field)
-  const differing = fields.length === 0 ? '' : ` They differ in ${fields.slice(0, 10).join(', ')}.`
-  return {
-    code: 'escalated',
-    title: 'A person has to decide',
-    detail: `${sentences[clash.reason]} The ${clash.kind} ${clash.id} is at version ${clash.latestVersion ?? 'none'}, and the change was decided on version ${clash.baseVersion ?? 'none'}.${differing}`,
-    remedy: `See GET /v1/escalations/${escalationId}; then retry, edit or discard it there, or by \`sluice escalation\`.`,
-    escalationId,
-  }
-}
-
-const sentences: Readonly<Record<Clash['reason'], string>> = {
-  contended: 'Others were faster each time that the change was tried; it is not made.',
-  sameField: 'Somebody else changed the same; the change is not made.',
-  forgotten: 'The version that the change was decided on is not kept any more; it is not made.',
-  untold: 'So much was written since the change was first asked for that it can not be told whether it is made.',
-}
-
 const answer = <Answer>(outcome: Outcome<Answer>): Outcome<Performed<Answer>> =>
   outcome.ok ? succeed({ kind: 'answered', answer: outcome.value }) : outcome
-
-const describeAction = ({ actionType, dataType, payload, currentVersion }: ControlPlaneAction): OriginalAction => ({
-  actionType,
-  dataType,
-  payload,
-  currentVersion: currentVersion ?? null,
-})
-
-export function restoreAction({
-  id,
-  value: { action, projectId },
-}: {
-  readonly id: string
-  readonly value: Pick<PendingActionValue, 'action' | 'projectId'>
-}): ControlPlaneAction {
-  const { currentVersion, ...rest } = action
-  // Any id of a client's leads to its place on the ring.
-  return { ...rest, clientId: projectId ?? id, ...(currentVersion === null ? {} : { currentVersion }) }
-}
-
-function pickRequest(request: KeptRequest): KeptRequest {
-  const { caller, traceparent, actionId, seed, expectedVersion, doneAfter } = request
-  return {
-    caller,
-    traceparent,
-    actionId,
-    seed,
-    ...(expectedVersion === undefined ? {} : { expectedVersion }),
-    ...(doneAfter === undefined ? {} : { doneAfter }),
-  }
-}
-
-function projectOf(value: unknown): string | null {
-  if (typeof value !== 'object' || value === null || !('projectId' in value)) return null
-  return typeof value.projectId === 'string' ? value.projectId : null
-}

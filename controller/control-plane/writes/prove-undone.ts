@@ -4,7 +4,8 @@
  */
 
 import { actionsKeptMaximum, type Kind, type Store, type StoredObject } from '../store.ts'
-import { versionOf } from './conditional-write.ts'
+import { nameOfObject, versionOf } from './conditional-write.ts'
+import type { RecentActions } from './recent-actions.ts'
 
 /**
  * @param current the object as it is, which does not record the action; a tombstone too
@@ -12,7 +13,7 @@ import { versionOf } from './conditional-write.ts'
  * @returns `undone`: certain; `done`: a version in between records it; `untold`: some of these are not kept any more
  */
 export async function proveUndone(
-  store: Pick<Store, 'history'>,
+  { store, recent }: { readonly store: Pick<Store, 'history'>; readonly recent: RecentActions },
   { kind, id }: { readonly kind: Kind<unknown>; readonly id: string },
   current: StoredObject<unknown> | null,
   { actionId, afterVersion }: { readonly actionId: string; readonly afterVersion: number },
@@ -20,6 +21,12 @@ export async function proveUndone(
   if (versionOf(current) <= afterVersion) return 'undone'
   // So few that none has been forgotten.
   if (current !== null && current.actionIds.length < actionsKeptMaximum) return 'undone'
+  const name = nameOfObject({ kind, id })
+  if (current !== null) recent.observe(name, current)
+  const seen = recent.find(name, actionId, afterVersion, versionOf(current))
+  if (seen !== 'unknown') return seen
+  // From now on it is followed, so that the next one need not ask.
+  recent.track(name, versionOf(current))
   const versions = await store.history(kind, id)
   if (versions.some(({ actionIds }) => actionIds.includes(actionId))) return 'done'
   const [oldest] = versions

@@ -18,12 +18,14 @@ import type { ActionMeans } from './action-queue.ts'
 import { listDifferences } from './clash.ts'
 import {
   type ConditionalWriteOutcome,
+  nameOfObject,
   performConditionalWrite,
   versionOf,
   type WriteMeans,
 } from './conditional-write.ts'
 import { type AnyAction, type AnyObject, type Fold, foldActions, type Verdict } from './fold-actions.ts'
 import { proveUndone } from './prove-undone.ts'
+import type { RecentActions } from './recent-actions.ts'
 
 /** An action that somebody waits for. */
 export interface Pending {
@@ -68,7 +70,7 @@ const waitMillisecondsMaximum = 64
 /** Of those whose outcome nobody knew; more are forgotten, oldest first. */
 const doubtsMaximum = 10_000
 
-export function createBatchWriter(means: ActionMeans & WriteMeans): BatchWriter {
+export function createBatchWriter(means: ActionMeans & WriteMeans & { readonly recent: RecentActions }): BatchWriter {
   const { store } = means
   const counts: WriteCounts = { written: 0, done: 0, wasted: 0, aborted: 0, contended: 0 }
   /** The version before which an action in doubt has certainly not been done. */
@@ -190,7 +192,7 @@ export function createBatchWriter(means: ActionMeans & WriteMeans): BatchWriter 
     const { actionId } = action
     const afterVersion = action.doneAfterVersion ?? doubts.get(actionId)
     if (afterVersion === undefined) return false
-    const proof = await proveUndone(store, action, current, { actionId, afterVersion })
+    const proof = await proveUndone(means, action, current, { actionId, afterVersion })
     // One that is found done is told so by its repetition: its id is looked for in all versions then.
     return proof !== 'undone'
   }
@@ -241,6 +243,9 @@ export function createBatchWriter(means: ActionMeans & WriteMeans): BatchWriter 
       const object = history.find(({ actionIds }) => actionIds.includes(actionId))
       if (object !== undefined) return { outcome: 'done', object, isRepeated: true }
       const latest = history.at(-1) ?? null
+      const name = nameOfObject(pending.action)
+      const isSeen = means.recent.find(name, actionId, Number.POSITIVE_INFINITY, 0) === 'done'
+      if (isSeen) return { outcome: 'done', object: latest, isRepeated: true }
       return { outcome: 'untold', clash: describeClash(pending, 'untold', latest) }
     } catch (cause) {
       if (!(cause instanceof StoreUnavailableError)) throw cause

@@ -258,6 +258,17 @@ test('a host in maintenance is left by one instance after the other, and its VIP
   expect(told('reinstated')).toHaveLength(0)
 })
 
+test('whom a handover has cut off stands in the event', async () => {
+  await createRack(hosts, 2)
+  rack.distort('a', (report) => ({
+    ...report,
+    instances: report.instances.map((one) => (one.drained === true ? { ...one, connectionsCut: 3 } : one)),
+  }))
+  await setMaintenance('a', true)
+  await rack.pass(6)
+  expect(told('retired').map(({ data }) => data)).toMatchObject([{ slot: 1, connectionsCut: 3 }])
+})
+
 test('a person sees what the breaker holds back, and lets it go on', async () => {
   await createRack(hosts, 2)
   const breaker = createBreakerService(rack.context)

@@ -134,9 +134,15 @@ function planHandover(at: SlotTurn, pair: Pair): LifeOperation | null {
   if (formerVerdict.serving && formerInstance.value.draining !== true) return drain(at, formerInstance)
   const drainSeconds = settleTraffic(at.loadBalancer.value).timeouts.drainSeconds + drainGraceSeconds
   const isTimeOver = at.turn.now - Date.parse(former.since) >= drainSeconds * 1000
-  if (verdict.status.status !== 'active' && !isTimeOver) return null
+  // Its last word tells whom it cut off.
+  const isOver = verdict.status.status === 'active' && !isDraining(formerVerdict, formerInstance)
+  if (!isOver && !isTimeOver) return null
   return drop(at, formerInstance, 'It has handed its slot over.')
 }
+
+/** It has been told to drain, is heard, and has not said yet that it has. */
+const isDraining = ({ report }: JudgedInstance, { value }: StoredInstance) =>
+  value.draining === true && report !== undefined && report.drained !== true
 
 /** From when a handover begins, for the other one to come up and for a former one that does not say that it has drained. */
 const drainGraceSeconds = 10

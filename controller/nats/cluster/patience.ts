@@ -5,6 +5,7 @@
 
 import { JetStreamApiError } from '@nats-io/jetstream'
 import { NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node'
+import { ConnectionBrokenError } from '../../control-plane/connection-watch.ts'
 
 const againMilliseconds = 200
 const secondsDefault = 60
@@ -26,13 +27,19 @@ export async function patiently<Result>(work: () => Promise<Result>, seconds = s
 }
 
 function isPassing(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false
+  return isPassingItself(cause) || isPassing(cause.cause)
+}
+
+function isPassingItself(cause: Error): boolean {
   if (cause instanceof JetStreamApiError)
     return cause.status === temporarilyUnavailable || cause.code === noSuitablePeers
   return (
     cause instanceof NoRespondersError ||
     cause instanceof RequestError ||
     cause instanceof TimeoutError ||
+    cause instanceof ConnectionBrokenError ||
     // As the client words it that nobody listens on a stream's subject.
-    (cause instanceof Error && cause.name === 'JetStreamNotEnabled')
+    cause.name === 'JetStreamNotEnabled'
   )
 }

@@ -17,7 +17,8 @@ export function createKeptLogs(entries: readonly LogEntry[] = []): LogReader {
     async *read(query) {
       query.onStarted?.()
       yield* select(query)
-      await new Promise((resolve) => query.signal.addEventListener('abort', resolve, { once: true }))
+      if (!query.signal.aborted)
+        await new Promise((resolve) => query.signal.addEventListener('abort', resolve, { once: true }))
     },
     list: async (query) => ({ items: select(query).slice(0, query.limit), next: null }),
     hasInstance: async ({ instanceId }) => entries.some((entry) => entry.instanceId === instanceId),

@@ -10,8 +10,8 @@ import type { Head } from './head.ts'
 import { lastBefore } from './readings.ts'
 import { pauseSecondsMaximum, rollUp } from './rollup.ts'
 import type { Match, Selection } from './select-series.ts'
-import { kindsOf, type SeriesName, seriesKeyOf } from './series.ts'
-import { asReadable, listReadable, type ReadableSeries, toWindows } from './sheets.ts'
+import { kindsOf, ownerOfBlock, type SeriesName, seriesKeyOf } from './series.ts'
+import { asReadable, decodeOr, listReadable, type ReadableSeries, toWindows } from './sheets.ts'
 import { aggregateSteps, createSteps, type StepRange, type Steps } from './steps.ts'
 import { chooseTier, listBlocks, readingsTier, rollupTiers, startOfBlock, type Tier } from './tiers.ts'
 
@@ -39,8 +39,11 @@ export const tierOf = ({ from, stepMilliseconds }: StepRange, now: number): Tier
 
 export async function answerMetrics(sources: AnswerSources, question: Question): Promise<readonly MetricsSeries[]> {
   const gathering = createGathering(question)
-  for (const stretch of divide(sources, question)) await takeBlocks(sources, gathering, question.holder, stretch)
-  await takeHead(sources, gathering, question)
+  for (const type of new Set(question.selections.flatMap(({ types }) => [...types]))) {
+    const owner = ownerOfBlock(question.holder, type)
+    for (const stretch of divide(sources, question)) await takeBlocks(sources, gathering, owner, stretch)
+    await takeHead(sources, gathering, owner, question)
+  }
   return gathering.finish()
 }
 
@@ -68,12 +71,12 @@ function divide({ tier, headFrom }: AnswerSources, question: Question): Stretch[
 async function takeBlocks(
   { blocks }: AnswerSources,
   gathering: Gathering,
-  holder: string,
+  owner: string,
   { tier, from, to }: Stretch,
 ): Promise<void> {
   if (tier !== readingsTier) {
     const starts = listBlocks(tier, from, to)
-    const found = await blocks.readMany(tier, holder, starts)
+    const found = await blocks.readMany(tier, owner, starts)
     for (const start of starts) {
       const bytes = found.get(start)
       if (bytes !== undefined) gathering.takeWindows(bytes, from, to)
@@ -82,39 +85,46 @@ async function takeBlocks(
   }
   // A rate at the beginning of a piece rests on the last reading before it.
   const starts = listBlocks(tier, from - pauseSecondsMaximum * 1000, to)
-  const found = await blocks.readMany(tier, holder, starts)
+  const found = await blocks.readMany(tier, owner, starts)
   let previous: Readable | null = null
   for (const start of starts) {
     const bytes = found.get(start)
-    const piece: Readable | null = bytes === undefined ? null : listReadable(bytes)
+    const piece = readable(bytes)
     if (piece !== null && start + pieceMilliseconds > from) gathering.takeReadings(piece, previous, start)
     previous = piece
   }
 }
 
-async function takeHead({ blocks, head, headFrom }: AnswerSources, gathering: Gathering, question: Question) {
-  const { holder, from } = question
+async function takeHead(
+  { blocks, head, headFrom }: AnswerSources,
+  gathering: Gathering,
+  owner: string,
+  question: Question,
+): Promise<void> {
+  const { from } = question
   const first = Math.max(headFrom, startOfBlock(readingsTier, from))
-  const readable = (start: number): Readable | null => {
-    const series = head.blocks.get(start)?.get(holder)?.series
+  const readHead = (start: number): Readable | null => {
+    const series = head.blocks.get(start)?.get(owner)?.series
     return series === undefined ? null : new Map([...series].map(([key, one]) => [key, asReadable(one)]))
   }
   const starts = [...head.blocks.keys()].filter((start) => start >= first && start < endOf(question))
   for (const start of starts.toSorted((a, b) => a - b)) {
-    const piece = readable(start)
+    const piece = readHead(start)
     if (piece === null) continue
     const before = start - pieceMilliseconds
-    const previous = before >= headFrom ? readable(before) : await readPiece(blocks, holder, before)
+    const previous = before >= headFrom ? readHead(before) : await readPiece(blocks, owner, before)
     gathering.takeReadings(piece, previous, start)
   }
 }
 
-async function readPiece(blocks: AnswerSources['blocks'], holder: string, start: number): Promise<Readable | null> {
-  const bytes = (await blocks.readMany(readingsTier, holder, [start])).get(start)
-  return bytes === undefined ? null : listReadable(bytes)
+async function readPiece(blocks: AnswerSources['blocks'], owner: string, start: number): Promise<Readable | null> {
+  return readable((await blocks.readMany(readingsTier, owner, [start])).get(start))
 }
 
 type Readable = ReadonlyMap<string, ReadableSeries>
+
+const readable = (bytes: Uint8Array | undefined): Readable | null =>
+  bytes === undefined ? null : decodeOr<Readable | null>(null, () => listReadable(bytes))
 
 interface Gathering {
   takeWindows(bytes: Uint8Array, from: number, to: number): void
@@ -150,7 +160,8 @@ function createGathering(question: Question): Gathering {
 
   return {
     takeWindows(bytes, from, to) {
-      const block = decodeBlock(bytes)
+      const block = decodeOr(null, () => decodeBlock(bytes))
+      if (block === null) return
       for (const [series, { name, partCount }] of block.names.entries()) {
         visit(name, (steps, column) => {
           if (column < partCount) steps.add(toWindows(block.read(series, column)), from, to)

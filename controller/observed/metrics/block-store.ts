@@ -31,11 +31,11 @@ export interface Progress {
 
 export interface BlockStore {
   /** The latest there is, for who means to write it anew. */
-  read(tier: Tier, holder: string, start: number): Promise<StoredBlock>
+  read(tier: Tier, owner: string, start: number): Promise<StoredBlock>
   /** By their starts; those that are not there are left out. */
-  readMany(tier: Tier, holder: string, starts: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
+  readMany(tier: Tier, owner: string, starts: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
   /** False: another one was written since; nothing is. */
-  write(tier: Tier, holder: string, start: number, bytes: Uint8Array, revision: number): Promise<boolean>
+  write(tier: Tier, owner: string, start: number, bytes: Uint8Array, revision: number): Promise<boolean>
   readProgress(): Promise<{ readonly progress: Progress | null; readonly revision: number }>
   writeProgress(progress: Progress, revision: number): Promise<boolean>
 }
@@ -46,10 +46,10 @@ const requestMilliseconds = 10_000
 /** Of blocks asked for at once; a server takes as many subjects in one request. */
 const subjectsMaximum = 256
 
-export async function openBlockStore(connection: NatsConnection): Promise<BlockStore> {
+export async function openBlockStore(connection: NatsConnection, replicas: number): Promise<BlockStore> {
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: requestMilliseconds })
   const stream = jetstream(connection, { timeout: requestMilliseconds })
-  for (const tier of tiers) await ensureBlocks(manager, tier)
+  for (const tier of tiers) await ensureBlocks(manager, tier, replicas)
 
   async function publish(subject: string, bytes: Uint8Array, revision: number): Promise<boolean> {
     try {
@@ -67,12 +67,12 @@ export async function openBlockStore(connection: NatsConnection): Promise<BlockS
   }
 
   return {
-    read: (tier, holder, start) => readLast(tier, blockSubject(tier, holder, start)),
+    read: (tier, owner, start) => readLast(tier, blockSubject(tier, owner, start)),
 
-    async readMany(tier, holder, starts) {
+    async readMany(tier, owner, starts) {
       const found = new Map<number, Uint8Array>()
       for (let i = 0; i < starts.length; i += subjectsMaximum) {
-        const subjects = starts.slice(i, i + subjectsMaximum).map((start) => blockSubject(tier, holder, start))
+        const subjects = starts.slice(i, i + subjectsMaximum).map((start) => blockSubject(tier, owner, start))
         for (const { subject, data } of await readDirectly(manager, tier, subjects)) {
           found.set(1000 * Number(subject.slice(subject.lastIndexOf('.') + 1)), data)
         }
@@ -80,7 +80,7 @@ export async function openBlockStore(connection: NatsConnection): Promise<BlockS
       return found
     },
 
-    write: (tier, holder, start, bytes, revision) => publish(blockSubject(tier, holder, start), bytes, revision),
+    write: (tier, owner, start, bytes, revision) => publish(blockSubject(tier, owner, start), bytes, revision),
 
     async readProgress() {
       const { bytes, revision } = await readLast(readingsTier, progressSubject)
@@ -121,16 +121,14 @@ async function readDirectly(manager: JetStreamManager, tier: Tier, subjects: rea
   return messages
 }
 
-/** Makes the stream, or brings the one that is there to the limits of its tier. */
-async function ensureBlocks(manager: JetStreamManager, tier: Tier): Promise<void> {
-  const limits = {
+/** One that is there keeps its age and size: they are the operator's to change. */
+async function ensureBlocks(manager: JetStreamManager, tier: Tier, replicas: number): Promise<void> {
+  const shape = {
     subjects: [blockSubjects(tier), ...(tier === readingsTier ? [progressSubject] : [])],
-    max_age: nanos(1000 * tier.keptSeconds),
-    max_bytes: tier.bytesMaximum,
-    max_msgs_per_subject: 1,
+    num_replicas: replicas,
   } satisfies Partial<StreamConfig>
   try {
-    await manager.streams.update(tier.stream, limits)
+    await manager.streams.update(tier.stream, shape)
   } catch (cause) {
     if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
     await manager.streams.add({
@@ -138,8 +136,10 @@ async function ensureBlocks(manager: JetStreamManager, tier: Tier): Promise<void
       storage: StorageType.File,
       discard: DiscardPolicy.Old,
       allow_direct: true,
-      num_replicas: 1,
-      ...limits,
+      max_msgs_per_subject: 1,
+      max_age: nanos(1000 * tier.keptSeconds),
+      max_bytes: tier.bytesMaximum,
+      ...shape,
     })
   }
 }

@@ -144,13 +144,18 @@ function listFrames(names: readonly { readonly name: SeriesName; readonly partCo
 
 function collectAxes(entries: readonly BlockEntry[]) {
   const list: (readonly number[])[] = []
-  const byText = new Map<string, number>()
+  const bySketch = new Map<string, number[]>()
   const byIdentity = new Map<readonly number[], number>()
   for (const { times } of entries.flatMap(({ parts }) => parts)) {
     if (byIdentity.has(times)) continue
-    const text = times.join()
-    const index = byText.get(text) ?? list.push(times) - 1
-    byText.set(text, index)
+    const sketch = `${times.length} ${times[0]} ${times.at(-1)}`
+    const alike = bySketch.get(sketch) ?? []
+    bySketch.set(sketch, alike)
+    let index = alike.find((one) => list[one]?.every((time, i) => time === times[i]))
+    if (index === undefined) {
+      index = list.push(times) - 1
+      alike.push(index)
+    }
     byIdentity.set(times, index)
   }
   return { list, indexOf: (times: readonly number[]) => byIdentity.get(times) ?? 0 }
@@ -169,7 +174,11 @@ function readFrame(reader: ByteReader): Uint8Array {
   const bytes = reader.part()
   if (length === 0) return bytes
   if (length > frameBytesMaximum) throw new RangeError('a frame of a block is too large')
-  return Bun.zstdDecompressSync(new Uint8Array(bytes))
+  try {
+    return Bun.zstdDecompressSync(new Uint8Array(bytes))
+  } catch (cause) {
+    throw new RangeError('a frame of a block is broken', { cause })
+  }
 }
 
 /** The bytes of a whole frame, unread. */

@@ -5,7 +5,7 @@
 
 import type { PointBatch } from '../../../agent/contract/points.ts'
 import { addReading, createReadings, type Readings } from './readings.ts'
-import { type Holder, holderOf, isPlainName, type SeriesName, seriesKeyOf } from './series.ts'
+import { type Holder, holderOf, isPlainName, ownerOfBlock, type SeriesName, seriesKeyOf } from './series.ts'
 import type { SeriesLimit } from './series-limit.ts'
 import { readingsTier, startOfBlock } from './tiers.ts'
 
@@ -14,7 +14,7 @@ export interface HeadSeries {
   readonly readings: Readings
 }
 
-/** One holder's series in one piece of time, by their keys. */
+/** One holder's series of one type in one piece of time, by their keys. */
 export interface HeadBlock {
   readonly series: Map<string, HeadSeries>
   /** When the last of its readings came that no block has, by the server's clock; null: blocks have all of them. */
@@ -35,7 +35,7 @@ export interface Head {
   /** `now` and `arrivedAt`: milliseconds since the epoch, by the controller's clock and the server's. */
   accept(batch: PointBatch, now: number, arrivedAt: number): void
   counts(): HeadCounts
-  /** By the starts of the pieces, then by holder. */
+  /** By the starts of the pieces, then by whose blocks they are. */
   readonly blocks: ReadonlyMap<number, ReadonlyMap<string, HeadBlock>>
   /** The latest reading of each series, of whatever holder. */
   readonly latest: ReadonlyMap<string, LatestReading>
@@ -75,8 +75,9 @@ export function createHead(limit: SeriesLimit): Head {
     const start = startOfBlock(readingsTier, time)
     const ofPiece = blocks.get(start) ?? new Map<string, HeadBlock>()
     blocks.set(start, ofPiece)
-    const block = ofPiece.get(holder.name) ?? { series: new Map<string, HeadSeries>(), dirtyUntil: null }
-    ofPiece.set(holder.name, block)
+    const owner = ownerOfBlock(holder.name, name.type)
+    const block = ofPiece.get(owner) ?? { series: new Map<string, HeadSeries>(), dirtyUntil: null }
+    ofPiece.set(owner, block)
     const { host, plugin, pluginInstance, type, typeInstance } = name
     const series = block.series.get(key) ?? {
       name: { host, plugin, pluginInstance, type, typeInstance },
@@ -111,7 +112,8 @@ export function createHead(limit: SeriesLimit): Head {
           continue
         }
         const readings = findSeries(holder, time, point, ownKey, point.values.length)
-        if (addReading(readings, time, point.values)) markDirty(blocks, { time, holder, arrivedAt })
+        if (addReading(readings, time, point.values))
+          markDirty(blocks, { time, owner: ownerOfBlock(holder.name, point.type), arrivedAt })
         else doubled++
         const before = latest.get(key)
         if (before !== undefined && before.time >= time) continue
@@ -122,7 +124,7 @@ export function createHead(limit: SeriesLimit): Head {
     forget(before) {
       for (const [start, ofPiece] of blocks) {
         if (start >= before) continue
-        for (const [holder, block] of ofPiece) if (block.dirtyUntil === null) ofPiece.delete(holder)
+        for (const [owner, block] of ofPiece) if (block.dirtyUntil === null) ofPiece.delete(owner)
         if (ofPiece.size === 0) blocks.delete(start)
       }
       for (const [key, { time, holder }] of latest) {
@@ -137,8 +139,8 @@ export function createHead(limit: SeriesLimit): Head {
 
 function markDirty(
   blocks: ReadonlyMap<number, ReadonlyMap<string, HeadBlock>>,
-  reading: { readonly time: number; readonly holder: Holder; readonly arrivedAt: number },
+  reading: { readonly time: number; readonly owner: string; readonly arrivedAt: number },
 ): void {
-  const block = blocks.get(startOfBlock(readingsTier, reading.time))?.get(reading.holder.name)
+  const block = blocks.get(startOfBlock(readingsTier, reading.time))?.get(reading.owner)
   if (block !== undefined) block.dirtyUntil = Math.max(block.dirtyUntil ?? 0, reading.arrivedAt)
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { instanceName, memberName, ownPlugins } from '../../../agent/contract/point-names.ts'
 import { encodePoints, type Point, pointSubject } from '../../../agent/contract/points.ts'
@@ -11,6 +11,8 @@ import { createSeriesLimit } from './series-limit.ts'
 import { decodeReadings, decodeWindows } from './sheets.ts'
 import { createTestBlocks, type TestBlocks } from './test-blocks.ts'
 import { listBlocks, readingsTier, rollupTiers, type Tier } from './tiers.ts'
+
+setDefaultTimeout(60_000)
 
 const id = (kind: string) => `${kind}_${'0'.repeat(25)}`
 const balancer = id('lb')
@@ -82,7 +84,7 @@ function expectBlocks(blocks: TestBlocks, messages: readonly Message[], tier: Ti
 function collect(blocks: TestBlocks, tier: Tier): Map<string, Windows[]> {
   const collected = new Map<string, Windows[]>()
   for (const start of listBlocks(tier, epoch - 86_400_000, epoch + 3 * 86_400_000)) {
-    const bytes = blocks.stored.get(`metrics.${tier.name}.${balancer}.${start / 1000}`)
+    const bytes = blocks.stored.get(`metrics.${tier.name}.${balancer}.haproxy_member.${start / 1000}`)
     for (const [key, { windows }] of decodeWindows(bytes ?? null)) {
       const all = collected.get(key) ?? []
       collected.set(key, all)
@@ -147,7 +149,7 @@ describe('blocks', () => {
         expect(await bench.flush()).toBe(true)
         for (const tier of rollupTiers) expectBlocks(blocks, messages, tier)
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 
@@ -169,7 +171,9 @@ describe('blocks', () => {
     await bench.begin()
     await bench.flush()
     expect(writes).toBe(0)
-    const first = decodeReadings(blocks.stored.get(`metrics.readings.${balancer}.${epoch / 1000}`) ?? null)
+    const first = decodeReadings(
+      blocks.stored.get(`metrics.readings.${balancer}.haproxy_member.${epoch / 1000}`) ?? null,
+    )
     expect([...first.values()].map(({ readings }) => readings.times.length)).toEqual([90])
   })
 

@@ -7,7 +7,7 @@
 import type { Logger } from 'pino'
 import { decodePoints } from '../../../agent/contract/points.ts'
 import type { BlockStore, Progress } from './block-store.ts'
-import { type Flushing, flushHolder } from './flush-holder.ts'
+import { type Flushing, flushOwner } from './flush-owner.ts'
 import { aheadSecondsMaximum, type Head, type HeadBlock } from './head.ts'
 import { readingsTier, startOfBlock } from './tiers.ts'
 
@@ -20,8 +20,11 @@ const recordMilliseconds = 5 * 60_000
 export interface MetricsKeeper {
   /** A message of the stream of points; `storedAt` is the server's clock. */
   take(message: { readonly subject: string; readonly data: Uint8Array; readonly storedAt: number }): void
-  /** Writes what is due into blocks; false: something failed, and the next turn tries it again. */
-  flush(): Promise<boolean>
+  /**
+   * Writes what is due into blocks, as long as it makes sense to go on; false: something is left, and the next turn tries
+   * it again.
+   */
+  flush(goesOn?: () => boolean): Promise<boolean>
   /** In place of it where another controller writes: forgets what that one has written. */
   follow(): Promise<void>
   /** From when on the stream has what is not in blocks, milliseconds since the epoch: where to begin. */
@@ -45,26 +48,28 @@ export interface KeeperOptions {
   readonly head: Head
   readonly now: () => number
   readonly logger: Pick<Logger, 'warn'>
+  /** Called after each owner with how long it took, so that others have their turn. */
+  readonly rest?: (milliseconds: number) => Promise<unknown>
 }
 
-export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperOptions): Promise<MetricsKeeper> {
+export async function createMetricsKeeper({ blocks, head, now, logger, rest }: KeeperOptions): Promise<MetricsKeeper> {
   let stored = await blocks.readProgress()
   const progress = (): Progress => stored.progress ?? { flushedUntil: 0, arrivedUntil: 0 }
   let arrivedUntil = progress().arrivedUntil
   const counts = { messages: 0, bytes: 0, malformed: 0, blocksWritten: 0, bytesWritten: 0 }
 
-  /** Flushes one holder; what comes meanwhile is for the next turn. */
+  /** Flushes one owner; what comes meanwhile is for the next turn. */
   async function flushOne(block: HeadBlock, flushing: Omit<Flushing, 'fresh'>): Promise<boolean> {
     const { dirtyUntil } = block
     block.dirtyUntil = null
     try {
-      counts.bytesWritten += await flushHolder(blocks, { ...flushing, fresh: block.series })
+      counts.bytesWritten += await flushOwner(blocks, { ...flushing, fresh: block.series })
       counts.blocksWritten++
       return true
     } catch (cause) {
       block.dirtyUntil ??= dirtyUntil
       const from = new Date(flushing.start).toISOString()
-      logger.warn({ err: cause, holder: flushing.holder, from }, 'measures wait to be written')
+      logger.warn({ err: cause, owner: flushing.owner, from }, 'measures wait to be written')
       return false
     }
   }
@@ -96,7 +101,7 @@ export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperO
       if (batch === undefined) counts.malformed++
       else head.accept(batch, now(), storedAt)
     },
-    async flush() {
+    async flush(goesOn = () => true) {
       const until = arrivedUntil
       const closedUntil = Math.max(startOfBlock(readingsTier, now() - graceSeconds * 1000), progress().flushedUntil)
       let isWhole = true
@@ -104,8 +109,12 @@ export async function createMetricsKeeper({ blocks, head, now, logger }: KeeperO
         // In order: the first rates of a piece rest on the last readings of the one before.
         if (start >= closedUntil || !isWhole) break
         const isLast = start + pieceMilliseconds === closedUntil
-        for (const [holder, block] of head.blocks.get(start) ?? []) {
-          if (block.dirtyUntil !== null) isWhole = (await flushOne(block, { holder, start, isLast })) && isWhole
+        for (const [owner, block] of head.blocks.get(start) ?? []) {
+          if (!goesOn()) return false
+          if (block.dirtyUntil === null) continue
+          const begun = performance.now()
+          isWhole = (await flushOne(block, { owner, start, isLast })) && isWhole
+          await rest?.(performance.now() - begun)
         }
       }
       if (isWhole) await record({ flushedUntil: closedUntil, arrivedUntil: until })

@@ -3,20 +3,33 @@
  * the bus by the streams of points and blocks.
  */
 
+import { jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { pointStream, pointSubjects } from '../../../agent/contract/points.ts'
-import { watchConnection } from '../../control-plane/connection-watch.ts'
+import {
+  batchPointsMaximum,
+  encodePoints,
+  type Point,
+  pointIntervalSeconds,
+  pointStream,
+  pointSubject,
+  pointSubjects,
+} from '../../../agent/contract/points.ts'
+import { sleep, watchConnection } from '../../control-plane/connection-watch.ts'
 import { followStream } from '../../control-plane/follow-stream.ts'
 import type { ControllerContext } from '../../services.ts'
 import { openBlockStore } from './block-store.ts'
 import { createHead } from './head.ts'
 import { createMetricsKeeper, type MetricsKeeper } from './keep-metrics.ts'
 import { createMetricsService, type MetricsService } from './metrics-service.ts'
+import { measureShards } from './own-points.ts'
 import { ensurePointStream } from './points-stream.ts'
 import { createSeriesLimit } from './series-limit.ts'
+import { tellCulprits } from './tell-culprits.ts'
 
 export interface MetricsRoom {
   readonly service: MetricsService
+  /** Writes blocks, and measures what only a controller sees, until the signal aborts and the last turn has ended. */
+  write(signal: AbortSignal): Promise<void>
   /** Ends what is under way; what is in no block yet is read from the stream of points again. */
   close(): Promise<void>
 }
@@ -26,31 +39,56 @@ export interface MetricsRoomOptions {
   /** Of the account in which the controller keeps what is its own, and of that in which hosts speak. */
   readonly connection: NatsConnection
   readonly hostsConnection: NatsConnection
-  /** Whether it is this controller that writes blocks; by itself it is. */
-  readonly isWriter?: () => boolean
+  readonly replicas: number
 }
 
 const turnMilliseconds = 15_000
+const publishMilliseconds = 5000
+/** Writing blocks takes a fifth of the controller's time at most: requests come between. */
+const restFactor = 4
+const restMillisecondsMaximum = 500
 
 export async function openMetricsRoom(options: MetricsRoomOptions): Promise<MetricsRoom> {
-  const { context, connection, hostsConnection, isWriter = () => true } = options
-  await ensurePointStream(hostsConnection)
-  const blocks = await openBlockStore(connection)
-  const head = createHead(createSeriesLimit())
-  const keeper = await createMetricsKeeper({ blocks, head, now: context.now, logger: context.logger })
+  const { context, connection, hostsConnection, replicas } = options
+  await ensurePointStream(hostsConnection, replicas)
+  const blocks = await openBlockStore(connection, replicas)
+  const limit = createSeriesLimit()
+  const head = createHead(limit)
   const stopping = new AbortController()
+  const rest = (milliseconds: number) =>
+    sleep(Math.min(restFactor * milliseconds, restMillisecondsMaximum), stopping.signal)
+  const keeper = await createMetricsKeeper({ blocks, head, now: context.now, logger: context.logger, rest })
   const caughtUp = Promise.withResolvers<void>()
   const following = followPoints(options, keeper, stopping.signal, caughtUp.resolve)
-  const turning = keepTurning(async () => {
-    if (!watchConnection(connection).isConnected()) return
-    await (isWriter() ? keeper.flush() : keeper.follow())
-  }, options)
+  let writers = 0
+  const turning = keepTurning(options, stopping.signal, turnMilliseconds, async () => {
+    if (writers === 0) await keeper.follow()
+  })
   return {
     service: createMetricsService(context, { blocks, head, keeper, caughtUp: caughtUp.promise }),
+    async write(signal) {
+      writers++
+      const flushing = keepTurning(options, signal, turnMilliseconds, async () => {
+        await keeper.flush(() => !signal.aborted && watchConnection(connection).isConnected())
+        await tellCulprits(context, limit.takeCulprits())
+      })
+      const measuring = keepTurning(options, signal, 1000 * pointIntervalSeconds, async () => {
+        await publishPoints(hostsConnection, measureShards(context, context.now()))
+      })
+      await Promise.all([flushing, measuring])
+      writers--
+    },
     async close() {
       stopping.abort()
-      await Promise.all([following, turning.close()])
+      await Promise.all([following, turning])
     },
+  }
+}
+
+async function publishPoints(connection: NatsConnection, points: readonly Point[]): Promise<void> {
+  const stream = jetstream(connection, { timeout: publishMilliseconds })
+  for (let i = 0; i < points.length; i += batchPointsMaximum) {
+    await stream.publish(pointSubject({ kind: 'controller' }), encodePoints(points.slice(i, i + batchPointsMaximum)))
   }
 }
 
@@ -80,23 +118,21 @@ async function followPoints(
   }
 }
 
-/** One turn at a time; the next one tries again what failed. */
-function keepTurning(turn: () => Promise<void>, { context }: MetricsRoomOptions): { close(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve()
-  let isRunning = false
-  const timer = setInterval(() => {
-    if (isRunning) return
-    isRunning = true
-    running = turn()
-      .catch((cause: unknown) => context.logger.warn({ err: cause }, 'measures could not be written; tried again'))
-      .finally(() => {
-        isRunning = false
-      })
-  }, turnMilliseconds)
-  return {
-    async close() {
-      clearInterval(timer)
-      await running
-    },
+/** One turn at a time, while the bus is there, until the signal aborts; the next one tries again what failed. */
+async function keepTurning(
+  { context, connection }: MetricsRoomOptions,
+  signal: AbortSignal,
+  milliseconds: number,
+  turn: () => Promise<void>,
+): Promise<void> {
+  const watch = watchConnection(connection)
+  while (!signal.aborted) {
+    await sleep(milliseconds, signal)
+    if (signal.aborted || !watch.isConnected()) continue
+    try {
+      await turn()
+    } catch (cause) {
+      context.logger.warn({ err: cause }, 'a turn over measures failed; the next one tries it again')
+    }
   }
 }

@@ -18,13 +18,14 @@ const bytesMaximum = 512 * 1024 ** 2
 const duplicateSeconds = 120
 
 /** Makes it in the account of hosts, or brings the one that is there to the limits above. */
-export async function ensurePointStream(connection: NatsConnection): Promise<void> {
+export async function ensurePointStream(connection: NatsConnection, replicas: number): Promise<void> {
   const manager = await jetstreamManager(connection, { checkAPI: false })
   const limits = {
     subjects: [pointSubjects],
     max_age: nanos(1000 * keptSeconds),
     max_bytes: bytesMaximum,
     duplicate_window: nanos(1000 * duplicateSeconds),
+    num_replicas: replicas,
   } satisfies Partial<StreamConfig>
   try {
     await manager.streams.update(pointStream, limits)
@@ -34,9 +35,8 @@ export async function ensurePointStream(connection: NatsConnection): Promise<voi
       name: pointStream,
       storage: StorageType.File,
       discard: DiscardPolicy.Old,
-      // A power cut may cost the last seconds of measures; awaiting the disk would cost each host more.
-      persist_mode: PersistMode.Async,
-      num_replicas: 1,
+      // A power cut of a single server may cost the last seconds of measures; awaiting the disk would cost each host more.
+      ...(replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
       ...limits,
     })
   }

@@ -4,7 +4,7 @@
  */
 
 import { measureIncrease, type SeriesKind } from './increase.ts'
-import { type Column, type Reading, valueAt } from './readings.ts'
+import { type Column, findTime, type Reading, valueAt } from './readings.ts'
 
 /**
  * Windows as columns, ascending by `starts` (milliseconds since the epoch), empty ones left out. The mean is `sum` by
@@ -75,17 +75,22 @@ export function coarsen(windows: Windows, windowSeconds: number): Windows {
 
 /** `windows` with all between two times replaced by those of `others` in between. */
 export function replaceWindows(windows: Windows, others: Windows, from: number, to: number): Windows {
-  const replaced = createWindows()
-  const copy = (source: Windows, isWanted: (start: number) => boolean) => {
-    for (const [i, start] of source.starts.entries()) if (isWanted(start)) mergeWindow(replaced, start, source, i)
+  const [first, end] = [findTime(windows.starts, from), findTime(windows.starts, to)]
+  const [othersFirst, othersEnd] = [findTime(others.starts, from), findTime(others.starts, to)]
+  const splice = (kept: readonly number[], made: readonly number[]) =>
+    kept.slice(0, first).concat(made.slice(othersFirst, othersEnd), kept.slice(end))
+  return {
+    starts: splice(windows.starts, others.starts),
+    count: splice(windows.count, others.count),
+    least: splice(windows.least, others.least),
+    greatest: splice(windows.greatest, others.greatest),
+    last: splice(windows.last, others.last),
+    sum: splice(windows.sum, others.sum),
+    weight: splice(windows.weight, others.weight),
   }
-  copy(windows, (start) => start < from)
-  copy(others, (start) => start >= from && start < to)
-  copy(windows, (start) => start >= to)
-  return replaced
 }
 
-export function mergeWindow(into: Windows, start: number, source: Windows, i: number): void {
+function mergeWindow(into: Windows, start: number, source: Windows, i: number): void {
   const at = into.starts.length - 1
   const [least, greatest] = [source.least[i] ?? 0, source.greatest[i] ?? 0]
   const [last, count] = [source.last[i] ?? 0, source.count[i] ?? 0]

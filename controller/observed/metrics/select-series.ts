@@ -22,6 +22,8 @@ export interface Selection {
   readonly measure: string
   readonly unit: string
   readonly aggregation: Aggregation
+  /** Of which its series are. */
+  readonly types: ReadonlySet<string>
   /** Null: it is none of them. */
   match(name: SeriesName): Match | null
 }
@@ -49,6 +51,7 @@ export function selectSeries(measure: string, subject: Subject, by: Grouping | u
     measure,
     unit: described.unit,
     aggregation: described.aggregation,
+    types: new Set([...wanted].map((word) => word.split('.')[0] ?? '')),
     match(name) {
       const columns = columnsOf(name)
       const [first] = columns

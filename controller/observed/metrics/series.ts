@@ -14,7 +14,9 @@ const separator = '\0'
 export const seriesKeyOf = ({ host, plugin, pluginInstance, type, typeInstance }: SeriesName): string =>
   `${host}${separator}${plugin}${separator}${pluginInstance}${separator}${type}${separator}${typeInstance}`
 
-export const isPlainName = (name: SeriesName): boolean => seriesKeyOf(name).split(separator).length === 5
+/** A type is part of the subject of its blocks. */
+export const isPlainName = (name: SeriesName): boolean =>
+  seriesKeyOf(name).split(separator).length === 5 && /^[\w-]+$/.test(name.type)
 
 const types = knownTypes([])
 
@@ -42,13 +44,16 @@ function toSeriesKind(kind: DataSourceKind): SeriesKind {
   }
 }
 
-/** Where the points of a series are kept together: whatever is asked of one object is in the blocks of one holder. */
+/** Where the points of a series are kept together: whatever is asked of one object is of one holder. */
 export interface Holder {
   /** An id, the name of a host, or `controller`. */
   readonly name: string
   /** Whose it is; null: the rack's. */
   readonly projectId: string | null
 }
+
+/** Whose blocks a series is in: one measure is in those of one type, and what members say is most of all there is. */
+export const ownerOfBlock = (holder: string, type: string): string => `${holder}.${type}`
 
 export function holderOf(origin: PointOrigin, name: SeriesName): Holder {
   const measured = measuredOf(name)

@@ -2,7 +2,7 @@
 
 import { type BlockEntry, decodeBlock, encodeBlock } from './block.ts'
 import { type Column, createReadings, type Readings } from './readings.ts'
-import { createWindows, type Windows, windowColumns } from './rollup.ts'
+import { type Windows, windowColumns } from './rollup.ts'
 import { type SeriesName, seriesKeyOf } from './series.ts'
 
 export interface SeriesReadings {
@@ -30,6 +30,16 @@ export function encodeReadings(sheet: ReadingsSheet): Uint8Array {
       return { name, parts: columns.map((column) => ({ times, columns: [column] })) }
     }),
   )
+}
+
+/** A block that is broken is one that is not there: the next one of that time is written in its place. */
+export function decodeOr<Value>(empty: Value, decode: () => Value): Value {
+  try {
+    return decode()
+  } catch (cause) {
+    if (cause instanceof RangeError) return empty
+    throw cause
+  }
 }
 
 export function decodeReadings(bytes: Uint8Array | null): ReadingsSheet {
@@ -71,15 +81,19 @@ export function decodeWindows(bytes: Uint8Array | null): WindowsSheet {
 }
 
 export function toWindows({ times, columns }: BlockEntry['parts'][number]): Windows {
-  const windows = createWindows()
-  windows.starts.push(...times)
-  for (const [i, name] of windowColumns.entries()) {
-    const column = columns[i]
-    for (let at = 0; at < times.length; at++) {
-      windows[name].push((typeof column === 'number' ? column : column?.[at]) ?? 0)
-    }
+  const column = (name: (typeof windowColumns)[number]) => {
+    const values = columns[windowColumns.indexOf(name)] ?? 0
+    return typeof values === 'number' ? new Array<number>(times.length).fill(values) : values
   }
-  return windows
+  return {
+    starts: [...times],
+    count: column('count'),
+    least: column('least'),
+    greatest: column('greatest'),
+    last: column('last'),
+    sum: column('sum'),
+    weight: column('weight'),
+  }
 }
 
 /** A series of readings of which only what is asked for is unpacked. */

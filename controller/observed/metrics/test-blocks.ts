@@ -20,22 +20,22 @@ export function createTestBlocks(): TestBlocks {
   const blocks: TestBlocks = {
     stored,
     interfere: () => undefined,
-    async read(tier, holder, start) {
-      const subject = blockSubject(tier, holder, start)
+    async read(tier, owner, start) {
+      const subject = blockSubject(tier, owner, start)
       await Promise.resolve()
       blocks.interfere('read', subject)
       return { bytes: stored.get(subject) ?? null, revision: revisions.get(subject) ?? 0 }
     },
-    async readMany(tier, holder, starts) {
+    async readMany(tier, owner, starts) {
       const found = new Map<number, Uint8Array>()
       for (const start of starts) {
-        const { bytes } = await blocks.read(tier, holder, start)
+        const { bytes } = await blocks.read(tier, owner, start)
         if (bytes !== null) found.set(start, bytes)
       }
       return found
     },
-    async write(tier, holder, start, bytes, revision) {
-      const subject = blockSubject(tier, holder, start)
+    async write(tier, owner, start, bytes, revision) {
+      const subject = blockSubject(tier, owner, start)
       await Promise.resolve()
       blocks.interfere('write', subject)
       if ((revisions.get(subject) ?? 0) !== revision) return false

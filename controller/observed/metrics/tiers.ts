@@ -8,7 +8,7 @@ export interface Tier {
   readonly name: 'readings' | 'minute' | 'fiveMinutes' | 'hour'
   /** Of a window. */
   readonly seconds: number
-  /** A block holds so much time of one holder; a whole number of the pieces of the tier below. */
+  /** A block holds so much time; a whole number of the pieces of the tier below. */
   readonly blockSeconds: number
   readonly keptSeconds: number
   /** The oldest go first where there is more. */
@@ -33,7 +33,7 @@ export const rollupTiers: readonly Tier[] = [
   {
     name: 'minute',
     seconds: minute,
-    blockSeconds: 6 * hour,
+    blockSeconds: hour,
     keptSeconds: 8 * day,
     bytesMaximum: gibibyte,
     stream: 'METRICS_1M',
@@ -41,7 +41,7 @@ export const rollupTiers: readonly Tier[] = [
   {
     name: 'fiveMinutes',
     seconds: 5 * minute,
-    blockSeconds: day,
+    blockSeconds: 6 * hour,
     keptSeconds: 40 * day,
     bytesMaximum: gibibyte,
     stream: 'METRICS_5M',
@@ -49,7 +49,7 @@ export const rollupTiers: readonly Tier[] = [
   {
     name: 'hour',
     seconds: hour,
-    blockSeconds: 28 * day,
+    blockSeconds: 4 * day,
     keptSeconds: 400 * day,
     bytesMaximum: gibibyte,
     stream: 'METRICS_1H',
@@ -60,9 +60,9 @@ export const tiers: readonly Tier[] = [readingsTier, ...rollupTiers]
 
 /** What a stream of blocks is like: one message a block, the latest. */
 export const blockSubjects = (tier: Tier) => `metrics.${tier.name}.>`
-/** Holders are ids and host names, so that none of them divides a subject. */
-export const blockSubject = (tier: Tier, holder: string, start: number) =>
-  `metrics.${tier.name}.${holder}.${Math.floor(start / 1000)}`
+/** `owner`: a holder and a type, as ownerOfBlock has it. */
+export const blockSubject = (tier: Tier, owner: string, start: number) =>
+  `metrics.${tier.name}.${owner}.${Math.floor(start / 1000)}`
 
 export const startOfBlock = (tier: Tier, time: number): number => {
   const milliseconds = tier.blockSeconds * 1000

@@ -170,6 +170,11 @@ describe('instances by the JSON interface', () => {
       },
     })
     const fixed = { name: 'www', project: names.project }
+    const logging = { access: 'on', sample: '1/10', 'client-address': 'none' }
+    const logged = await act(world, 'update', 'instance', { ...fixed, backend: { logging } })
+    expect<unknown>(expectSuccess(logged)).toMatchObject({ backend: { entities: ['198.18.16.21'], logging } })
+    const refused = await act(world, 'update', 'instance', { ...fixed, backend: { logging: { sample: '1/0' } } })
+    expectFail(refused, 'backend.logging.sample', /1\/1 to 1\/10000/)
     expectFail(
       await act(world, 'update', 'instance', { ...fixed, traffic_type: 'tcp' }),
       'traffic_type',

@@ -3,6 +3,7 @@
 import { refuseField } from '../../access/problems.ts'
 import {
   type ActionHealthCheck,
+  type ActionLogging,
   type Entity,
   type InstanceCreateInfo,
   type InstanceUpdateInfo,
@@ -39,6 +40,7 @@ export function translateCreate(
     members: info.backend.entities.map(translateEntity),
     healthCheck: translateHealthCheck(info.traffic_type, check),
     ...plainTraffic,
+    logging: translateLogging(info.backend.logging),
     forwardedFor: true,
     instanceCount: 2,
     autoScaling: info.backend['auto-scaling'],
@@ -46,13 +48,14 @@ export function translateCreate(
 }
 
 export function translateUpdate(info: InstanceUpdateInfo, trafficType: TrafficType): LoadBalancerUpdate {
-  const { entities, 'health-check': check, 'auto-scaling': autoScaling } = info.backend ?? {}
+  const { entities, 'health-check': check, 'auto-scaling': autoScaling, logging } = info.backend ?? {}
   const name = info['new-name']
   return {
     ...(name === undefined ? {} : { name }),
     ...(entities === undefined ? {} : { members: entities.map(translateEntity) }),
     ...(check === undefined ? {} : { healthCheck: translateHealthCheck(trafficType, check) }),
     ...(autoScaling === undefined ? {} : { autoScaling }),
+    ...(logging === undefined ? {} : { logging: translateLogging(logging) }),
   }
 }
 
@@ -65,7 +68,7 @@ export function describeInstance(
   names: { readonly project: string; readonly subnet: string | null },
   given: readonly GivenMember[],
 ): Record<string, unknown> {
-  const { id, name, trafficType, members, healthCheck, autoScaling, url, vips, status } = balancer
+  const { id, name, trafficType, members, healthCheck, autoScaling, logging, url, vips, status } = balancer
   return {
     name,
     project: names.project,
@@ -75,6 +78,7 @@ export function describeInstance(
       entities: members.map((member) => describeEntity(member, given)),
       'health-check': describeHealthCheck(healthCheck),
       'auto-scaling': autoScaling !== false,
+      ...(logging.access === 'on' && { logging: describeLogging(logging) }),
     },
     id,
     url,
@@ -97,8 +101,18 @@ export function findDifference(
   const wantedCheck = wanted.healthCheck === undefined ? check : describeHealthCheck(wanted.healthCheck)
   if (!Bun.deepEquals(check, wantedCheck)) return 'backend.health-check'
   const isScaled = balancer.autoScaling !== false
-  return info.backend['auto-scaling'] === isScaled ? null : 'backend.auto-scaling'
+  if (info.backend['auto-scaling'] !== isScaled) return 'backend.auto-scaling'
+  return Bun.deepEquals(balancer.logging, wanted.logging) ? null : 'backend.logging'
 }
+
+const translateLogging = ({ 'client-address': clientAddress, ...rest }: ActionLogging): LoadBalancer['logging'] => ({
+  ...rest,
+  clientAddress,
+})
+const describeLogging = ({ clientAddress, ...rest }: LoadBalancer['logging']): ActionLogging => ({
+  ...rest,
+  'client-address': clientAddress,
+})
 
 /** A problem in REST's words, with its fields in those of this interface. */
 export function translateProblem(problem: Problem): Problem {
@@ -117,6 +131,8 @@ const fields: readonly (readonly [RegExp, string])[] = [
   [/^healthCheck.*$/, 'backend.health-check'],
   [/^listeners.*$/, 'backend.health-check.port'],
   [/^autoScaling.*$/, 'backend.auto-scaling'],
+  [/^logging\.clientAddress$/, 'backend.logging.client-address'],
+  [/^logging(.*)$/, 'backend.logging$1'],
   [/^trafficType$/, 'traffic_type'],
   [/^projectId$/, 'project'],
   [/^(cidr|networkId|poolId|sizeAddresses)$/, 'subnet'],

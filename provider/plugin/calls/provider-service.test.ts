@@ -205,7 +205,7 @@ describe('a resource', () => {
     await served.client.call('StopProvider', {})
     const { state, diagnostics } = await slow
     expect(diagnostics).toMatchObject([
-      { severity: 2, summary: 'The note is made, but the run was interrupted before it was ready' },
+      { severity: 2, summary: 'This test_note is made, but the run was interrupted before it was ready' },
     ])
     expect(state).toMatchObject({ title: 'slow at last', revision: 1, size: 12 })
     await configure(served.folder)

@@ -101,7 +101,7 @@ export async function applyChange<Client>(
     const made = prior === null && planned !== null && wasInterrupted(call) ? wholeState(fields, planned, begun) : null
     if (made === null) return { state: kept ?? prior, failure }
     // An error would have the CLI call the object tainted, and replace what is in order.
-    call.context.report(tellInterrupted(definition.name, failure))
+    call.context.report(tellInterrupted(`${call.session.provider.name}_${definition.name}`, failure))
     return { state: made, failure: undefined }
   }
 }
@@ -117,9 +117,9 @@ function wholeState(fields: Fields, planned: RawObject, begun: object): State {
   }
 }
 
-const tellInterrupted = (name: string, failure: unknown): Diagnostic => ({
+const tellInterrupted = (typeName: string, failure: unknown): Diagnostic => ({
   severity: 'warning',
-  summary: `The ${name} is made, but the run was interrupted before it was ready`,
+  summary: `This ${typeName} is made, but the run was interrupted before it was ready`,
   detail: `Apply again to go on; it is not made anew. What it was stopped at: ${failure instanceof Error ? failure.message : String(failure)}`,
 })
 

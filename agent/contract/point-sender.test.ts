@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { decodePoints, type Point, pointsHeldSecondsMaximum } from '../contract/points.ts'
 import { createPointSender, type PointMessage } from './point-sender.ts'
+import { decodePoints, type Point, pointsHeldSecondsMaximum } from './points.ts'
 
+const origin = { kind: 'host', host: 'a' } as const
 const points = (count: number, timeSeconds = 1): Point[] =>
   Array.from({ length: count }, (_, index) => ({
     host: 'a',
@@ -38,8 +39,8 @@ function createWorld() {
 describe('points', () => {
   test('are sent in order, and counted', async () => {
     const { sender, times } = createWorld()
-    sender.add(points(2, 1))
-    sender.add(points(1, 2))
+    sender.add(origin, points(2, 1))
+    sender.add(origin, points(1, 2))
     expect(sender.counts()).toEqual({ sent: 0, dropped: 0, waiting: 3 })
     await sender.flush()
     expect(times()).toEqual([1, 1, 2])
@@ -48,7 +49,7 @@ describe('points', () => {
 
   test('of a large host go in several messages', async () => {
     const { world, sender, times } = createWorld()
-    sender.add(points(9001))
+    sender.add(origin, points(9001))
     await sender.flush()
     expect(world.stored).toHaveLength(3)
     expect(times()).toHaveLength(9001)
@@ -58,7 +59,7 @@ describe('points', () => {
     const { world, sender, times } = createWorld()
     world.isAway = true
     for (world.seconds = 10; world.seconds <= 900; world.seconds += 10) {
-      sender.add(points(3, world.seconds))
+      sender.add(origin, points(3, world.seconds))
       await sender.flush()
     }
     world.seconds = 900
@@ -78,7 +79,7 @@ describe('points', () => {
   test('whose answer was lost are sent again by the same id', async () => {
     const { world, sender } = createWorld()
     world.losesAnswers = true
-    sender.add(points(1))
+    sender.add(origin, points(1))
     await sender.flush()
     world.losesAnswers = false
     await sender.flush()

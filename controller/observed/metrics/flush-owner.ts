@@ -1,5 +1,5 @@
 /**
- * Writes what has come of one holder for one piece of time into its blocks, and makes the windows of that time anew from
+ * Writes what has come of one owner for one piece of time into its blocks, and makes the windows of that time anew from
  * all its readings. Doing it twice is as good as once: readings are united, windows replaced, and the readings are written
  * last, on the condition that nobody wrote them since they were read. Touches the block store alone.
  */
@@ -9,6 +9,7 @@ import { lastBefore, type Readings, uniteReadings } from './readings.ts'
 import { coarsen, createWindows, pauseSecondsMaximum, replaceWindows, rollUp, type Windows } from './rollup.ts'
 import { kindsOf } from './series.ts'
 import {
+  decodeOr,
   decodeReadings,
   decodeWindows,
   encodeReadings,
@@ -21,7 +22,7 @@ import {
 import { readingsTier, rollupTiers, startOfBlock, type Tier } from './tiers.ts'
 
 export interface Flushing {
-  readonly holder: string
+  readonly owner: string
   /** Of the piece of time. */
   readonly start: number
   /** What has come of it. */
@@ -34,16 +35,20 @@ export interface Flushing {
 const attemptsMaximum = 20
 const pieceMilliseconds = readingsTier.blockSeconds * 1000
 
+const noReadings: ReadingsSheet = new Map()
+const readSheet = (bytes: Uint8Array | null) => decodeOr(noReadings, () => decodeReadings(bytes))
+const readWindows = (bytes: Uint8Array | null) => decodeOr<WindowsSheet>(new Map(), () => decodeWindows(bytes))
+
 /** Answers how many bytes it wrote. */
-export async function flushHolder(store: BlockStore, flushing: Flushing): Promise<number> {
-  const { holder, start, fresh, isLast } = flushing
+export async function flushOwner(store: BlockStore, flushing: Flushing): Promise<number> {
+  const { owner, start, fresh, isLast } = flushing
   for (let attempt = 0; attempt < attemptsMaximum; attempt++) {
-    const read = async (time: number) => store.read(readingsTier, holder, time)
+    const read = async (time: number) => store.read(readingsTier, owner, time)
     const { bytes, revision } = await read(start)
-    const previous = decodeReadings((await read(start - pieceMilliseconds)).bytes)
-    const next = isLast ? new Map() : decodeReadings((await read(start + pieceMilliseconds)).bytes)
+    const previous = readSheet((await read(start - pieceMilliseconds)).bytes)
+    const next = isLast ? noReadings : readSheet((await read(start + pieceMilliseconds)).bytes)
     // At one moment: what is written is made of the very same readings, though more of them come meanwhile.
-    const united = unite(decodeReadings(bytes), fresh)
+    const united = unite(readSheet(bytes), fresh)
     if (!united.isChanged) return 0
     const encoded = encodeReadings(united.sheet)
     const ranges = [makeRange(united.sheet, previous, start, start + pieceMilliseconds)]
@@ -52,10 +57,10 @@ export async function flushHolder(store: BlockStore, flushing: Flushing): Promis
       ranges.push(makeRange(next, united.sheet, from, from + pauseSecondsMaximum * 1000))
     }
     let written = encoded.length
-    for (const range of ranges) written += await writeRange(store, holder, range)
-    if (await store.write(readingsTier, holder, start, encoded, revision)) return written
+    for (const range of ranges) written += await writeRange(store, owner, range)
+    if (await store.write(readingsTier, owner, start, encoded, revision)) return written
   }
-  throw new Error(`others kept writing the block of ${holder} from ${new Date(start).toISOString()} on`)
+  throw new Error(`others kept writing the block of ${owner} from ${new Date(start).toISOString()} on`)
 }
 
 function unite(
@@ -105,12 +110,12 @@ function makeRange(sheet: ReadingsSheet, previous: ReadingsSheet, from: number, 
   return { from, to, sheets }
 }
 
-async function writeRange(store: BlockStore, holder: string, { from, to, sheets }: Range): Promise<number> {
+async function writeRange(store: BlockStore, owner: string, { from, to, sheets }: Range): Promise<number> {
   let written = 0
   for (const tier of rollupTiers) {
     const made = sheets.get(tier)
-    if (made === undefined) written += await coarsenTier(store, tier, holder, from, to)
-    else written += await updateWindows(store, tier, holder, from, (kept) => replaceSheet(kept, made, from, to))
+    if (made === undefined) written += await coarsenTier(store, tier, owner, from, to)
+    else written += await updateWindows(store, tier, owner, from, (kept) => replaceSheet(kept, made, from, to))
   }
   return written
 }
@@ -130,18 +135,18 @@ export function rollUpSeries(
 }
 
 /** Windows longer than a piece are made of the shorter ones within them, from the tier below. */
-async function coarsenTier(store: BlockStore, tier: Tier, holder: string, start: number, end: number): Promise<number> {
+async function coarsenTier(store: BlockStore, tier: Tier, owner: string, start: number, end: number): Promise<number> {
   const finer = rollupTiers[rollupTiers.indexOf(tier) - 1]
   if (finer === undefined) throw new Error('BUG: the first tier is made of readings')
   const milliseconds = tier.seconds * 1000
   const from = Math.floor(start / milliseconds) * milliseconds
   const to = Math.ceil(end / milliseconds) * milliseconds
-  const below = decodeWindows((await store.read(finer, holder, startOfBlock(finer, from))).bytes)
+  const below = readWindows((await store.read(finer, owner, startOfBlock(finer, from))).bytes)
   const made = new Map<string, SeriesWindows>()
   for (const [key, { name, windows }] of below) {
     made.set(key, { name, windows: windows.map((one) => coarsen(cut(one, from, to), tier.seconds)) })
   }
-  return updateWindows(store, tier, holder, from, (kept) => replaceSheet(kept, made, from, to))
+  return updateWindows(store, tier, owner, from, (kept) => replaceSheet(kept, made, from, to))
 }
 
 const cut = (windows: Windows, from: number, to: number): Windows => replaceWindows(createWindows(), windows, from, to)
@@ -161,15 +166,15 @@ function replaceSheet(kept: WindowsSheet, made: WindowsSheet, from: number, to: 
 async function updateWindows(
   store: BlockStore,
   tier: Tier,
-  holder: string,
+  owner: string,
   time: number,
   change: (kept: WindowsSheet) => WindowsSheet,
 ): Promise<number> {
   const start = startOfBlock(tier, time)
   for (let attempt = 0; attempt < attemptsMaximum; attempt++) {
-    const { bytes, revision } = await store.read(tier, holder, start)
-    const encoded = encodeWindows(change(decodeWindows(bytes)))
-    if (await store.write(tier, holder, start, encoded, revision)) return encoded.length
+    const { bytes, revision } = await store.read(tier, owner, start)
+    const encoded = encodeWindows(change(readWindows(bytes)))
+    if (await store.write(tier, owner, start, encoded, revision)) return encoded.length
   }
-  throw new Error(`others kept writing the ${tier.name} block of ${holder} from ${new Date(start).toISOString()} on`)
+  throw new Error(`others kept writing the ${tier.name} block of ${owner} from ${new Date(start).toISOString()} on`)
 }

@@ -3,24 +3,32 @@
  * there. What it drops it counts. Touches nothing but what it is given.
  */
 
-import { batchPointsMaximum, encodePoints, type Point, pointsHeldSecondsMaximum } from '../contract/points.ts'
+import {
+  batchPointsMaximum,
+  encodePoints,
+  type Point,
+  type PointOrigin,
+  pointSubject,
+  pointsHeldSecondsMaximum,
+} from './points.ts'
 
 export interface PointMessage {
   /** The same each time it is sent, so that it is stored once even where an answer was lost. */
   readonly id: string
+  readonly subject: string
   readonly payload: Uint8Array
 }
 
 export interface PointSender {
   /** Puts them at the end of what waits. */
-  add(points: readonly Point[]): void
+  add(origin: PointOrigin, points: readonly Point[]): void
   /** Sends what waits, oldest first, until all is stored or one can't be; resolves then. One at a time. */
   flush(): Promise<void>
   counts(): PointCounts
 }
 
 export interface PointCounts {
-  /** Points that NATS has stored, and such as were dropped, since the agent began. */
+  /** Points that NATS has stored, and such as were dropped, since the program began. */
   readonly sent: number
   readonly dropped: number
   /** Points that wait. */
@@ -28,7 +36,7 @@ export interface PointCounts {
 }
 
 export interface PointSenderOptions {
-  /** What begins the ids of messages: of this host and this run of the agent alone. */
+  /** What begins the ids of messages: of this program and this run of it alone. */
   readonly idPrefix: string
   /** Rejects unless it is stored. */
   readonly send: (message: PointMessage) => Promise<void>
@@ -88,12 +96,18 @@ export function createPointSender({ idPrefix, send, now, log }: PointSenderOptio
   }
 
   return {
-    add(points) {
+    add(origin, points) {
       for (let start = 0; start < points.length; start += batchPointsMaximum) {
         const batch = points.slice(start, start + batchPointsMaximum)
         number += 1
         const payload = encodePoints(batch)
-        held.push({ id: `${idPrefix}.${number}`, payload, count: batch.length, at: now() })
+        held.push({
+          id: `${idPrefix}.${number}`,
+          subject: pointSubject(origin),
+          payload,
+          count: batch.length,
+          at: now(),
+        })
         heldBytes += payload.byteLength
       }
       dropOld()
