@@ -97,7 +97,7 @@ function boot(name: string, program: ControlProgram): void {
 async function makeMachine(name: string): Promise<void> {
   const [balancer] = (await ask(pageSchema(loadBalancerSchema), '/v1/load-balancers'))?.items ?? []
   const body = { projectId: balancer?.projectId, networkId: balancer?.networkId, name }
-  const headers = { 'idempotency-key': `make ${name}` }
+  const headers = { 'idempotency-key': `make-${name}` }
   let last = ''
   await waitUntil(
     async () => {
