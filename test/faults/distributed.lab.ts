@@ -186,7 +186,7 @@ test('a backup of it is whole, and one that is damaged is refused', async () => 
   const refused = await outside.sluice(['store', 'restore', file])
   expect(refused.stderr).toContain('The store is not empty')
   const text = await Bun.file(file).text()
-  await Bun.write(`${file}.damaged`, text.replace('"version":1', '"version":2'))
+  await Bun.write(`${file}.damaged`, text.replace('\\"version\\":1', '\\"version\\":2'))
   const damaged = await outside.sluice(['store', 'restore', `${file}.damaged`, '--force'])
   expect([damaged.exitCode, damaged.stderr]).toEqual([1, expect.stringContaining('checksum is another')])
   const again = await outside.sluice(['store', 'restore', file, '--force'])
