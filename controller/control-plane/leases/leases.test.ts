@@ -61,6 +61,7 @@ describe('a lease', () => {
     await world.advance(200)
     const lease = claim.current()
     only.freeze(sessionMilliseconds)
+    await world.advance(sessionMilliseconds - 200)
     expect(lease?.signal.aborted).toBe(false)
     expect(lease?.isHeld()).toBe(false)
     expect(claim.current()).toBeNull()

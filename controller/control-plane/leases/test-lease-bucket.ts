@@ -13,7 +13,7 @@ export interface TestController {
   /** Cuts it off: it neither hears nor writes, until it is joined again. */
   cut(): void
   join(): void
-  /** Its time goes on without it doing anything, as when it is stopped. */
+  /** Stops it: for so long `advance` moves its clock as everybody's, and it does and hears nothing. */
   freeze(milliseconds: number): void
 }
 
@@ -21,14 +21,14 @@ export function createTestLeaseWorld(): TestLeaseWorld & { advance(milliseconds:
   const entries = new Map<string, LeaseEntry>()
   const log: LeaseEntry[] = []
   const followers = new Set<() => void>()
-  const controllers: { readonly leases: KeptLeases; readonly tick: (milliseconds: number) => void }[] = []
+  const controllers: { readonly tick: (milliseconds: number) => void; readonly turn: () => Promise<void> }[] = []
   let nonces = 0
 
-  function connect(isCut: () => boolean): LeaseBucket & { deliver(): void } {
+  function connect(isAway: () => boolean): LeaseBucket & { deliver(): void } {
     let position = 0
     let listener: ((entry: LeaseEntry) => void) | null = null
     const deliver = () => {
-      while (listener !== null && !isCut()) {
+      while (listener !== null && !isAway()) {
         const entry = log[position]
         if (entry === undefined) return
         position += 1
@@ -37,7 +37,7 @@ export function createTestLeaseWorld(): TestLeaseWorld & { advance(milliseconds:
     }
     followers.add(deliver)
     const refuse = () => {
-      if (isCut()) throw new Error('cut off')
+      if (isAway()) throw new Error('cut off')
     }
     return {
       deliver,
@@ -65,7 +65,8 @@ export function createTestLeaseWorld(): TestLeaseWorld & { advance(milliseconds:
     async open(id) {
       let isCut = false
       let now = 0
-      const bucket = connect(() => isCut)
+      let frozenUntil = 0
+      const bucket = connect(() => isCut || now < frozenUntil)
       const createNonce = () => `nonce-${++nonces}`
       const about = { id, address: `http://${id}`, version: '1', since: '2026-01-01T00:00:00Z' }
       const leases = await openLeases({
@@ -79,7 +80,12 @@ export function createTestLeaseWorld(): TestLeaseWorld & { advance(milliseconds:
       const tick = (milliseconds: number) => {
         now += milliseconds
       }
-      controllers.push({ leases, tick })
+      const turn = async () => {
+        if (now < frozenUntil) return
+        await leases.turn()
+        bucket.deliver()
+      }
+      controllers.push({ tick, turn })
       return {
         leases,
         cut: () => {
@@ -89,14 +95,16 @@ export function createTestLeaseWorld(): TestLeaseWorld & { advance(milliseconds:
           isCut = false
           bucket.deliver()
         },
-        freeze: tick,
+        freeze: (milliseconds) => {
+          frozenUntil = now + milliseconds
+        },
       }
     },
     async advance(milliseconds) {
       const step = 200
       for (let passed = 0; passed < milliseconds; passed += step) {
         for (const { tick } of controllers) tick(step)
-        for (const { leases } of controllers) await leases.turn()
+        for (const { turn } of controllers) await turn()
       }
     },
   }
