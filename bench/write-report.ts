@@ -22,6 +22,7 @@ const benches = [
   'crowd',
   'names',
   'provider',
+  'provider-100',
 ] as const
 
 const introduction = `# Measurements
