@@ -1,6 +1,7 @@
 /** What the driver and a worker say to each other: JSON lines on the worker's standard input and output. */
 
 import * as v from 'valibot'
+import { reportSchema as closedLoopSchema } from '../allocate/messages.ts'
 
 export const policies = ['ours', 'blind retry', 'read first', 'raw'] as const
 export type Policy = (typeof policies)[number]
@@ -29,10 +30,7 @@ export const commandSchema = v.variant('kind', [
 export type Command = v.InferOutput<typeof commandSchema>
 
 export const reportSchema = v.object({
-  operationsPerSecond: v.number(),
-  failed: v.number(),
-  p50Milliseconds: v.number(),
-  p99Milliseconds: v.number(),
+  ...closedLoopSchema.entries,
   /** Writes that were begun, warm-up and all, and those of them that another was faster than. */
   begun: v.number(),
   wasted: v.number(),
