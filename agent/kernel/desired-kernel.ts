@@ -237,7 +237,7 @@ function makeMachine(machine: MachineInstructions, network: NetworkInstructions 
         restartsForAddress: machine.restartsForAddress === true,
         routes: addresses.slice(0, 1).map(({ gateway }) => ({ destination: 'default', via: gateway })),
         neighbours: new Map(),
-        sysctls: {},
+        sysctls: askOftenOn(machineDevice),
       },
     ],
     forwarding: [],
@@ -312,9 +312,9 @@ function makeInstance(
 }
 
 /**
- * Who asks for a member's MAC before the way to its host is there asks again in a fifth of a second instead of a whole
- * one, after which a first check would have failed; it gives up no sooner. The kernel keeps such times in ticks: 200 is
- * read back as 200 whatever their rate.
+ * Who asks for a MAC before the bridge forwards for its new port, or before the way to another host is there, asks again
+ * in a fifth of a second instead of a whole one, after which a first check would have failed; it gives up no sooner. The
+ * kernel keeps such times in ticks: 200 is read back as 200 whatever their rate.
  */
 const askOftenOn = (device: string): Sysctls => ({
   [`net.ipv4.neigh.${device}.retrans_time_ms`]: '200',
