@@ -15,6 +15,7 @@ import type { Api } from '../api.ts'
 import type { Options } from '../body-fields.ts'
 import { type Column, jsonOption, printObject, tableOf, waitOption, waitQuery } from '../noun.ts'
 import { json } from '../output.ts'
+import { reshardVerb, weightsVerb } from './microshard-weights.ts'
 
 type Connect = () => Api
 
@@ -35,7 +36,10 @@ const columns: readonly Column<MicroshardView>[] = [
 
 export function microshardCommand(connect: Connect): Command {
   const command = new Command('microshard').description("the parts of the control plane's data, and where they are")
-  const verbs = [listVerb, showVerb, locateVerb, splitVerb, mergeVerb, migrateVerb, abortVerb, watchVerb]
+  const verbs = [
+    ...[listVerb, showVerb, locateVerb, splitVerb, mergeVerb, migrateVerb, abortVerb, watchVerb],
+    ...[weightsVerb, reshardVerb],
+  ]
   for (const verb of verbs) command.addCommand(verb(connect))
   return command
 }
