@@ -11,6 +11,7 @@ import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { LifecycleService } from './prediction/policies/open-lifecycle-manager.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
@@ -23,6 +24,7 @@ import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
+import { createMicroshardPolicyRoutes } from './routes/microshard-policy-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
@@ -44,13 +46,14 @@ export interface AppOptions {
   readonly events: EventReader
   readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly lifecycle: LifecycleService
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly collectd: CollectdRequests
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, lifecycle, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -82,7 +85,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, microshards, controlPlane, metrics, collectd, settings } = options
+  const { context, services, events, logs, microshards, lifecycle, controlPlane, metrics, collectd, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -96,6 +99,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createEventRoutes(events),
     ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createMicroshardPolicyRoutes(lifecycle),
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createCollectdRoutes(collectd),

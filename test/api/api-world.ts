@@ -28,6 +28,7 @@ import type { LogReader } from '../../controller/observed/logs/read-logs.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestLifecycle } from '../../controller/prediction/policies/test-lifecycle.ts'
 import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
@@ -109,7 +110,13 @@ export async function createTestWorld(
   const microshards = createTestMicroshards()
   const controlPlane = createTestControlPlane()
   const kept = { logs, metrics: metrics.service, collectd }
-  const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
+  const rest = {
+    events: recorder.reader,
+    microshards,
+    controlPlane,
+    lifecycle: createTestLifecycle(context.store),
+    ...kept,
+  }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
 

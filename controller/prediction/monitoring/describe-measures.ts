@@ -1,7 +1,7 @@
 /** What callers see of measures: each microshard and node with its figures, as they are now. Pure. */
 
-import type { MicroshardMeasure, MicroshardMeasures, NodeMeasure } from '../../contract/microshard-measures.ts'
 import type { MicroshardView } from '../../contract/microshard.ts'
+import type { MicroshardMeasure, MicroshardMeasures, NodeMeasure } from '../../contract/microshard-measures.ts'
 import type { StoreNode } from '../../control-plane/directory/nodes.ts'
 import { clientBits } from '../../control-plane/shard-key.ts'
 import { type GatheredMeasures, keptSeconds } from './gathered-measures.ts'

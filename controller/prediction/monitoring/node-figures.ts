@@ -1,54 +1,37 @@
-/** What NATS servers tell of themselves by `/varz` and `/jsz`, which the system account can ask as well; and their rates. Pure. */
+/** Nodes as their servers measure themselves, from one sample to the next. Bounded by the number of nodes. */
 
-import * as v from 'valibot'
+import type { ServerSample } from '../../nats/cluster/measure-servers.ts'
 
 export interface NodeFigures {
   readonly cpuPercent: number
   readonly memoryBytes: number
-  /** What JetStream has written, and the share of what it may write; null: it has no limit. */
   readonly diskBytes: number
+  /** Of what JetStream may keep; null: it has no limit. */
   readonly diskShare: number | null
-  /** Null: it has told once only. */
+  /** Null: it has told once only, or was started anew. */
   readonly receivedBytesPerSecond: number | null
   readonly sentBytesPerSecond: number | null
 }
 
-/** Of one server at one moment. */
-export interface ServerSample {
-  readonly node: string
-  readonly atMilliseconds: number
-  readonly cpuPercent: number
-  readonly memoryBytes: number
-  readonly receivedBytes: number
-  readonly sentBytes: number
-  readonly diskBytes: number
-  readonly diskBytesMaximum: number
+export interface NodeSamples {
+  accept(samples: readonly ServerSample[], now: number): void
+  /** By node; one that has not told lately is not there. */
+  read(now: number): ReadonlyMap<string, NodeFigures>
 }
 
-const count = v.pipe(v.number(), v.minValue(0))
-export const varzSchema = v.object({
-  cpu: count,
-  mem: count,
-  in_bytes: count,
-  out_bytes: count,
-  jetstream: v.optional(
-    v.object({
-      config: v.optional(v.object({ max_storage: v.optional(v.number()) })),
-      stats: v.optional(v.object({ storage: v.optional(count) })),
-    }),
-  ),
-})
+const freshMilliseconds = 60_000
 
-export function readSample(node: string, atMilliseconds: number, answer: v.InferOutput<typeof varzSchema>): ServerSample {
+export function createNodeSamples(): NodeSamples {
+  const known = new Map<string, { readonly sample: ServerSample; readonly figures: NodeFigures; readonly at: number }>()
   return {
-    node,
-    atMilliseconds,
-    cpuPercent: answer.cpu,
-    memoryBytes: answer.mem,
-    receivedBytes: answer.in_bytes,
-    sentBytes: answer.out_bytes,
-    diskBytes: answer.jetstream?.stats?.storage ?? 0,
-    diskBytesMaximum: answer.jetstream?.config?.max_storage ?? 0,
+    accept(samples, now) {
+      for (const sample of samples) {
+        known.set(sample.node, { sample, figures: compareSamples(known.get(sample.node)?.sample, sample), at: now })
+      }
+      for (const [node, { at }] of [...known]) if (now - at > freshMilliseconds) known.delete(node)
+    },
+    read: (now) =>
+      new Map([...known].flatMap(([node, { figures, at }]) => (now - at > freshMilliseconds ? [] : [[node, figures]]))),
   }
 }
 

@@ -6,9 +6,9 @@ import { defineKind } from '../../control-plane/store.ts'
 import { systemClient } from '../../objects.ts'
 
 export const microshardPoliciesKind = defineKind<MicroshardPolicies>({
-  name: 'microshardPolicies',
+  name: 'microshard-policies',
   prefix: 'mpo',
-  dataType: 'microshardPolicies',
+  dataType: 'microshard-policies',
 })
 export const microshardPoliciesId = createNamedId(microshardPoliciesKind.prefix, systemClient, 'microshard policies')
 
@@ -17,8 +17,8 @@ export type LifecycleStatusValue = Omit<Explanation, 'mode' | 'rules'> & {
   readonly met: readonly string[]
 }
 export const lifecycleStatusKind = defineKind<LifecycleStatusValue>({
-  name: 'lifecycleStatus',
+  name: 'lifecycle-status',
   prefix: 'mls',
-  dataType: 'microshardPolicies',
+  dataType: 'microshard-policies',
 })
 export const lifecycleStatusId = createNamedId(lifecycleStatusKind.prefix, systemClient, 'lifecycle status')
