@@ -111,7 +111,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   )
   const lifecycle = openLifecycle({
     store: kept,
-    connection,
+    connections: [connection, bus.hostsConnection],
     replicas,
     logger,
     nodes,
@@ -250,9 +250,10 @@ async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger:
   })
 }
 
-const describeNode = ({ node, address, isJetStreamOn }: ListedServer): StoreNode => ({
+const describeNode = ({ node, address, location, isJetStreamOn }: ListedServer): StoreNode => ({
   name: node,
   address,
+  location,
   isAlive: isJetStreamOn,
 })
 

@@ -92,7 +92,6 @@ export async function createBus(parts: BusParts): Promise<Bus> {
   const { connection, hostsConnection, identity, natsServers, address, caFingerprint, replicas } = parts
   const { caCertificate } = address
   const watches = [connection, hostsConnection].map(watchConnection)
-  const wantedServers = { servers: address.servers.length, milliseconds: listMilliseconds }
   let system: Promise<NatsConnection> | null = null
   const closeConnections = async () => {
     await Promise.all([connection.close(), hostsConnection.close()])
@@ -129,8 +128,14 @@ export async function createBus(parts: BusParts): Promise<Bus> {
       await parts.revoke(publicKey)
       await removeReaderConsumer(connection, publicKey)
     },
-    listServers: async () => await listServers(await connectSystem(), wantedServers),
-    measureServers: async () => await measureServers(await connectSystem(), wantedServers),
+    async listServers() {
+      return await listServers(await connectSystem(), listMilliseconds)
+    },
+    async measureServers() {
+      const system = await connectSystem()
+      const servers = await listServers(system, listMilliseconds)
+      return await measureServers(system, { servers: servers.length, milliseconds: listMilliseconds })
+    },
     status: () => ({ ...parts.status(), isConnected: watches.every((watch) => watch.isConnected()) }),
     async close() {
       await parts.stopRenewal()

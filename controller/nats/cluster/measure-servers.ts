@@ -5,7 +5,7 @@
 
 import type { NatsConnection } from '@nats-io/transport-node'
 import * as v from 'valibot'
-import { nodeOfServer } from './server-list.ts'
+import { nodeOfServer } from '../../control-plane/directory/nodes.ts'
 
 /** Of one server at one moment; traffic as counters since it was started. */
 export interface ServerSample {

@@ -3,7 +3,7 @@
  * read and write, so an access costs a search in the directory and some additions, and memory does not grow with them.
  */
 
-import { findMicroshard, type MicroshardDirectory } from '../../control-plane/microshard-directory.ts'
+import { findMicroshard, type Ring } from '../../control-plane/microshard-directory.ts'
 import type { ShardKey } from '../../control-plane/shard-key.ts'
 import { clientsKept, type MicroshardWindow, pairsKept } from './access-report.ts'
 import { createHeavyHitters, type HeavyHitters } from './heavy-hitters.ts'
@@ -40,9 +40,7 @@ const pairsCounted = 256
 const togetherMaximum = 8
 const clientDigits = 8
 
-export function createAccessCounts(
-  directory: () => Pick<MicroshardDirectory, 'microshards' | 'version'>,
-): AccessCounts {
+export function createAccessCounts(directory: () => Ring): AccessCounts {
   let counted = new Map<string, Counted>()
   const pairs = createHeavyHitters(pairsCounted)
 

@@ -10,7 +10,7 @@ import type { NodeFigures } from './node-figures.ts'
 export interface MeasureSources {
   readonly now: number
   readonly microshards: readonly MicroshardView[]
-  readonly nodes: readonly (StoreNode & { readonly location?: string | null })[]
+  readonly nodes: readonly StoreNode[]
   readonly measures: Pick<GatheredMeasures, 'read' | 'load' | 'together' | 'series'>
   /** By node. */
   readonly figures: ReadonlyMap<string, NodeFigures>
@@ -78,7 +78,7 @@ function describeNode(
   const told = figures.get(name)
   return {
     name,
-    location: location ?? null,
+    location,
     isAlive,
     microshards: own.length,
     load,

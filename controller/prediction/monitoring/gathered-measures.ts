@@ -108,15 +108,15 @@ export function createGatheredMeasures(beganAt: number): GatheredMeasures {
     for (const { name, count } of known) if (count >= 2) pairs.note(name, count / 2)
   }
 
-  /** Targets of an operation begin with what their sources had: the halves of a split with a half each. */
+  /** Targets of an operation begin with what their sources had, each with an equal part. */
   function inherit(directory: MicroshardDirectory): void {
     const isKept = new Set(directory.microshards.map(({ id }) => id))
-    for (const { kind, sources, targets } of [...directory.operations.map(nameBoth), ...directory.finished]) {
+    for (const { sources, targets } of [...directory.operations.map(nameBoth), ...directory.finished]) {
       for (const target of targets) {
         if (!isKept.has(target) || microshards.has(target)) continue
         const before = sources.flatMap((source) => microshards.get(source) ?? [])
         if (before.length === 0) continue
-        const share = kind === 'split' ? 1 / targets.length : 1
+        const share = 1 / targets.length
         const load = share * before.reduce((sum, one) => sum + one.load, 0)
         microshards.set(target, {
           windows: [],
@@ -172,7 +172,6 @@ export function createGatheredMeasures(beganAt: number): GatheredMeasures {
 }
 
 const nameBoth = (operation: MicroshardDirectory['operations'][number]) => ({
-  kind: operation.kind,
   sources: operation.sources.map(idOf),
   targets: operation.targets.map(idOf),
 })

@@ -5,7 +5,7 @@
 
 import type { MicroshardPolicies } from '../../contract/microshard-policies.ts'
 import { choosePolicy, describePolicy, measureRack, type RackMeasures, watchRules } from './choose-policy.ts'
-import { type Decision, type HeldBack, microshardsOf, type OperationDecision } from './decision.ts'
+import { copiedBytes, type Decision, type HeldBack, microshardsOf, type OperationDecision } from './decision.ts'
 import { createGround, type Ground, type GroundMicroshard, type GroundNode } from './ground.ts'
 import { churnMilliseconds, type LifecycleState, rememberOperations } from './lifecycle-state.ts'
 import { planMerges, planSplits, watchArcs } from './plan-arcs.ts'
@@ -131,7 +131,12 @@ function createPull(ground: Ground, { together }: Sight): MoveOptions['pull'] {
 /** Counts what was begun within the last hour and what is under way, whoever has begun it. */
 function openBudget(state: LifecycleState, sight: Sight, { churn, mode }: MicroshardPolicies) {
   const { now } = sight
-  const bytesOf = new Map(sight.microshards.map(({ id, bytes }) => [id, bytes]))
+  const known = new Map(sight.microshards.map((one) => [one.id, one]))
+  const bytesOf = (id: string, decision: OperationDecision): number => {
+    const one = known.get(id)
+    if (one === undefined) return 0
+    return decision.kind === 'migrate' ? copiedBytes(one, decision.toNode) : one.bytes
+  }
   const decisions: OperationDecision[] = []
   const heldBack: HeldBack[] = []
   const recent = state.begun.filter(({ at }) => at > now - churnMilliseconds)
@@ -144,7 +149,7 @@ function openBudget(state: LifecycleState, sight: Sight, { churn, mode }: Micros
   return {
     admit(decision: OperationDecision): boolean {
       const ids = microshardsOf(decision)
-      const copied = ids.reduce((sum, id) => sum + (bytesOf.get(id) ?? 0), 0)
+      const copied = ids.reduce((sum, id) => sum + bytesOf(id, decision), 0)
       const because =
         operations + 1 > churn.operationsPerHour
           ? 'churnOperations'

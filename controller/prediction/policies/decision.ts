@@ -1,6 +1,7 @@
-/** What is decided, and why: each with the figures that it was decided on, so that it can be judged afterwards. Types only. */
+/** What is decided, and why: each with the figures that it was decided on, so that it can be judged afterwards. Pure. */
 
 import type { PlacementPolicy } from '../../contract/microshard-policies.ts'
+import type { MicroshardSight } from './sight.ts'
 
 interface Reasoned {
   /** A sentence. */
@@ -51,3 +52,7 @@ export interface HeldBack {
 
 export const microshardsOf = (decision: OperationDecision): readonly string[] =>
   decision.kind === 'merge' ? [decision.microshard, decision.neighbour] : [decision.microshard]
+
+/** What a move copies: nothing to where a copy is. */
+export const copiedBytes = ({ bytes, copies }: Pick<MicroshardSight, 'bytes' | 'copies'>, toNode: string): number =>
+  copies.includes(toNode) ? 0 : bytes

@@ -40,8 +40,8 @@ beforeAll(async () => {
   if (connection === undefined || second === undefined) throw new Error('BUG: no connections')
   store = await openJetStreamStore({ connection, logger })
   relay = await startOutboxRelay({ connection, logger })
-  const nodes = { list: async () => [{ name: 'node-1', address: null, isAlive: true }] }
-  lifecycle = openLifecycle({ store, connection, replicas: 1, logger, nodes, dataTypeOf: () => 'shard' })
+  const nodes = { list: async () => [{ name: 'node-1', address: null, location: null, isAlive: true }] }
+  lifecycle = openLifecycle({ store, connections: [connection], replicas: 1, logger, nodes, dataTypeOf: () => 'shard' })
   driving = lifecycle.drive(ending.signal)
   const common = { store, microshards: lifecycle.service, nodes, logger, now: () => now, isDriven: true }
   room = openLifecycleManager({ ...common, connection, controller: 'one', location: 'east' })

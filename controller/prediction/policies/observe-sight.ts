@@ -1,7 +1,8 @@
 /** Puts together what is decided on: directory, nodes, sizes, measures and forecasts, as they are at one moment. Pure. */
 
 import type { MicroshardSize } from '../../control-plane/directory/microshard-streams.ts'
-import type { StoreNode } from '../../control-plane/directory/nodes.ts'
+import { nodeOfServer, type StoreNode } from '../../control-plane/directory/nodes.ts'
+import { countByArc } from '../../control-plane/lifecycle/count-by-arc.ts'
 import { viewEntry } from '../../control-plane/lifecycle/view-directory.ts'
 import { streamName } from '../../control-plane/message.ts'
 import { findOperationOf, type MicroshardDirectory } from '../../control-plane/microshard-directory.ts'
@@ -12,7 +13,7 @@ import type { NodeSight, OperationSight, Sight } from './sight.ts'
 export interface SightSources {
   readonly now: number
   readonly directory: MicroshardDirectory
-  readonly nodes: readonly (StoreNode & { readonly location?: string | null })[]
+  readonly nodes: readonly StoreNode[]
   /** By stream. */
   readonly sizes: ReadonlyMap<string, MicroshardSize>
   /** By key, how many objects lie there. */
@@ -27,17 +28,20 @@ const lastMinute = 60
 
 export function observeSight(sources: SightSources): Sight {
   const { now, directory, nodes, sizes, measures } = sources
-  const keys = countKeys(directory, sources.countByKey)
+  const { drained } = directory.placement
+  const counts = countByArc(directory, directory.microshards, sources.countByKey)
   const seen = directory.microshards.map((entry) => {
     const figures = measures.read(entry.id, lastMinute)
+    const size = sizes.get(streamName(entry.id))
     const operation = findOperationOf(directory, entry.id)
     return {
       sight: {
         id: entry.id,
         node: viewEntry(directory, entry, nodes).node,
         headedFor: operation?.kind === 'migrate' ? (operation.targets[0]?.node ?? null) : null,
-        bytes: sizes.get(streamName(entry.id))?.bytes ?? 0,
-        keys: keys.get(entry.id) ?? 0,
+        bytes: size?.bytes ?? 0,
+        copies: (size?.servers ?? []).map(nodeOfServer),
+        keys: counts.get(entry.id)?.keys ?? 0,
         isBusy: operation !== null,
         load: measures.load(entry.id),
         locations: measures.read(entry.id, keptSeconds).locations,
@@ -51,7 +55,9 @@ export function observeSight(sources: SightSources): Sight {
   return {
     now,
     microshards: seen.map(({ sight }) => sight),
-    nodes: nodes.map(({ name, location, isAlive }): NodeSight => ({ name, location: location ?? null, isAlive })),
+    nodes: nodes.map(({ name, location, isAlive }): NodeSight => {
+      return { name, location, isAlive: isAlive && !drained.includes(name) }
+    }),
     operations: listOperations(directory),
     together: measures.together(),
     // The worst of all: a rule about it is about whoever waits longest.
@@ -72,20 +78,4 @@ function listOperations({ operations, finished }: MicroshardDirectory): readonly
       return { id, kind, startedAt: Date.parse(startedAt), isRunning: false, sources, targets }
     }),
   ]
-}
-
-/** By microshard, how many keys have objects: both lists in the order of the ring. */
-function countKeys(
-  { microshards }: MicroshardDirectory,
-  counts: ReadonlyMap<ShardKey, number>,
-): ReadonlyMap<string, number> {
-  const keys = [...counts].flatMap(([key, count]) => (count > 0 ? [key] : [])).sort()
-  const found = new Map<string, number>()
-  let place = 0
-  for (const { id, to } of microshards) {
-    const from = place
-    while (place < keys.length && (keys[place] ?? '') <= to) place++
-    found.set(id, place - from)
-  }
-  return found
 }

@@ -4,7 +4,7 @@
  */
 
 import type { MicroshardPolicies } from '../../contract/microshard-policies.ts'
-import type { MigrateDecision, SplitDecision } from './decision.ts'
+import { copiedBytes, type MigrateDecision, type SplitDecision } from './decision.ts'
 import { changePath, type Ground, type GroundMicroshard, type GroundNode, overMean } from './ground.ts'
 import { keepSince, type LifecycleState, lasted } from './lifecycle-state.ts'
 
@@ -124,7 +124,7 @@ function weighMove(
     ground.excess(source.path, placement.untilOverMean) + ground.excess(target.path, placement.untilOverMean)
   const after = ground.excess(without, placement.untilOverMean) + ground.excess(withIt, placement.untilOverMean)
   const gain = before - after
-  const cost = costOf(microshard, policies)
+  const cost = costOf(microshard, target, policies)
   return gain > cost ? { microshard, target, gain, cost } : null
 }
 
@@ -132,8 +132,12 @@ function weighMove(
  * In accesses: those that are held up by the pause, and those that source and target could have served while they copy,
  * of which a copy takes about a tenth.
  */
-export function costOf({ sight, path }: GroundMicroshard, { cost }: Pick<MicroshardPolicies, 'cost'>): number {
-  const copySeconds = sight.bytes / cost.bandwidthBytesPerSecond
+export function costOf(
+  { sight, path }: GroundMicroshard,
+  target: GroundNode,
+  { cost }: Pick<MicroshardPolicies, 'cost'>,
+): number {
+  const copySeconds = copiedBytes(sight, target.name) / cost.bandwidthBytesPerSecond
   const load = path[0] ?? 0
   return (load * cost.pauseMilliseconds) / 1000 + 2 * copyShare * load * copySeconds
 }
@@ -163,7 +167,7 @@ function describeMove(
       targetOverMeanAfter: overMean((target.path[0] ?? 0) + (microshard.path[0] ?? 0), ground.mean[0] ?? 0),
       gainAccesses: gain,
       costAccesses: cost,
-      bytes: microshard.sight.bytes,
+      bytes: copiedBytes(microshard.sight, target.name),
     },
     isAhead,
   }

@@ -4,7 +4,7 @@
  * never takes a microshard away from its users. So the policies do not work against each other. Pure.
  */
 
-import type { MigrateDecision } from './decision.ts'
+import { copiedBytes, type MigrateDecision } from './decision.ts'
 import { changePath, type Ground, type GroundMicroshard, type GroundNode, overMean } from './ground.ts'
 import { costOf, type MoveOptions } from './plan-moves.ts'
 
@@ -24,7 +24,7 @@ export function planNearer(options: MoveOptions): MigrateDecision | null {
         if (target === microshard.node || !staysCool(ground, microshard, target, options)) return []
         const spared = nearness(microshard, target, options) - nearness(microshard, microshard.node, options)
         const isWorth = spared >= sparedMinimum && spared >= sparedShareMinimum * used
-        const cost = costOf(microshard, policies)
+        const cost = costOf(microshard, target, policies)
         return isWorth && spared * policies.prediction.horizonSeconds > cost ? [{ microshard, target, spared }] : []
       })
     })
@@ -39,7 +39,11 @@ export function planNearer(options: MoveOptions): MigrateDecision | null {
     toNode: target.name,
     policy: 'proximity',
     reason: `Those who use microshard ${microshard.sight.id} most are nearer to node ${target.name}, in ${target.location ?? 'no known location'}.`,
-    figures: { sparedPerSecond: spared, load: microshard.sight.load, bytes: microshard.sight.bytes },
+    figures: {
+      sparedPerSecond: spared,
+      load: microshard.sight.load,
+      bytes: copiedBytes(microshard.sight, target.name),
+    },
     isAhead: false,
   }
 }
@@ -63,7 +67,11 @@ export function planEqual(options: MoveOptions): MigrateDecision | null {
     toNode: fewest.name,
     policy: 'equal',
     reason: `Node ${most.name} has ${most.microshards.size} microshards, and node ${fewest.name} ${fewest.microshards.size}.`,
-    figures: { most: most.microshards.size, fewest: fewest.microshards.size, bytes: lightest.sight.bytes },
+    figures: {
+      most: most.microshards.size,
+      fewest: fewest.microshards.size,
+      bytes: copiedBytes(lightest.sight, fewest.name),
+    },
     isAhead: false,
   }
 }

@@ -9,6 +9,8 @@ export interface MicroshardSight {
   /** The node that an operation is bringing it to. */
   readonly headedFor: string | null
   readonly bytes: number
+  /** Nodes that have a copy: to one of them it is moved by another leader, and nothing is copied. */
+  readonly copies: readonly string[]
   /** Distinct keys that its objects lie at: a key is never cut. */
   readonly keys: number
   /** Whether it takes part in an operation. */
@@ -25,6 +27,7 @@ export interface NodeSight {
   readonly name: string
   /** Null: nobody has told. */
   readonly location: string | null
+  /** It answers, and is not to be emptied. */
   readonly isAlive: boolean
 }
 
