@@ -35,6 +35,7 @@ import { createOwnerBus } from './control-plane/writes/owner-bus.ts'
 import { createOwnerRouting, type OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
+import { createMeasuresFollower, keepFollowing } from './load-balancing/scaling/follow-measures.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
@@ -141,6 +142,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
   work.add('metrics', (signal) => metrics.write(signal))
+  const follower = createMeasuresFollower(context, metrics.service, assembled.expectedLoads)
+  const following = keepFollowing(follower, logger)
+  closers.push(() => following.close())
   const controlPlane = createControlPlaneService({
     store,
     directory: store.directory.current,
