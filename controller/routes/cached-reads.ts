@@ -85,7 +85,9 @@ export function createCachedReads(options: CachedReadsOptions): CachedReads {
     if (route === undefined || call === null) return
     const ticket = cache.begin()
     const outcome = await route.handle(call)
-    if (outcome.ok) keep({ name, key }, outcome.value, ticket, reason)
+    if (!outcome.ok) return
+    statistics.noteRead(name.actionType, monotonic() - ticket.readAt)
+    keep({ name, key }, outcome.value, ticket, reason)
   }
 
   return {
