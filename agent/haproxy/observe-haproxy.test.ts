@@ -25,14 +25,14 @@ const subject = (number: number, pid: number | undefined = 1000 + number): Hapro
 
 let at = 0
 let asked: string[] = []
-let newWorkers: string[] = []
+let workers: string[] = []
 let reply: () => Promise<string> = () => Promise.resolve('')
 let observer: HaproxyObserver
 
 beforeEach(() => {
   at = 0
   asked = []
-  newWorkers = []
+  workers = []
   reply = () => Promise.resolve(answer(7))
   observer = createHaproxyObserver({
     ask: (socket) => {
@@ -40,7 +40,7 @@ beforeEach(() => {
       return reply()
     },
     now: () => at,
-    onNewWorker: (instanceId) => newWorkers.push(instanceId),
+    onWorker: (_, worker) => workers.push(worker),
   })
 })
 
@@ -113,11 +113,11 @@ describe('a haproxy', () => {
     expect(await look(subject(1, 2001))).toBe('silent')
   })
 
-  test('whose worker is another one than before is told of', async () => {
+  test('whose worker has not been heard before is told of', async () => {
     await look(subject(1))
     reply = () => Promise.resolve(answer(8))
     observer.mark(instanceOf(1).id)
     await look(subject(1))
-    expect(newWorkers).toEqual([instanceOf(1).id])
+    expect(workers).toEqual(['first', 'another'])
   })
 })

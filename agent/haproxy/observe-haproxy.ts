@@ -28,8 +28,8 @@ export interface HaproxyObserver {
 export interface HaproxyObserverOptions {
   readonly ask: AskHaproxy
   readonly now: () => number
-  /** Told when another worker answers than before. */
-  readonly onNewWorker: (instanceId: string) => void
+  /** Told when a worker answers that this observer has not heard before: it may have run for long. */
+  readonly onWorker: (instanceId: string, worker: 'first' | 'another') => void
 }
 
 /** Without news, so that what nobody told of is seen in the end. */
@@ -55,7 +55,7 @@ interface Known {
   readonly drainingSince: Map<string, number>
 }
 
-export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserverOptions): HaproxyObserver {
+export function createHaproxyObserver({ ask, now, onWorker }: HaproxyObserverOptions): HaproxyObserver {
   const known = new Map<string, Known>()
 
   const recall = (subject: HaproxySubject): Known => {
@@ -94,7 +94,8 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
       memory.unansweredSince ??= memory.askedAt
       return
     }
-    if (memory.answer !== undefined && memory.answer.workerPid !== answer.workerPid) onNewWorker(memory.instance.id)
+    if (memory.answer === undefined) onWorker(memory.instance.id, 'first')
+    else if (memory.answer.workerPid !== answer.workerPid) onWorker(memory.instance.id, 'another')
     memory.answer = answer
     memory.unansweredSince = undefined
     rememberDraining(memory, answer)

@@ -81,7 +81,14 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
     follower.follow(instanceId, haproxyFiles(runFolder, instanceId).statsSocket)
     options.onWorker?.(instanceId)
   }
-  const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
+  const haproxies = createHaproxyObserver({
+    ask,
+    now: () => performance.now(),
+    // One that is found running, e.g. by an agent that was itself started again, is followed like one that it has started.
+    onWorker(instanceId, worker) {
+      if (worker === 'another' || !follower.isFollowing(instanceId)) follow(instanceId)
+    },
+  })
   const keepaliveds = createKeepalivedObserver()
   const drains = createDrainWatch({ now: () => performance.now() })
   const sampler = createLoadSampler({

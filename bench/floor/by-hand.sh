@@ -17,6 +17,8 @@ backup_priority=${BACKUP_PRIORITY:-200}
 preempt_delay_seconds=${PREEMPT_DELAY_SECONDS:-5}
 realtime_priority=${REALTIME_PRIORITY:-0}
 threads=${THREADS:-2}
+# Servers of each balancer, in turns on the web machines of the hosts.
+members=${MEMBERS:-3}
 # How a web machine serves on port 80; it runs with the machine's name as its first argument.
 web_command=${WEB_COMMAND:-}
 # Processes outlive nothing: the hosts' first processes end by themselves after this time, whatever becomes of this script.
@@ -182,7 +184,7 @@ backend machines
   http-check send meth GET uri / ver HTTP/1.1 hdr Host sluice
   http-check expect status 200-399
   default-server inter 5000ms fastinter 1250ms downinter 5000ms fall 2 rise 2 weight 1 check observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
-$(for host in $hosts; do echo "  server machine-$host $(machine_address "$host"):80"; done)
+$(for member in $(seq "$members"); do echo "  server member-$member $(machine_address $(((member - 1) % 3 + 1))):80"; done)
 C
 }
 
