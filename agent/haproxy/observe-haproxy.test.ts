@@ -26,6 +26,8 @@ const subject = (number: number, pid: number | undefined = 1000 + number): Hapro
 let at = 0
 let asked: string[] = []
 let workers: string[] = []
+/** Of every process, as a share of the time. */
+let waitingShare = 0
 let reply: () => Promise<string> = () => Promise.resolve('')
 let observer: HaproxyObserver
 
@@ -33,6 +35,7 @@ beforeEach(() => {
   at = 0
   asked = []
   workers = []
+  waitingShare = 0
   reply = () => Promise.resolve(answer(7))
   observer = createHaproxyObserver({
     ask: (socket) => {
@@ -40,6 +43,7 @@ beforeEach(() => {
       return reply()
     },
     now: () => at,
+    readWaitedSeconds: () => (waitingShare * at) / 1000,
     onWorker: (_, worker) => workers.push(worker),
   })
 })
@@ -102,6 +106,15 @@ describe('a haproxy', () => {
     reply = () => Promise.reject(new Error('refused'))
     for (at of [2000, 6000]) expect(await look(subject(1))).toBe('answering')
     at = 7000
+    expect(await look(subject(1))).toBe('silent')
+  })
+
+  test('that is silent as it has no processor is given time, and not for ever', async () => {
+    await look(subject(1))
+    reply = () => Promise.reject(new Error('refused'))
+    waitingShare = 0.5
+    for (at of [2000, 7000, 31_000]) expect(await look(subject(1))).toBe('answering')
+    at = 32_000
     expect(await look(subject(1))).toBe('silent')
   })
 

@@ -23,7 +23,6 @@ export interface HeartbeatFacts {
 
 /** Longer without a turn than any advertisement may be late, and nobody knows why. */
 const hangingMilliseconds = 1500
-const hangingIntervals = 3
 /** Long enough to ask whether it has been stopped. */
 const doubtIntervals = 4
 const doubtMillisecondsMinimum = 150
@@ -35,8 +34,7 @@ export function judgeHeartbeat(facts: HeartbeatFacts): 'beating' | 'resting' | '
   if (silence < Math.max(doubtMillisecondsMinimum, doubtIntervals * advertIntervalSeconds * 1000)) return 'resting'
   const state = facts.readState()
   if (state === 'T' || state === 't') return 'hanging'
-  const isLong = silence >= Math.max(hangingMilliseconds, hangingIntervals * advertIntervalSeconds * 1000)
-  return facts.isExpectedToSpeak && isLong ? 'hanging' : 'resting'
+  return facts.isExpectedToSpeak && silence >= hangingMilliseconds ? 'hanging' : 'resting'
 }
 
 /** A timer that is this late was held up by more than a busy machine. */

@@ -59,7 +59,8 @@ build_world() {
   local host other
   boot router; boot client
   for host in $hosts; do boot "host-$host"; done
-  on router sysctl -qe -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0
+  on router sysctl -qe -w net.ipv4.ip_forward=1
+  for host in router host-1 host-2 host-3; do on "$host" sysctl -qe -w net.bridge.bridge-nf-call-iptables=0; done
   {
     echo "link add uplink type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
     echo "link add underlay type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
