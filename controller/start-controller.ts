@@ -106,7 +106,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   })
   const lifecycle = openLifecycle({
     store,
-    connection,
+    connections: [connection, bus.hostsConnection],
     replicas,
     logger,
     nodes: rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () => performance.now()),
@@ -230,9 +230,10 @@ async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger:
   })
 }
 
-const describeNode = ({ node, address, isJetStreamOn }: ListedServer): StoreNode => ({
+const describeNode = ({ node, address, location, isJetStreamOn }: ListedServer): StoreNode => ({
   name: node,
   address,
+  location,
   isAlive: isJetStreamOn,
 })
 
