@@ -11,6 +11,8 @@ import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { LifecycleService } from './prediction/policies/open-lifecycle-manager.ts'
+import type { Prefetch } from './prediction/prefetch/open-prefetch.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
@@ -23,12 +25,14 @@ import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
+import { createMicroshardPolicyRoutes } from './routes/microshard-policy-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
 import { createRoutePerformer, createRun, describeAsAction } from './routes/perform-route.ts'
+import { createPredictionRoutes } from './routes/prediction-routes.ts'
 import { type Answer, defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
@@ -44,13 +48,15 @@ export interface AppOptions {
   readonly events: EventReader
   readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly lifecycle: LifecycleService
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly collectd: CollectdRequests
+  readonly prefetch: Prefetch
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, lifecycle, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -61,13 +67,19 @@ export interface Api {
 
 export function createApi(options: AppOptions): Api {
   const { context, services } = options
-  const routes = createRoutes(options)
+  const routes = createRoutes(options).map(options.prefetch.reads.wrap)
   const performer = createRoutePerformer(
     context,
     createRun(() => routes),
     options.owners,
   )
-  const routing: RoutingContext = { context, tokens: services.tokens, performer, lock: createKeyedLock() }
+  const routing: RoutingContext = {
+    context,
+    tokens: services.tokens,
+    performer,
+    lock: createKeyedLock(),
+    note: options.prefetch.note,
+  }
   const app = new Hono()
   for (const route of routes) {
     app.on(route.method, toHonoPath(route.path), (c) => {
@@ -82,7 +94,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, microshards, controlPlane, metrics, collectd, settings } = options
+  const { context, services, events, logs, microshards, lifecycle, controlPlane, metrics, collectd, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -96,10 +108,12 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createEventRoutes(events),
     ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createMicroshardPolicyRoutes(lifecycle),
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createCollectdRoutes(collectd),
     ...createActionRoutes(context, services),
+    ...createPredictionRoutes(options.prefetch.service),
     ...createStatusRoutes(context, services, settings),
   ]
   described.push(...routes.map(describeAsAction))

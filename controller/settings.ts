@@ -5,6 +5,11 @@ import * as v from 'valibot'
 import { containsAddress, parseAddress, parseBlock } from './address-space/cidr.ts'
 import { lifeDefaults } from './load-balancing/life/life-settings.ts'
 import { type NameProcessSettings, nameEnvironment, readNameSettings } from './names/read-settings.ts'
+import {
+  type PrefetchSettings,
+  prefetchEnvironment,
+  readPrefetchSettings,
+} from './prediction/prefetch/prefetch-settings.ts'
 import type { ControllerSettings } from './services.ts'
 
 export interface ProcessSettings {
@@ -16,6 +21,8 @@ export interface ProcessSettings {
   readonly natsServers: readonly string[]
   /** By which the others know this controller; the machine's name when left out. */
   readonly name: string | null
+  /** Where it and its callers are, for the placement of what they use; null: nobody has said. */
+  readonly location: string | null
   readonly natsListen: string
   /** How hosts reach the bus, where that is not what it listens on. */
   readonly natsAdvertise: readonly string[]
@@ -26,6 +33,7 @@ export interface ProcessSettings {
   /** How often what has lost its owner is given back. */
   readonly sweepSeconds: number
   readonly controller: ControllerSettings
+  readonly prefetch: PrefetchSettings
   /** Who may send packets of collectd; undefined: nobody. */
   readonly collectdFile: string | undefined
   /** Null: no names are kept. */
@@ -53,6 +61,9 @@ const environmentSchema = v.object({
   SLUICE_CONTROLLER_NAME: v.optional(
     v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{1,63}$/, 'must be letters, digits, hyphens and underscores')),
   ),
+  SLUICE_LOCATION: v.optional(
+    v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens')),
+  ),
   SLUICE_NATS_LISTEN: v.optional(v.string(), '127.0.0.1:4222'),
   SLUICE_NATS_ADVERTISE: listSchema(''),
   SLUICE_STATE_FOLDER: v.optional(v.string(), '/var/lib/sluice'),
@@ -72,6 +83,7 @@ const environmentSchema = v.object({
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
   ...nameEnvironment,
+  ...prefetchEnvironment,
   /** How often what has lost its owner is looked for. */
   SLUICE_SWEEP_SECONDS: secondsSchema('15', 1, 3600),
   /** A JSON file that says where packets of collectd come in, and by which users; docs/collectd.md. */
@@ -112,6 +124,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
     natsServers: settings.SLUICE_NATS_SERVERS,
     name: settings.SLUICE_CONTROLLER_NAME ?? null,
+    location: settings.SLUICE_LOCATION ?? null,
     natsListen: settings.SLUICE_NATS_LISTEN,
     natsAdvertise: settings.SLUICE_NATS_ADVERTISE,
     stateFolder: settings.SLUICE_STATE_FOLDER,
@@ -131,6 +144,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         breakerWindowSeconds: settings.SLUICE_BREAKER_WINDOW_SECONDS,
       },
     },
+    prefetch: readPrefetchSettings(settings),
     collectdFile: settings.SLUICE_COLLECTD_FILE,
     nameServer: named,
   }

@@ -18,7 +18,7 @@ export interface RouteAnswer {
 }
 
 export interface RouteDescription {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With its parameters in braces: `/v1/networks/{id}`. */
   readonly path: string
   /** Unique: what a generated client calls it. */
