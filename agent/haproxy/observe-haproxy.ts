@@ -4,7 +4,7 @@
  */
 
 import type { InstanceInstructions } from '../contract/host-instructions.ts'
-import { ageSeconds, readText } from '../health/process-facts.ts'
+import { ageSeconds, hostFacts, type InstanceFacts } from '../health/process-facts.ts'
 import type { AskHaproxy } from '../operations/haproxy-socket.ts'
 import type { ObservedDaemon } from '../operations/operation.ts'
 import type { HaproxyFiles } from './haproxy-files.ts'
@@ -28,6 +28,10 @@ export interface HaproxyObserver {
 export interface HaproxyObserverOptions {
   readonly ask: AskHaproxy
   readonly now: () => number
+  /** Of where it runs; left out: of this host. */
+  readonly facts?: InstanceFacts
+  /** How long a look waits for one that is late. */
+  readonly answerMilliseconds?: number
   /** Told when another worker answers than before. */
   readonly onNewWorker: (instanceId: string) => void
 }
@@ -37,7 +41,7 @@ const askAgainMilliseconds = 2000
 /** Of the instances without news, in one turn. */
 const asksWithoutNewsMaximum = 4
 /** A turn waits no longer for one that is late. */
-const answerMilliseconds = 500
+const answerMillisecondsUsual = 500
 const startMilliseconds = 5000
 /** Longer than a busy machine explains: one that answers nothing for so long serves nobody either. */
 const silentMilliseconds = 5000
@@ -55,7 +59,8 @@ interface Known {
   readonly drainingSince: Map<string, number>
 }
 
-export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserverOptions): HaproxyObserver {
+export function createHaproxyObserver(options: HaproxyObserverOptions): HaproxyObserver {
+  const { ask, now, onNewWorker, facts = hostFacts, answerMilliseconds = answerMillisecondsUsual } = options
   const known = new Map<string, Known>()
 
   const recall = (subject: HaproxySubject): Known => {
@@ -86,10 +91,10 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
   const look = async ({ instance, files, faultFile, daemon }: HaproxySubject, memory: Known) => {
     memory.isMarked = false
     memory.askedAt = now()
-    memory.config = readText(files.config)
-    memory.fault = readText(faultFile)
+    memory.config = facts.readText(files.config)
+    memory.fault = facts.readText(faultFile)
     if (daemon === undefined) return
-    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType))
+    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType), answerMilliseconds)
     if (answer === undefined) {
       memory.unansweredSince ??= memory.askedAt
       return
@@ -111,7 +116,7 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
   }
 
   const tell = ({ daemon }: HaproxySubject, memory: Known): ObservedHaproxy => ({
-    status: judgeStatus(daemon, memory, now()),
+    status: judgeStatus(daemon, memory, now(), facts.uptimeSeconds),
     config: memory.config,
     fault: memory.fault,
     answer: memory.answer,
@@ -144,16 +149,28 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
 const hasNews = ({ isMarked, answer, unansweredSince, drainingSince, daemonKey }: Known) =>
   isMarked || drainingSince.size > 0 || unansweredSince !== undefined || (daemonKey !== '' && answer === undefined)
 
-function judgeStatus(daemon: ObservedDaemon | undefined, memory: Known, at: number): ObservedHaproxy['status'] {
+function judgeStatus(
+  daemon: ObservedDaemon | undefined,
+  memory: Known,
+  at: number,
+  uptimeSeconds: () => number,
+): ObservedHaproxy['status'] {
   if (daemon === undefined) return 'stopped'
   const { answer, unansweredSince } = memory
   const isSilent = unansweredSince !== undefined && at - unansweredSince >= silentMilliseconds
   if (answer !== undefined) return isSilent ? 'silent' : 'answering'
   // One that an agent has only just found may be late once as well.
-  return isSilent && ageSeconds(daemon.startTimeTicks) * 1000 >= startMilliseconds ? 'silent' : 'starting'
+  return isSilent && ageSeconds(daemon.startTimeTicks, uptimeSeconds()) * 1000 >= startMilliseconds
+    ? 'silent'
+    : 'starting'
 }
 
-async function askInTime(ask: AskHaproxy, socket: string, question: string): Promise<HaproxyAnswer | undefined> {
+async function askInTime(
+  ask: AskHaproxy,
+  socket: string,
+  question: string,
+  answerMilliseconds: number,
+): Promise<HaproxyAnswer | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => {

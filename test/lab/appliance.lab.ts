@@ -1,0 +1,114 @@
+/**
+ * A balancer's instance in a real guest: the appliance is booted by libvirt, let in by its agent over ssh, and serves. Needs
+ * root, and makes everything within namespaces of its own:
+ *   bun test ./test/lab/appliance.lab.ts
+ */
+
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { InstanceInstructions, NetworkInstructions } from '../../agent/contract/host-instructions.ts'
+import {
+  type ApplianceOwner,
+  applianceInstructions,
+  makeApplianceDomain,
+} from '../../controller/hypervisor/appliance-domain.ts'
+import { macAddressOf } from '../../controller/machines/mac-address.ts'
+import { startTestHosts, type TestHost, type TestHosts, until as untilOrLate } from './agent-hosts.ts'
+import { makeTestInstance, makeTestInstructions, type TestNetwork, testId } from './agent-instructions.ts'
+import { type LibvirtHost, startLibvirt } from './libvirt-host.ts'
+
+setDefaultTimeout(180_000)
+
+/** A guest boots under emulation, beside whatever else the machine does. */
+const patienceSeconds = 90
+const until: typeof untilOrLate = (what, condition) => untilOrLate(what, condition, patienceSeconds)
+
+const secret = Buffer.from('the secret of this test')
+const uplinkBridge = 'uplinks'
+const vip = '198.18.17.1'
+const network: TestNetwork = {
+  number: 1,
+  project: 1,
+  vni: 101,
+  shards: ['10.1.0', '10.1.1'],
+  machines: [{ number: 11, name: 'web-1', host: 'north', address: '10.1.0.11' }],
+}
+const base = makeTestInstance(1, 1, 1, network.shards)
+const owner: ApplianceOwner = base
+
+let hosts: TestHosts
+let north: TestHost
+let libvirt: LibvirtHost
+let generation = 0
+
+function makeAppliance(parts: Partial<InstanceInstructions> = {}): InstanceInstructions {
+  return {
+    ...base,
+    driver: 'vm',
+    appliance: applianceInstructions(owner, secret),
+    uplink: { ...base.uplink, mac: macAddressOf(owner.id, 'uplink') },
+    network: { ...base.network, mac: macAddressOf(owner.id, 'network') },
+    vips: [
+      { slot: 1, address: vip, prefixLength: 20, virtualRouterId: 1, priority: 200, home: true, peerAddresses: [] },
+    ],
+    listeners: [{ port: 80, members: [{ id: testId('mch', 11), address: '10.1.0.11', port: 80, weight: 1 }] }],
+    ...parts,
+  }
+}
+
+/** What the controller would say: the instance is a neighbour too, and so has its reservation. */
+function instruct(instance: InstanceInstructions): void {
+  generation += 1
+  const instructions = makeTestInstructions('north', generation, hosts.hosts, [network], [instance])
+  const { id, network: leg } = instance
+  const own = [leg.address, ...(leg.formerAddress === undefined ? [] : [leg.formerAddress])]
+  const neighbours = own.map((address) => ({ id, mac: leg.mac, address, host: 'north' }))
+  const networks = instructions.networks.map(
+    (one): NetworkInstructions => ({ ...one, neighbours: [...one.neighbours, ...neighbours] }),
+  )
+  north.writeInstructions({ ...instructions, networks })
+}
+
+const reported = () => {
+  const report = north.report()
+  return report?.generation === generation ? report.instances[0] : undefined
+}
+const ask = async (port = 80) => {
+  const curl = `curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' http://${vip}:${port}/ || true`
+  return hosts.onSegments('sh', '-c', curl)
+}
+
+beforeAll(async () => {
+  const build = Bun.spawn(['scripts/build-appliance'], { cwd: join(import.meta.dir, '../..'), stdout: 'pipe' })
+  const folder = (await new Response(build.stdout).text()).trim().split('\n').at(-1) ?? ''
+  const checksums = readFileSync(join(folder, 'checksums'), 'utf8')
+  const rootSha256 = /^(\w+) +root.squashfs$/m.exec(checksums)?.[1] ?? ''
+  hosts = await startTestHosts(['north'])
+  const [first] = hosts.hosts
+  if (first === undefined) throw new Error('BUG: there are no hosts')
+  north = first
+  await hosts.onSegments('ip', 'address', 'add', '198.18.16.1/20', 'dev', 'uplink0')
+  await north.run('ip', 'link', 'add', uplinkBridge, 'type', 'bridge', 'forward_delay', '0')
+  await north.run('ip', 'link', 'set', uplinkBridge, 'up')
+  await north.run('ip', 'link', 'set', 'up0', 'master', uplinkBridge)
+  libvirt = await startLibvirt(north)
+  north.startAgent()
+  instruct(makeAppliance())
+  await until('the network is there', () => north.report()?.networks[0]?.status === 'converged')
+  await libvirt.create(makeApplianceDomain(owner, { secret, image: { folder, rootSha256 }, uplinkBridge }))
+})
+
+afterAll(async () => {
+  await hosts?.stop()
+})
+
+describe('an instance in an appliance', () => {
+  test('is let in by its key alone, and serves', async () => {
+    await until('it has converged', () => reported()?.status === 'converged').catch((cause: unknown) => {
+      throw new Error(`${JSON.stringify(reported())}\n${libvirt.console(owner.id)}`, { cause })
+    })
+    await until('the VIP answers', async () => (await ask()) === '200')
+    expect(reported()).toMatchObject({ haproxy: 'running', keepalived: 'running', serving: true, heldVips: [vip] })
+  })
+})
