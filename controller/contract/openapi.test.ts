@@ -82,6 +82,7 @@ describe('the OpenAPI document', () => {
       controlPlane: createTestControlPlane(),
       metrics,
       collectd,
+      prefetch: world.prefetch,
       settings: { url: '', version: '' },
     })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
