@@ -248,6 +248,7 @@ function createGuest({ run, ask }: SshSession, { now }: ApplianceOptions): Guest
     const name = object.objectId
     const sysctls = [object.namespace, ...object.devices].flatMap((each) => Object.keys(each?.sysctls ?? {}))
     kernel = await readNamespace(run, name, 0, sysctls)
+    if (kernel === undefined) throw new Error("what the appliance's kernel holds can't be read")
   }
 
   return {

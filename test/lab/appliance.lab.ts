@@ -34,8 +34,9 @@ const network: TestNetwork = {
   shards: ['10.1.0', '10.1.1'],
   machines: [{ number: 11, name: 'web-1', host: 'north', address: '10.1.0.11' }],
 }
-const base = makeTestInstance(1, 1, 1, network.shards)
+const base = makeTestInstance(2, 1, 1, network.shards)
 const owner: ApplianceOwner = base
+const member = { id: testId('mch', 11), address: '10.1.0.11', port: 80, weight: 1 }
 
 let hosts: TestHosts
 let north: TestHost
@@ -52,7 +53,7 @@ function makeAppliance(parts: Partial<InstanceInstructions> = {}): InstanceInstr
     vips: [
       { slot: 1, address: vip, prefixLength: 20, virtualRouterId: 1, priority: 200, home: true, peerAddresses: [] },
     ],
-    listeners: [{ port: 80, members: [{ id: testId('mch', 11), address: '10.1.0.11', port: 80, weight: 1 }] }],
+    listeners: [{ port: 80, members: [member] }],
     ...parts,
   }
 }
@@ -103,12 +104,39 @@ afterAll(async () => {
   await hosts?.stop()
 })
 
+/** Whoever it is told to be, it is that, and says so. */
+const untilServing = () =>
+  until('it serves', () => {
+    const instance = reported()
+    return instance?.status === 'converged' && instance.serving && instance.heldVips.includes(vip)
+  }).catch((cause: unknown) => {
+    throw new Error(`${JSON.stringify(reported())}\n${libvirt.console(owner.id)}`, { cause })
+  })
+
 describe('an instance in an appliance', () => {
   test('is let in by its key alone, and serves', async () => {
-    await until('it has converged', () => reported()?.status === 'converged').catch((cause: unknown) => {
-      throw new Error(`${JSON.stringify(reported())}\n${libvirt.console(owner.id)}`, { cause })
-    })
+    await untilServing()
     await until('the VIP answers', async () => (await ask()) === '200')
-    expect(reported()).toMatchObject({ haproxy: 'running', keepalived: 'running', serving: true, heldVips: [vip] })
+    const memberKey = `${testId('mch', 11)}:80`
+    await until('the member is healthy', () => reported()?.members[memberKey] === 'healthy')
+  })
+
+  test('changes its listeners and its address while it serves', async () => {
+    const moved = base.network.address.replace(/\d+$/, '200')
+    const leg = { ...base.network, mac: macAddressOf(owner.id, 'network'), address: moved }
+    const listeners = [80, 81].map((port) => ({ port, members: [member] }))
+    instruct(makeAppliance({ listeners, network: { ...leg, formerAddress: base.network.address } }))
+    await untilServing()
+    await until('the new listener answers', async () => (await ask(81)) === '200')
+    instruct(makeAppliance({ listeners, network: leg }))
+    await untilServing()
+    expect(await ask()).toBe('200')
+  })
+
+  test('is put back as it was after its guest has died', async () => {
+    await libvirt.virsh('reset', owner.id)
+    await until('it is missed', () => reported()?.serving === false)
+    await untilServing()
+    await until('the VIP answers', async () => (await ask()) === '200')
   })
 })

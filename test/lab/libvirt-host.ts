@@ -25,7 +25,14 @@ export async function startLibvirt(host: TestHost): Promise<LibvirtHost> {
     await host.run('mount', '--bind', own, path)
   }
   mkdirSync(join(folder, 'var/log/libvirt/qemu'), { recursive: true })
-  const settings = ['user = "root"', 'group = "root"', 'security_driver = "none"', 'namespaces = []', '']
+  const settings = [
+    'user = "root"',
+    'group = "root"',
+    'security_driver = "none"',
+    'namespaces = []',
+    'cgroup_controllers = []',
+    '',
+  ]
   writeFileSync(join(folder, 'etc/libvirt/qemu.conf'), settings.join('\n'))
   await host.run('virtlogd', '--daemon')
   await host.run('libvirtd', '--daemon')
