@@ -35,6 +35,8 @@ import { createOwnerBus } from './control-plane/writes/owner-bus.ts'
 import { createOwnerRouting, type OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
+import { readStateKeys } from './hypervisor/state/state-keys.ts'
+import { createStates } from './hypervisor/state/states.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
@@ -159,7 +161,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     tellCulprits: (culprits) => tellCulprits(context, culprits),
   })
   closers.push(() => collectd.close())
-  const kept = { logs, metrics: metrics.service, collectd }
+  const states = createStates(context, await readStateKeys(settings.stackKeysFile, random))
+  const kept = { logs, metrics: metrics.service, collectd, states }
   const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
   const owners = openOwners(bus, store, leases, logger)
   closers.push(() => owners.close())

@@ -32,6 +32,7 @@ beforeAll(async () => {
     controlPlane: createTestControlPlane(),
     metrics,
     collectd,
+    states: world.states,
     settings: { url: '', version: '' },
   })
   // A stream of events does not end by itself.
