@@ -19,6 +19,7 @@ import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
 import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
+import { nodeCommand } from './nouns/node.ts'
 import { policyCommand } from './nouns/policy.ts'
 import { projectNoun } from './nouns/project.ts'
 import { providerCommand } from './nouns/provider.ts'
@@ -58,6 +59,7 @@ export function createProgram(connect: () => Api): Command {
     memberCommand(connect),
     nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
     microshardCommand(connect),
+    nodeCommand(connect),
     controllerCommand(connect),
     storeCommand(connect),
     stackCommand(connect),

@@ -12,6 +12,7 @@ import type { States } from './hypervisor/state/states.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { Prefetch } from './prediction/prefetch/open-prefetch.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
 import { createAddressRoutes } from './routes/address-routes.ts'
@@ -30,6 +31,7 @@ import { createNestedRoutes } from './routes/nested-routes.ts'
 import { createAllNounRoutes } from './routes/nouns.ts'
 import { readBody } from './routes/parse.ts'
 import { createRoutePerformer, createRun, describeAsAction } from './routes/perform-route.ts'
+import { createPredictionRoutes } from './routes/prediction-routes.ts'
 import { type Answer, defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
@@ -50,6 +52,7 @@ export interface AppOptions {
   readonly metrics: MetricsService
   readonly collectd: CollectdRequests
   readonly states: States
+  readonly prefetch: Prefetch
   readonly settings: ControllerAddress
 }
 
@@ -64,13 +67,19 @@ export interface Api {
 
 export function createApi(options: AppOptions): Api {
   const { context, services } = options
-  const routes = createRoutes(options)
+  const routes = createRoutes(options).map(options.prefetch.reads.wrap)
   const performer = createRoutePerformer(
     context,
     createRun(() => routes),
     options.owners,
   )
-  const routing: RoutingContext = { context, tokens: services.tokens, performer, lock: createKeyedLock() }
+  const routing: RoutingContext = {
+    context,
+    tokens: services.tokens,
+    performer,
+    lock: createKeyedLock(),
+    note: options.prefetch.note,
+  }
   const app = new Hono()
   for (const route of routes) {
     app.on(route.method, toHonoPath(route.path), (c) => {
@@ -104,6 +113,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createCollectdRoutes(collectd),
     ...createStackRoutes(context, states),
     ...createActionRoutes(context, services),
+    ...createPredictionRoutes(options.prefetch.service),
     ...createStatusRoutes(context, services, settings),
   ]
   described.push(...routes.map(describeAsAction))

@@ -5,6 +5,11 @@ import * as v from 'valibot'
 import { containsAddress, parseAddress, parseBlock } from './address-space/cidr.ts'
 import { lifeDefaults } from './load-balancing/life/life-settings.ts'
 import { type NameProcessSettings, nameEnvironment, readNameSettings } from './names/read-settings.ts'
+import {
+  type PrefetchSettings,
+  prefetchEnvironment,
+  readPrefetchSettings,
+} from './prediction/prefetch/prefetch-settings.ts'
 import type { ControllerSettings } from './services.ts'
 
 export interface ProcessSettings {
@@ -28,6 +33,7 @@ export interface ProcessSettings {
   /** How often what has lost its owner is given back. */
   readonly sweepSeconds: number
   readonly controller: ControllerSettings
+  readonly prefetch: PrefetchSettings
   /** Who may send packets of collectd; undefined: nobody. */
   readonly collectdFile: string | undefined
   /** Null: no names are kept. */
@@ -75,6 +81,7 @@ const environmentSchema = v.object({
   /** How long a VIP's own instance must have served again before it takes the VIP back. */
   SLUICE_PREEMPT_DELAY_SECONDS: secondsSchema('2', 0, 1000),
   ...nameEnvironment,
+  ...prefetchEnvironment,
   /** How often what has lost its owner is looked for. */
   SLUICE_SWEEP_SECONDS: secondsSchema('15', 1, 3600),
   /** A JSON file that says where packets of collectd come in, and by which users; docs/collectd.md. */
@@ -135,6 +142,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         breakerWindowSeconds: settings.SLUICE_BREAKER_WINDOW_SECONDS,
       },
     },
+    prefetch: readPrefetchSettings(settings),
     collectdFile: settings.SLUICE_COLLECTD_FILE,
     nameServer: named,
   }

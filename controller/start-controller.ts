@@ -37,6 +37,7 @@ import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
 import { readStateKeys } from './hypervisor/state/state-keys.ts'
 import { createStates } from './hypervisor/state/states.ts'
+import { createMeasuresFollower, keepFollowing } from './load-balancing/scaling/follow-measures.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
 import { startNamesLoop } from './names/names-loop.ts'
@@ -52,6 +53,7 @@ import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { tellCulprits } from './observed/metrics/tell-culprits.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { openPrefetch, type PrefetchRoom } from './prediction/prefetch/open-prefetch.ts'
 import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
 import { createInstructionsBus } from './reconcile/instructions-bus.ts'
@@ -108,7 +110,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   })
   const lifecycle = openLifecycle({
     store,
-    connection,
+    connections: [connection, bus.hostsConnection],
     replicas,
     logger,
     nodes: rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () => performance.now()),
@@ -143,6 +145,9 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const metrics = await patiently(() => openMetricsRoom({ context, connection, hostsConnection, replicas }))
   closers.push(() => metrics.close())
   work.add('metrics', (signal) => metrics.write(signal))
+  const follower = createMeasuresFollower(context, metrics.service, assembled.expectedLoads)
+  const following = keepFollowing(follower, logger)
+  closers.push(() => following.close())
   const controlPlane = createControlPlaneService({
     store,
     directory: store.directory.current,
@@ -163,7 +168,22 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   closers.push(() => collectd.close())
   const states = createStates(context, await readStateKeys(settings.stackKeysFile, random))
   const kept = { logs, metrics: metrics.service, collectd, states }
-  const rest = { events: createEventReader(bus), microshards: lifecycle.service, controlPlane, ...kept }
+  const prefetch = await patiently(() =>
+    openPrefetch({
+      ...{ context, connection, replicas, stateFolder },
+      controller: leases.holder,
+      settings: settings.prefetch,
+      microshardOf: (shardKey) => findMicroshard(store.directory.current(), shardKey).id,
+    }),
+  )
+  closers.push(() => prefetch.close())
+  const rest = {
+    events: createEventReader(bus, prefetch.events),
+    prefetch,
+    microshards: lifecycle.service,
+    controlPlane,
+    ...kept,
+  }
   const owners = openOwners(bus, store, leases, logger)
   closers.push(() => owners.close())
   const api = createApi({ context, services, ...rest, owners, settings: about })
@@ -233,9 +253,10 @@ async function openControllerLeases(bus: Bus, settings: ProcessSettings, logger:
   })
 }
 
-const describeNode = ({ node, address, isJetStreamOn }: ListedServer): StoreNode => ({
+const describeNode = ({ node, address, location, isJetStreamOn }: ListedServer): StoreNode => ({
   name: node,
   address,
+  location,
   isAlive: isJetStreamOn,
 })
 
@@ -284,10 +305,13 @@ function createIssuer(bus: Bus): EventCredentialsIssuer {
   }
 }
 
-function createEventReader({ connection }: Bus): EventReader {
+function createEventReader({ connection }: Bus, { basisOf, noteShown }: PrefetchRoom['events']): EventReader {
   return {
-    read: (options) => readEvents({ connection, ...options }),
-    list: (options) => listEvents({ connection, ...options }),
+    read: (options) => readEvents({ connection, ...options, onRead: noteShown }),
+    async list(options) {
+      const list = await listEvents({ connection, ...options })
+      return { ...list, basis: basisOf(options.projectId, list) }
+    },
   }
 }
 

@@ -3,12 +3,13 @@
 import { Kvm } from '@nats-io/kv'
 import type { NatsConnection } from '@nats-io/transport-node'
 import pino from 'pino'
+import { encodeDirectory } from '../../controller/control-plane/directory/directory-format.ts'
 import { openJetStreamStore } from '../../controller/control-plane/jetstream-store.ts'
-import { encodeDirectory, planFirstDirectory } from '../../controller/control-plane/microshard-directory.ts'
-import { ensureMicroshardStream } from '../../controller/control-plane/microshard-stream.ts'
+import { planFirstDirectory } from '../../controller/control-plane/microshard-directory.ts'
 import { createClientId, createId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { shardKind } from '../../controller/control-plane/store-contract.ts'
+import { ensureMicroshardStream } from '../../controller/control-plane/stream-placement.ts'
 
 const streamsAtOnce = 16
 const writesAtOnce = 64

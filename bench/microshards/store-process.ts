@@ -3,8 +3,9 @@
 import { readFileSync } from 'node:fs'
 import { connect } from '@nats-io/transport-node'
 import pino from 'pino'
+import { encodeDirectory } from '../../controller/control-plane/directory/directory-format.ts'
 import { openJetStreamStore } from '../../controller/control-plane/jetstream-store.ts'
-import { encodeDirectory, findMicroshard } from '../../controller/control-plane/microshard-directory.ts'
+import { findMicroshard } from '../../controller/control-plane/microshard-directory.ts'
 import { createClientId, getShardKey } from '../../controller/control-plane/shard-key.ts'
 
 const lookUps = 100_000

@@ -78,8 +78,8 @@ const mergeVerb = (connect: Connect) =>
     )
 
 const migrateVerb = (connect: Connect) =>
-  changeVerb(new Command('migrate').description('move one to another node'))
-    .requiredOption('--to-node <name>', 'the node')
+  changeVerb(new Command('migrate').alias('move').description('move one to another node'))
+    .requiredOption('--node, --to-node <name>', 'the node')
     .action(async (id: string, options: Options) =>
       change(connect(), `${path}/${id}/migrate`, { toNode: options.toNode }, options),
     )

@@ -9,7 +9,7 @@ import { listAll } from '../noun.ts'
 import { references, resolveId } from '../resolve.ts'
 import { type BalancerRow, balancerView } from './balancers.ts'
 import { type HostRow, hostView } from './hosts.ts'
-import { condense, createMeasuredObjects, latest, type Measured } from './measured.ts'
+import { condense, createMeasuredObjects, latest, type Measured, objectsPerLook } from './measured.ts'
 import { runTop } from './run-top.ts'
 import type { TopView } from './view.ts'
 
@@ -24,7 +24,7 @@ export function balancerTopCommand(connect: () => Api): Command {
   return topOptions(command, balancerView, 'requests').action(async (options: Options) => {
     const api = connect()
     const projectId = typeof options.project === 'string' ? await resolveId(api, 'project', options.project) : undefined
-    const measured = createMeasuredObjects(api, balancerMeasures, () => performance.now())
+    const measured = measuredBy(api, balancerMeasures, options)
     const read = async (signal: AbortSignal) => {
       const balancers = await listAll(api, references['load-balancer'].path, loadBalancerSchema, { projectId })
       const figures = await measured.read(
@@ -43,7 +43,7 @@ export function hostTopCommand(connect: () => Api): Command {
   )
   return topOptions(command, hostView, 'cpu').action(async (options: Options) => {
     const api = connect()
-    const measured = createMeasuredObjects(api, hostMeasures, () => performance.now())
+    const measured = measuredBy(api, hostMeasures, options)
     const read = async (signal: AbortSignal) => {
       const [hosts, balancers] = await Promise.all([
         listAll(api, references.host.path, hostSchema),
@@ -58,6 +58,15 @@ export function hostTopCommand(connect: () => Api): Command {
     await run(hostView, read, options)
   })
 }
+
+/** One look tells all; of many the rest follows in the next ones. */
+const measuredBy = (api: Api, measures: readonly string[], { once }: Options) =>
+  createMeasuredObjects({
+    api,
+    measures,
+    now: () => performance.now(),
+    objectsMaximum: once === true || !process.stdout.isTTY ? Number.POSITIVE_INFINITY : objectsPerLook,
+  })
 
 function topOptions<Row>(command: Command, view: TopView<Row>, sortKey: string): Command {
   const keys = view.columns.flatMap(({ key }) => (key === undefined ? [] : [key]))

@@ -3,7 +3,8 @@
  *   bun controller/cluster/main.ts --state-folder /var/lib/sluice --out cluster \
  *     --address 198.18.0.254:7480 --device eth1 --controller control-1=198.18.0.241:7480 --controller … \
  *     node-1=198.18.0.241:4222,198.18.0.241:6222 node-2=… node-3=…
- * Each node with the address for its clients and that for the other nodes. It ends the process.
+ * Each node with the address for its clients, that for the other nodes, and where it stands, if that is to be known:
+ * `node-1=198.18.0.241:4222,198.18.0.241:6222,rack-a`. It ends the process.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -60,11 +61,11 @@ async function ensureAdminToken(stateFolder: string): Promise<void> {
 }
 
 function parseNode(text: string): PlannedNode {
-  const [, name, listen, clusterListen] = /^([^=]+)=([^,]+),([^,]+)$/.exec(text) ?? []
+  const [, name, listen, clusterListen, location] = /^([^=]+)=([^,]+),([^,]+)(?:,([^,]+))?$/.exec(text) ?? []
   if (name === undefined || listen === undefined || clusterListen === undefined) {
     throw new Error(`'${text}' is no node: give it as node-1=198.18.0.241:4222,198.18.0.241:6222`)
   }
-  return { name, listen, clusterListen }
+  return { name, listen, clusterListen, ...(location === undefined ? {} : { location }) }
 }
 
 function parseController(text: string): FrontController {

@@ -178,6 +178,8 @@ export const eventTypes = {
   'microshard.split': handedOver,
   'microshard.merged': handedOver,
   'microshard.migrated': handedOver,
+  /** Its keys have other weights from now on. */
+  'microshard.resharded': handedOver,
   /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
   'microshard.restored': handedOver,
   /**

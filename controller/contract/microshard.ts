@@ -3,11 +3,12 @@
 import * as v from 'valibot'
 
 export const microshardIdSchema = v.pipe(v.string(), v.regex(/^[0-9a-z]{1,16}$/))
+export const nodeNameSchema = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,99}$/))
 export const operationIdSchema = v.pipe(v.string(), v.regex(/^mop_[0-9a-hjkmnp-tv-z]{25}$/))
 const shardKeySchema = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/, 'must be a point of the ring: 16 hex digits'))
 
-export const microshardOperationKinds = ['split', 'merge', 'migrate'] as const
-export const microshardPhases = ['making', 'copying', 'sealing', 'dropping', 'aborting'] as const
+export const microshardOperationKinds = ['split', 'merge', 'migrate', 'reshard'] as const
+export const microshardPhases = ['making', 'copying', 'sealing', 'dropping', 'leading', 'aborting'] as const
 
 const entryFields = {
   id: v.string(),
@@ -17,11 +18,13 @@ const entryFields = {
   epoch: v.number(),
   /** The version of the directory that brought it as it is. */
   version: v.number(),
+  /** The version of the key's weights that its arc is meant by. */
+  layout: v.number(),
   /** `active`: it is read and written. `inactive`: it is being made, is sealed, or is about to be dropped. */
   status: v.picklist(['active', 'inactive']),
   /** The node that holds it, or leads it where several do. */
   node: v.nullable(v.string()),
-  /** Where that node is reached. */
+  /** Where that node is reached, `ip:port`. */
   address: v.nullable(v.string()),
   /** Of the operation that it takes part in. */
   operationId: v.nullable(v.string()),
@@ -51,20 +54,39 @@ export const microshardOperationSchema = v.object({
   finishedAt: v.nullable(v.string()),
 })
 
+export const keyLayoutSchema = v.object({
+  version: v.number(),
+  clientBits: v.number(),
+  dataTypeBits: v.number(),
+  timeBits: v.number(),
+})
+
 export const directorySchema = v.object({
   version: v.number(),
   format: v.number(),
-  /** How the 64 bits of a key are divided. */
-  keyLayout: v.object({
-    version: v.number(),
-    clientBits: v.number(),
-    dataTypeBits: v.number(),
-    timeBits: v.number(),
-  }),
+  /** The weights of a key's factors: how many of the ring's bits each of them has. */
+  keyLayout: keyLayoutSchema,
+  /** Those that arcs are meant by, and some before them; the newest last. */
+  keyLayouts: v.array(keyLayoutSchema),
   /** In the order of the ring; those that are not active follow. */
   microshards: v.array(microshardEntrySchema),
   /** Those under way and the last that have ended. */
   operations: v.array(microshardOperationSchema),
+})
+
+/** A NATS server that microshards can be on. */
+export const nodeSchema = v.object({
+  name: v.string(),
+  /** Where it is reached, `ip:port`. Null: it is not known just now. */
+  address: v.nullable(v.string()),
+  /** Where it stands, as whoever set it up has named it. */
+  location: v.nullable(v.string()),
+  /** `present`: it takes microshards. `draining`: it is to hold none, and does yet. `drained`: it holds none. */
+  status: v.picklist(['present', 'absent', 'draining', 'drained']),
+  /** How many microshards the directory says that it holds, or leads where several hold them. */
+  microshards: v.number(),
+  /** Of how many microshards it has a copy. */
+  copies: v.number(),
 })
 
 /** Where an action of a user's is done. */
@@ -88,6 +110,7 @@ export const splitSchema = v.strictObject({
 export const mergeSchema = v.strictObject({ withId: microshardIdSchema })
 export const migrateSchema = v.strictObject({ toNode: v.pipe(v.string(), v.minLength(1), v.maxLength(100)) })
 
+export type NodeView = v.InferOutput<typeof nodeSchema>
 export type MicroshardView = v.InferOutput<typeof microshardSchema>
 export type MicroshardEntryView = v.InferOutput<typeof microshardEntrySchema>
 export type MicroshardOperationView = v.InferOutput<typeof microshardOperationSchema>

@@ -83,6 +83,7 @@ describe('the OpenAPI document', () => {
       metrics,
       collectd,
       states: world.states,
+      prefetch: world.prefetch,
       settings: { url: '', version: '' },
     })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)

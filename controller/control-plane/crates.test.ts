@@ -7,11 +7,12 @@ import { createCargoHold } from './cargo-hold.ts'
 import { dropOldVersions, openCrates } from './crates.ts'
 import { encodeCarried } from './message.ts'
 import { openMicroshardReplica } from './microshard-replica.ts'
-import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
+import { openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable } from './object-table.ts'
 import { createOwnWrites } from './own-writes.ts'
 import { versionsKeptMaximum } from './store.ts'
 import { newClient, newShardId, waitUntil } from './store-contract.ts'
+import { ensureMicroshardStream } from './stream-placement.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 
 // Generous, since bun ends every child process, also the server, once a test is late.

@@ -22,6 +22,8 @@ export interface ReadEventsOptions {
   readonly signal: AbortSignal
   /** Called once, when whatever comes out from then on will be read. */
   readonly onStarted?: () => void
+  /** Told where an event lies before it is yielded. */
+  readonly onRead?: (subject: string, sequence: number) => void
 }
 
 /** How much the clock that an event's id was made by may be ahead of the server's before the search takes longer. */
@@ -38,7 +40,10 @@ export async function* readEvents(options: ReadEventsOptions): AsyncGenerator<Cl
   const start: FollowStart = sequence === null ? { kind: 'new' } : { kind: 'sequence', sequence: sequence + 1 }
   let isStarted = false
   for await (const item of followStream({ connection, stream: eventStream, filterSubject, start, signal })) {
-    if (item.kind === 'message') yield JSON.parse(Buffer.from(item.data).toString()) as CloudEvent
+    if (item.kind === 'message') {
+      options.onRead?.(item.subject, item.sequence)
+      yield JSON.parse(Buffer.from(item.data).toString()) as CloudEvent
+    }
     if (isStarted) continue
     isStarted = true
     options.onStarted?.()

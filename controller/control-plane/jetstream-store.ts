@@ -19,7 +19,7 @@ import { streamName } from './message.ts'
 import { FencedError, type Microshard, openMicroshard } from './microshard.ts'
 import type { MicroshardEntry } from './microshard-directory.ts'
 import { openMicroshardReplica } from './microshard-replica.ts'
-import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
+import { openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable, type ObjectTable } from './object-table.ts'
 import { createOwnWrites } from './own-writes.ts'
 import { checkObjectName, checkTransaction, type KnownObject } from './plan-transaction.ts'
@@ -36,6 +36,7 @@ import {
   shardKeyOf,
   type TransactionOutcome,
 } from './store.ts'
+import { ensureMicroshardStream } from './stream-placement.ts'
 
 export { serverVersionMinimum } from './server-version.ts'
 

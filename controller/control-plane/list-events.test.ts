@@ -75,6 +75,6 @@ describe('a list of events', () => {
   test('is empty when there is nothing', async () => {
     const projectId = createClientId('prj', now)
     const page = await listEvents({ connection, projectId, limit: 10, isWanted: everything })
-    expect(page).toEqual({ items: [], next: null })
+    expect(page).toEqual({ items: [], next: null, lastSequence: 0 })
   })
 })

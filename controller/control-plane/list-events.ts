@@ -22,6 +22,8 @@ export interface EventList {
   readonly items: readonly CloudEvent[]
   /** The last one's id when there are more after it. */
   readonly next: string | null
+  /** Where the last of those lies that were looked at; 0: none was. */
+  readonly lastSequence: number
 }
 
 /** How much the clock that an event's id was made by may be ahead of the server's. */
@@ -29,7 +31,7 @@ const clockSkewMilliseconds = 60_000
 
 /** The newest events are looked for among so many: a week's events may be a gigabyte. */
 const lookedThroughMaximum = 10_000
-const emptyList: EventList = { items: [], next: null }
+const emptyList: EventList = { items: [], next: null, lastSequence: 0 }
 
 export async function listEvents(options: ListEventsOptions): Promise<EventList> {
   const { afterId } = options
@@ -63,6 +65,7 @@ async function readKept(
   const filterSubject = eventSubjects(options.projectId)
   const items: CloudEvent[] = []
   let isFound = afterId === undefined || afterId === ''
+  let lastSequence = 0
   try {
     for await (const item of followStream({
       connection,
@@ -73,6 +76,7 @@ async function readKept(
     })) {
       if (item.kind === 'caughtUp') break
       if (item.kind !== 'message') continue
+      lastSequence = item.sequence
       if (!isFound) {
         isFound = item.headers?.get(messageIdHeader) === afterId
         continue
@@ -80,7 +84,7 @@ async function readKept(
       const event = JSON.parse(Buffer.from(item.data).toString()) as CloudEvent
       if (!isWanted(event)) continue
       if (items.length === limit) {
-        if (afterId !== undefined) return { items, next: items.at(-1)?.id ?? null }
+        if (afterId !== undefined) return { items, next: items.at(-1)?.id ?? null, lastSequence }
         items.shift()
       }
       items.push(event)
@@ -88,5 +92,5 @@ async function readKept(
   } finally {
     done.abort()
   }
-  return isFound ? { items, next: null } : null
+  return isFound ? { items, next: null, lastSequence } : null
 }

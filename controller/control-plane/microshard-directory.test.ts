@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { encodeDirectory, findMicroshard, parseDirectory, planFirstDirectory } from './microshard-directory.ts'
+import { encodeDirectory, parseDirectory } from './directory/directory-format.ts'
+import { findMicroshard, planFirstDirectory } from './microshard-directory.ts'
 
 describe('the first directory', () => {
   const directory = planFirstDirectory()
@@ -37,8 +38,8 @@ describe('a directory of the first format', () => {
 
   test('is read as one of today, a version further', () => {
     const read = parseDirectory(JSON.stringify({ format: 1, version: 1, microshards: halves }))
-    expect(read).toMatchObject({ format: 2, version: 2, nextMicroshard: 3, operations: [], finished: [] })
-    expect(read.microshards).toEqual(halves.map((half) => ({ ...half, version: 2, node: null })))
+    expect(read).toMatchObject({ format: 3, version: 2, nextMicroshard: 3, operations: [], finished: [] })
+    expect(read.microshards).toEqual(halves.map((half) => ({ ...half, version: 2, node: null, layout: 1 })))
     expect(parseDirectory(encodeDirectory(read))).toEqual(read)
   })
 
@@ -50,16 +51,24 @@ describe('a directory of the first format', () => {
   })
 })
 
+test('a directory of the second format is read as one of today, a version further', () => {
+  const { keyLayouts, placement, ...first } = planFirstDirectory()
+  const microshards = first.microshards.map(({ id, from, epoch, version, node }) => [id, from, epoch, version, node])
+  const second = JSON.stringify({ ...first, format: 2, keyLayout: keyLayouts[0], microshards })
+  expect(parseDirectory(second)).toEqual({ ...first, version: 2, keyLayouts, placement })
+})
+
 describe('a directory that this program can not read', () => {
   test('is refused with what to do, when it has a newer format', () => {
-    expect(() => parseDirectory('{"format": 3, "anything": true}')).toThrow(
-      "the store's directory has format 3, and this program knows format 2: run the version of sluice that wrote it",
+    expect(() => parseDirectory('{"format": 4, "anything": true}')).toThrow(
+      "the store's directory has format 4, and this program knows format 3: run the version of sluice that wrote it",
     )
   })
 
-  test('is refused when its keys are laid out in another way', () => {
-    const other = encodeDirectory(planFirstDirectory()).replace('"clientBits":32', '"clientBits":24')
-    expect(() => parseDirectory(other)).toThrow()
+  test('is refused when it does not tell the weights that an arc is meant by', () => {
+    const first = planFirstDirectory()
+    const microshards = first.microshards.map((entry) => ({ ...entry, layout: 2 }))
+    expect(() => parseDirectory(encodeDirectory({ ...first, microshards }))).toThrow('weights 2 of microshard 1')
   })
 
   test.each([

@@ -6,12 +6,10 @@
  * here: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md
  */
 
-import { DiscardPolicy, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { headers, type Msg, type NatsConnection, NoRespondersError, nuid, RequestError } from '@nats-io/transport-node'
 import { watchConnection } from './connection-watch.ts'
-import { nodeTag } from './directory/nodes.ts'
 import { decodeObject, type MicroshardPlace, microshardSubjects, type StoredMessage, streamName } from './message.ts'
-import { StoreUnavailableError, versionsKeptMaximum } from './store.ts'
+import { StoreUnavailableError } from './store.ts'
 
 export interface OutgoingMessage {
   readonly subject: string
@@ -161,53 +159,6 @@ export function openMicroshardStream(options: {
       }
     },
   }
-}
-
-export interface StreamPlacement {
-  readonly replicas: number
-  /** The node that is to hold it, or to lead it where several do; null: wherever the servers put it. */
-  readonly node: string | null
-}
-
-/** Makes the stream of a microshard, or brings the one that is there to as many replicas as are asked for. */
-export async function ensureMicroshardStream(
-  connection: NatsConnection,
-  place: MicroshardPlace,
-  { replicas, node }: StreamPlacement,
-): Promise<void> {
-  const manager = await jetstreamManager(connection, { checkAPI: false })
-  const name = streamName(place.id)
-  const known = await manager.streams.info(name).catch((cause: unknown) => {
-    if (cause instanceof JetStreamApiError && cause.status === 404) return null
-    throw cause
-  })
-  if (known !== null) {
-    if (known.config.num_replicas !== replicas) {
-      await manager.streams.update(name, { ...known.config, num_replicas: replicas })
-    }
-    return
-  }
-  // A single server has no cluster to place anything in.
-  const isPlaced = node !== null && connection.info?.cluster !== undefined
-  await manager.streams.add({
-    name,
-    subjects: [microshardSubjects(place)],
-    storage: StorageType.File,
-    retention: RetentionPolicy.Limits,
-    discard: DiscardPolicy.Old,
-    max_msgs_per_subject: versionsKeptMaximum,
-    num_replicas: replicas,
-    allow_direct: true,
-    allow_atomic: true,
-    ...(isPlaced && replicas === 1 ? { placement: { tags: [nodeTag(node)], cluster: '' } } : {}),
-  })
-  if (isPlaced && replicas > 1) await moveLeader(connection, name, node)
-}
-
-/** Asks the node to lead; whoever leads, the stream is written and read all the same. */
-async function moveLeader(connection: NatsConnection, stream: string, node: string): Promise<void> {
-  const wish = JSON.stringify({ placement: { tags: [nodeTag(node)] } })
-  await connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, wish, { timeout: readMilliseconds })
 }
 
 interface ServerError {

@@ -5,11 +5,12 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { createCargoHold } from './cargo-hold.ts'
 import { type Microshard, openMicroshard } from './microshard.ts'
 import type { MicroshardReplica } from './microshard-replica.ts'
-import { ensureMicroshardStream, openMicroshardStream } from './microshard-stream.ts'
+import { openMicroshardStream } from './microshard-stream.ts'
 import { createObjectTable, type ObjectTable } from './object-table.ts'
 import { createOwnWrites } from './own-writes.ts'
 import { write } from './store.ts'
 import { newClient, newShardId, shardKind } from './store-contract.ts'
+import { ensureMicroshardStream } from './stream-placement.ts'
 import { startTestNatsServer, type TestNatsServer } from './test-nats-server.ts'
 
 // Generous, since bun ends every child process, also the server, once a test is late.

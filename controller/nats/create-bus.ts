@@ -126,10 +126,7 @@ export async function createBus(parts: BusParts): Promise<Bus> {
       await removeReaderConsumer(connection, publicKey)
     },
     async listServers() {
-      return await listServers(await connectSystem(), {
-        servers: address.servers.length,
-        milliseconds: listMilliseconds,
-      })
+      return await listServers(await connectSystem(), listMilliseconds)
     },
     status: () => ({ ...parts.status(), isConnected: watches.every((watch) => watch.isConnected()) }),
     async close() {

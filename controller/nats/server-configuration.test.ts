@@ -28,6 +28,7 @@ test('the text is the golden one, alone and in a cluster', async () => {
   const cluster = {
     name: 'sluice-abc',
     nodeName: 'node-1',
+    location: 'rack-a',
     listen: '198.18.0.241:6222',
     routes: ['198.18.0.242:6222', '198.18.0.243:6222'],
     caFile: '/var/lib/sluice/nats/ca.pem',
@@ -70,6 +71,7 @@ test('nats-server accepts it, with tokens that are signed', async () => {
       cluster: {
         name: 'sluice-test',
         nodeName: 'node-1',
+        location: null,
         listen: '127.0.0.1:6222',
         routes: ['127.0.0.2:6222'],
         caFile: join(folder, 'ca.pem'),

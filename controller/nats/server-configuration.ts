@@ -25,6 +25,8 @@ export interface ServerCluster {
   readonly name: string
   /** Of this one: microshards are placed by it. */
   readonly nodeName: string
+  /** Where this one stands: `rack-a`. Null: nobody has said. */
+  readonly location: string | null
   /** Where the others reach it, e.g. `198.18.0.241:6222`. */
   readonly listen: string
   /** Where it reaches the others. */
@@ -52,6 +54,7 @@ export function renderServerConfiguration(configuration: ServerConfiguration): s
   return `# Written whole by the Sluice controller at each start of nats-server; a change made here is lost.
 listen: ${text(configuration.listen)}
 server_name: ${text(configuration.serverName)}
+server_tags: [${describeTags(configuration).map(text).join(', ')}]
 max_payload: ${payloadMaximumBytes}
 ping_interval: "${pingIntervalSeconds}s"
 ping_max: ${pingsUnansweredMaximum}
@@ -84,10 +87,17 @@ ${configuration.accounts.map(({ publicKey, token }) => `  ${publicKey}: ${text(t
 `
 }
 
-/** The others must show a certificate of the bus's authority, and each is tagged by its name, so that it can be placed on. */
+/** What it tells of itself to whoever asks; it is placed on by its node's name. */
+function describeTags({ listen, cluster }: ServerConfiguration): readonly string[] {
+  const address = `address:${listen}`
+  if (cluster === null) return [address]
+  const { nodeName, location } = cluster
+  return [`node:${nodeName}`, address, ...(location === null ? [] : [`location:${location}`])]
+}
+
+/** The others must show a certificate of the bus's authority. */
 function renderCluster(configuration: ServerConfiguration, cluster: ServerCluster): string {
   return `
-server_tags: [${text(`node:${cluster.nodeName}`)}]
 cluster {
   name: ${text(cluster.name)}
   listen: ${text(cluster.listen)}

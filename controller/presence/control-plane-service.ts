@@ -7,11 +7,11 @@ import type { ControllerView, StoreStatusView } from '../contract/control-plane.
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import { restoreMessages } from '../control-plane/backup/restore-messages.ts'
 import { writeBackup } from '../control-plane/backup/write-backup.ts'
+import { nodeOfServer } from '../control-plane/directory/nodes.ts'
 import type { Leases } from '../control-plane/leases/lease.ts'
 import type { MicroshardDirectory } from '../control-plane/microshard-directory.ts'
 import type { Store } from '../control-plane/store.ts'
 import { readWorkKind } from '../divided-work.ts'
-import { nodeOfServer } from '../nats/cluster/server-list.ts'
 import { hostKind, projectKind, systemClient } from '../objects.ts'
 import { type PresenceValue, presenceKind } from './presence-kind.ts'
 

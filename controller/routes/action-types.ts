@@ -18,6 +18,7 @@ import {
   shardKind,
   tokenKind,
 } from '../objects.ts'
+import { prefetchSettingKind } from '../prediction/prefetch/prefetch-setting.ts'
 
 const creates = (kind: Kind<unknown>): ActionType => ({ kind, parameter: null, isKept: true })
 const changes = (kind: Kind<unknown>, parameter = 'id'): ActionType => ({ kind, parameter, isKept: true })
@@ -63,12 +64,17 @@ export const actionTypes: Readonly<Record<string, ActionType>> = {
   deleteHost: changes(hostKind),
   joinHost: atOnce(creates(hostKind)),
   resetBreaker: atOnce(creates(breakerKind)),
+  updatePrefetch: atOnce(creates(prefetchSettingKind)),
   // The JSON interface: a project, or an instance of a balancer with all that it needs, by their names.
   act: atOnce(creates(loadBalancerKind)),
 }
 
 /** Asked by POST, since they take a body, and change nothing. */
-export const readingOperations: readonly string[] = ['previewAddressPolicy', 'previewProjectAddressPolicy']
+export const readingOperations: readonly string[] = [
+  'previewAddressPolicy',
+  'previewProjectAddressPolicy',
+  'predictNextAction',
+]
 
 /** Paths without /v1 answer too, with an operation id of their own for the same action. */
 export const actionTypeOf = (operationId: string): string => operationId.replace(/WithoutVersion$/, '')

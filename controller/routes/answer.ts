@@ -21,7 +21,9 @@ export function describeAnswer(answer: Answer, request: Request, trace: Trace): 
   if (isUnchanged(answer, request)) return new Response(null, { status: 304, headers })
   if (answer.body === undefined) return new Response(null, { status: answer.status, headers })
   headers.set('content-type', 'application/json')
-  return new Response(JSON.stringify(answer.body), { status: answer.status, headers })
+  const text = JSON.stringify(answer.body)
+  headers.set('content-length', String(Buffer.byteLength(text)))
+  return new Response(text, { status: answer.status, headers })
 }
 
 /** `form` says it in another way than as a problem document, with the same status and headers. */

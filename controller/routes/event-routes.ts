@@ -7,6 +7,7 @@ import * as v from 'valibot'
 import { idSchema } from '../contract/common.ts'
 import { type CloudEvent, cloudEventSchema } from '../contract/events.ts'
 import { type Outcome, succeed } from '../contract/problem.ts'
+import type { Basis } from '../prediction/prefetch/read-cache.ts'
 import type { RequestInfo } from '../services.ts'
 import { streamEvents } from './event-stream.ts'
 import { commonProblems, limitParameter } from './parameters.ts'
@@ -30,7 +31,7 @@ export interface EventReader {
   /** What is kept, oldest first: the first ones after `afterId`, or the newest. At most `limit` that `isWanted`. */
   list(
     options: EventQuery & { readonly limit: number; readonly isWanted: (event: CloudEvent) => boolean },
-  ): Promise<{ readonly items: readonly CloudEvent[]; readonly next: string | null }>
+  ): Promise<{ readonly items: readonly CloudEvent[]; readonly next: string | null; readonly basis?: Basis }>
 }
 
 const eventIdSchema = v.pipe(
@@ -53,6 +54,7 @@ export function createEventRoutes(events: EventReader): readonly Route[] {
           'A stream of Server-Sent Events, each a CloudEvent with its id, from now on, or after the event named by Last-Event-ID or `after`; ' +
           'with `format=json` a list of what is kept, the newest, or the first after `after`.',
         access: 'bearer',
+        isRead: ({ format }) => format === 'json',
         query: v.strictObject({
           projectId: v.optional(idSchema('prj')),
           type: v.optional(
@@ -76,8 +78,12 @@ export function createEventRoutes(events: EventReader): readonly Route[] {
         if (!asked.ok) return asked
         const isWanted = selectTypes(query.type)
         if (query.format === 'json') {
-          const page = await events.list({ ...asked.value, limit: query.limit ?? listLimitDefault, isWanted })
-          return succeed<Answer>({ status: 200, body: page })
+          const { items, next, basis } = await events.list({
+            ...asked.value,
+            limit: query.limit ?? listLimitDefault,
+            isWanted,
+          })
+          return succeed<Answer>({ status: 200, body: { items, next }, ...(basis === undefined ? {} : { basis }) })
         }
         if (query.limit !== undefined)
           return refuseParameter('limit', 'is for format=json', 'Leave it out, or ask with format=json.')

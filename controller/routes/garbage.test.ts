@@ -33,6 +33,7 @@ beforeAll(async () => {
     metrics,
     collectd,
     states: world.states,
+    prefetch: world.prefetch,
     settings: { url: '', version: '' },
   })
   // A stream of events does not end by itself.

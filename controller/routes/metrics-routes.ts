@@ -20,13 +20,16 @@ export function createMetricsRoutes(metrics: MetricsService): readonly Route[] {
         description:
           'Of a load balancer, a listener (`<load balancer>:<port>`), a member, an instance, a network, a shard, a machine; for admins of a host and of the controller. `from` and `to` are times or so long ago as -6h; the last hour when left out. The values stand for whole steps, the first of which begins at `from` of the answer.',
         access: 'bearer',
+        isRead: () => true,
         query: metricsQuerySchema,
         answers: [{ status: 200, description: 'One series, or one for each of `by`', schema: metricsSchema }],
         problems: [...commonProblems, 'not-found'],
       },
       async ({ query, request }) => {
+        const basis = await metrics.basisOf(query, request)
         const answer = await metrics.ask(query, request)
-        return answer.ok ? succeed({ status: 200, body: answer.value }) : answer
+        if (!answer.ok) return answer
+        return succeed({ status: 200, body: answer.value, ...(basis === null ? {} : { basis }) })
       },
     ),
     defineRoute(

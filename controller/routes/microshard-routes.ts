@@ -18,6 +18,7 @@ import {
 } from '../contract/microshard.ts'
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { MicroshardsService } from '../control-plane/lifecycle/microshards.ts'
+import { createNodeRoutes } from './node-routes.ts'
 import { commonProblems, waitEntries } from './parameters.ts'
 import { refuseParameter } from './parse.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
@@ -38,6 +39,7 @@ export function createMicroshardRoutes(microshards: MicroshardsService): readonl
     splitRoute(microshards),
     mergeRoute(microshards),
     migrateRoute(microshards),
+    ...createNodeRoutes(microshards),
   ]
 }
 

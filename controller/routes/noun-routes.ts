@@ -133,6 +133,7 @@ function showRoute<V extends NounView, C, U, D extends NounView, X extends objec
   const description = {
     ...describe(noun, prefix, 'GET', 'show', `Show a ${noun.name}`),
     query: v.strictObject(showEntries),
+    isRead: ({ version }: Readonly<Record<string, string>>) => version !== undefined,
     answers: [{ status: 200, description: `The ${noun.name}, or a version of it`, schema: shownOrKept(noun.view) }],
     problems: [...commonProblems, 'not-found'],
   } as const

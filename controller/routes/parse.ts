@@ -88,6 +88,10 @@ export function parseIfMatch(header: string | null): Outcome<number | undefined>
   )
 }
 
+/** Of `If-None-Match: "3", "4"`: the versions that the caller has. */
+export const parseEtags = (header: string | null): readonly number[] =>
+  [...(header ?? '').matchAll(/"(\d{1,15})"/g)].map(([, version]) => Number(version))
+
 export const describeEtag = (version: number): string => `"${version}"`
 
 export const refuseParameter = (field: string, message: string, remedy: string) =>

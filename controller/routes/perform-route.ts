@@ -48,6 +48,7 @@ export function createRun(listRoutes: () => readonly Route[]): Run<Answer> {
       request: { ...request, ...(currentVersion === undefined ? {} : { currentVersion }) },
       parameters,
       query: query.value as never,
+      givenQuery: {},
       body: body.value as never,
       text: JSON.stringify(action.payload.body ?? null),
       headers: new Headers(),

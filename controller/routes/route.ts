@@ -4,6 +4,7 @@ import type * as v from 'valibot'
 import type { RouteDescription } from '../contract/openapi.ts'
 import type { Outcome, Problem } from '../contract/problem.ts'
 import type { Kind } from '../control-plane/store.ts'
+import type { Basis } from '../prediction/prefetch/read-cache.ts'
 import type { RequestInfo } from '../services.ts'
 
 /** A request that has been let in and parsed. */
@@ -11,6 +12,8 @@ export interface Call<Query, Body> {
   readonly request: RequestInfo
   readonly parameters: Readonly<Record<string, string>>
   readonly query: Query
+  /** The query as it came. */
+  readonly givenQuery: Readonly<Record<string, string>>
   readonly body: Body
   /** The body as it came, for a route that takes text. */
   readonly text: string
@@ -29,6 +32,8 @@ export interface Answer {
   readonly isAllInVersion?: boolean
   /** It is not done yet: whoever asks again is answered anew. */
   readonly isPending?: boolean
+  /** Of a read that is not made of memory alone: until when its answer is as good as a new one. */
+  readonly basis?: Basis
   /** What `?wait=true` waits for. */
   readonly settles?: Settling
   /** The same, of what is no object of the store. */
@@ -60,6 +65,8 @@ export interface Route extends RouteDescription {
   readonly bodyBytesMaximum?: number
   /** In place of a problem document: the route's own form of a refusal. `request` is the query parameter of that name. */
   readonly describeRefusal?: (problem: Problem, text: string, request: string | null) => unknown
+  /** Whether, asked so, it changes nothing and its answers have a basis: they may be kept in memory, and read ahead. */
+  readonly isRead?: (query: Readonly<Record<string, string>>) => boolean
   /** Its answer shows a secret once: it is never kept, and a repetition makes another. */
   readonly isSecret?: boolean
   readonly handle: (call: Call<never, never>) => Promise<Outcome<Answer>>

@@ -8,7 +8,9 @@ import { createSeed } from '../access/object-id.ts'
 import { refuseForbidden, refuseNotFound, refuseUnavailable, refuseUnknownOutcome } from '../access/problems.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { OutcomeUnknownError, StoreUnavailableError } from '../control-plane/store.ts'
+import type { ActionRecord } from '../prediction/prefetch/action-record.ts'
 import type { Caller, ControllerContext, RequestInfo, Services } from '../services.ts'
+import { actionTypeOf } from './action-types.ts'
 import { describeAnswer, describeProblem } from './answer.ts'
 import type { KeyedLock } from './keyed-lock.ts'
 import { parseIfMatch, parseJson, parseValue, parseWait, refuseParameter } from './parse.ts'
@@ -23,6 +25,8 @@ export interface RoutingContext {
   readonly performer: Pick<RoutePerformer, 'perform'>
   /** Requests with an Idempotency-Key that are under way: a repetition waits for the first. */
   readonly lock: KeyedLock
+  /** Told of what was done, once it is answered. */
+  readonly note: (action: ActionRecord) => void
 }
 
 export interface Arrival {
@@ -40,7 +44,8 @@ export async function serveRoute(routing: RoutingContext, route: Route, arrival:
   const { context } = routing
   const beganAt = performance.now()
   const trace = continueTrace(arrival.request.headers.get('traceparent'), context.random)
-  const answered = await answerSafely(routing, route, arrival, trace)
+  const admitted: Admitted = { caller: null }
+  const answered = await answerSafely(routing, route, arrival, { trace, admitted })
   const response = answered.ok
     ? describeAnswer(answered.value, arrival.request, trace)
     : await describeRefusal(route, arrival, answered.problem, trace)
@@ -48,7 +53,41 @@ export async function serveRoute(routing: RoutingContext, route: Route, arrival:
   const line = { traceId: trace.traceId, method: route.method, path: arrival.url.pathname, status: response.status }
   const code = answered.ok ? {} : { code: answered.problem.code }
   context.logger.info({ ...line, ...code, milliseconds }, 'request')
+  const { caller } = admitted
+  if (caller !== null) routing.note(describeAction(routing, route, arrival, { caller, response, milliseconds }))
   return response
+}
+
+/** Who was let in; null: nobody has to say who asks, or nobody is known by what was said. */
+interface Admitted {
+  caller: Caller | null
+}
+
+interface Asked {
+  readonly trace: Trace
+  readonly admitted: Admitted
+}
+
+/** What is kept of it in the log of actions: of bodies nothing, and of queries only what reads were asked by. */
+function describeAction(
+  { context }: RoutingContext,
+  route: Route,
+  { parameters, url }: Arrival,
+  done: { readonly caller: Caller; readonly response: Response; readonly milliseconds: number },
+): ActionRecord {
+  const { tokenId, scope, projectId } = done.caller
+  const query = Object.fromEntries(url.searchParams)
+  return {
+    userAccountId: tokenId,
+    ...{ scope, projectId, parameters },
+    actionType: actionTypeOf(route.operationId),
+    at: context.now(),
+    isRead: route.isRead?.(query) === true,
+    query: route.method === 'GET' ? query : {},
+    status: done.response.status,
+    milliseconds: done.milliseconds,
+    bytes: Number(done.response.headers.get('content-length') ?? 0),
+  }
 }
 
 async function describeRefusal(route: Route, arrival: Arrival, problem: Problem, trace: Trace): Promise<Response> {
@@ -62,10 +101,11 @@ async function answerSafely(
   routing: RoutingContext,
   route: Route,
   arrival: Arrival,
-  trace: Trace,
+  asked: Asked,
 ): Promise<Outcome<Answer>> {
+  const { trace } = asked
   try {
-    return await answerRequest(routing, route, arrival, trace)
+    return await answerRequest(routing, route, arrival, asked)
   } catch (cause) {
     if (cause instanceof OutcomeUnknownError) return refuseUnknownOutcome(1)
     if (cause instanceof StoreUnavailableError) return refuseUnavailable(cause.message, cause.retryAfterSeconds)
@@ -84,11 +124,12 @@ async function answerRequest(
   routing: RoutingContext,
   route: Route,
   arrival: Arrival,
-  trace: Trace,
+  { trace, admitted }: Asked,
 ): Promise<Outcome<Answer>> {
   const { headers } = arrival.request
   const caller = await admitCaller(routing, route, headers)
   if (!caller.ok) return caller
+  if (route.access !== 'open') admitted.caller = caller.value
   const parsed = await parseArrival(route, arrival)
   if (!parsed.ok) return parsed
   const { expectedVersion, currentVersion, bodyText, given, ...rest } = parsed.value
@@ -106,6 +147,7 @@ async function answerRequest(
       request,
       parameters,
       query: query as never,
+      givenQuery: given.query,
       body: body as never,
       text: bodyText,
       headers,

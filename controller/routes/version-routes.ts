@@ -9,6 +9,7 @@ import { maySee } from '../access/view.ts'
 import type { Schema } from '../contract/openapi.ts'
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
 import type { Kind, StoredObject } from '../control-plane/store.ts'
+import type { Basis } from '../prediction/prefetch/read-cache.ts'
 import type { ControllerContext, RequestInfo } from '../services.ts'
 import { commonProblems, versionParameter } from './parameters.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
@@ -57,9 +58,10 @@ export async function readKeptVersion<Value extends object>(
 ): Promise<Outcome<Answer>> {
   const versions = await readVersions(context, versioned, asked.id, request)
   if (!versions.ok) return versions
-  const found = versions.value.find(({ version }) => version === asked.version)
-  if (found !== undefined) return succeed({ status: 200, body: { id: asked.id, ...found } })
-  const [oldest, latest] = [versions.value[0]?.version, versions.value.at(-1)?.version]
+  const { items, basis } = versions.value
+  const found = items.find(({ version }) => version === asked.version)
+  if (found !== undefined) return succeed({ status: 200, body: { id: asked.id, ...found }, basis })
+  const [oldest, latest] = [items[0]?.version, items.at(-1)?.version]
   return refuse({
     code: 'not-found',
     title: 'The version is not kept',
@@ -85,13 +87,21 @@ export function createHistoryRoute<Value extends object>(
     description: 'The last versions of its spec that are kept, oldest first; also after it was deleted.',
     access,
     parameters: { id: idSchema },
+    isRead: () => true,
     answers: [{ status: 200, description: 'Its versions', schema: historySchema }],
     problems: [...commonProblems, 'not-found'],
   } as const
   return defineRoute(description, async ({ parameters: { id = '' }, request }) => {
-    const items = await readVersions(context, versioned, id, request)
-    return items.ok ? succeed({ status: 200, body: { items: items.value } }) : items
+    const versions = await readVersions(context, versioned, id, request)
+    if (!versions.ok) return versions
+    const { items, basis } = versions.value
+    return succeed({ status: 200, body: { items }, basis, version: basis.version, isAllInVersion: true })
   })
+}
+
+interface Versions {
+  readonly items: v.InferOutput<typeof historySchema>['items']
+  readonly basis: Basis
 }
 
 async function readVersions<Value extends object>(
@@ -99,7 +109,7 @@ async function readVersions<Value extends object>(
   { name, kind, projectIdOf, hidden = [] }: Pick<Versioned<Value>, 'name' | 'kind' | 'projectIdOf' | 'hidden'>,
   id: string,
   request: RequestInfo,
-): Promise<Outcome<v.InferOutput<typeof historySchema>['items']>> {
+): Promise<Outcome<Versions>> {
   const versions = await store.history(kind, id)
   const owner = versions.findLast((version): version is StoredObject<Value> => version.value !== null)
   if (owner === undefined || !maySee(request.caller, projectIdOf(owner))) return refuseNotFound(name, id)
@@ -109,7 +119,13 @@ async function readVersions<Value extends object>(
     spec: value === null ? null : withoutHidden(value, hidden),
     traceparent: traceparent ?? null,
   }))
-  return succeed(items)
+  const basis: Basis = {
+    source: `${kind.name}/${id}`,
+    shardKey: owner.shardKey,
+    version: versions.at(-1)?.version ?? 0,
+    current: async () => (await store.getOrTombstone(kind, id))?.version ?? 0,
+  }
+  return succeed({ items, basis })
 }
 
 function withoutHidden<Value extends object>(value: Value, hidden: readonly string[]): Record<string, unknown> {

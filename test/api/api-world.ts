@@ -29,6 +29,7 @@ import type { LogReader } from '../../controller/observed/logs/read-logs.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestPrefetch, type TestPrefetch } from '../../controller/prediction/prefetch/test-prefetch.ts'
 import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
 import type { EventReader } from '../../controller/routes/event-routes.ts'
@@ -57,6 +58,7 @@ export interface TestWorld {
   readonly metrics: TestMetrics
   readonly collectd: CollectdRequests
   readonly states: States
+  readonly prefetch: TestPrefetch
   /** What came by write_http; all of it is taken. */
   readonly takenLists: readonly { readonly projectId: string; readonly lists: readonly ValueList[] }[]
   /** As an admin, unless `token` says otherwise. */
@@ -111,7 +113,8 @@ export async function createTestWorld(
   const microshards = createTestMicroshards()
   const controlPlane = createTestControlPlane()
   const states = createStates(context, { current: 1, keys: new Map([[1, new Uint8Array(32)]]) })
-  const kept = { logs, metrics: metrics.service, collectd, states }
+  const prefetch = createTestPrefetch(context)
+  const kept = { logs, metrics: metrics.service, collectd, states, prefetch }
   const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
@@ -135,6 +138,7 @@ export async function createTestWorld(
     metrics,
     collectd,
     states,
+    prefetch,
     takenLists,
     call,
     async create(path, body, callOptions) {

@@ -147,6 +147,7 @@ export function createWorld(random: (below: number) => number): World {
       },
       streams: {
         make: (entry) => call(() => make({ id: entry.id, epoch: entry.epoch })),
+        lead: () => call(() => {}),
         isThere: (id) => call(() => streams.has(id)),
         drop: (id) => call(() => void streams.delete(id)),
         async seal(place) {

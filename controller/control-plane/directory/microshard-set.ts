@@ -14,6 +14,7 @@ import {
   type MicroshardDirectory,
   type MicroshardEntry,
   type MicroshardOperation,
+  type Ring,
 } from '../microshard-directory.ts'
 import type { MicroshardReplica } from '../microshard-replica.ts'
 import type { ObjectTable } from '../object-table.ts'
@@ -90,11 +91,12 @@ export function openMicroshardSet(options: MicroshardSetOptions): MicroshardSet 
   let movedWaiters: (() => void)[] = []
   /** Those that are read and written, in the order of the ring. */
   let keepers: readonly Held[] = []
-  let ring: Pick<MicroshardDirectory, 'microshards' | 'version'> = { microshards: [], version: 0 }
+  let ring: Ring = { microshards: [], keyLayouts: [], version: 0 }
 
   function keep(wanted: readonly Held[]): void {
     keepers = wanted.toSorted(inOrder)
-    ring = { microshards: keepers.map(({ entry }) => entry), version: directory.current().version }
+    const { keyLayouts, version } = directory.current()
+    ring = { microshards: keepers.map(({ entry }) => entry), keyLayouts, version }
   }
 
   function hold(entry: MicroshardEntry, isFirst: boolean): Held {

@@ -11,6 +11,8 @@ export interface StoreNode {
   readonly name: string
   /** Where its clients connect: `10.0.0.11:4222`. Null: it is not known just now. */
   readonly address: string | null
+  /** Where in the rack or the world it stands, as whoever set it up has named it. Null: nobody has said. */
+  readonly location: string | null
   readonly isAlive: boolean
 }
 
@@ -21,6 +23,10 @@ export interface StoreNodes {
 
 /** What a server is tagged with, so that a stream can be placed on it by its node's name. */
 export const nodeTag = (name: string): string => `node:${name}`
+
+/** A server of a cluster is called by its bus and its node, as `sluice-abcdefghijkl-node-1`; one that is alone by its bus. */
+export const nodeOfServer = (serverName: string): string =>
+  /^sluice-[a-z0-9]{12}-(.+)$/.exec(serverName)?.[1] ?? serverName
 
 /** How much more than the average a node may hold. */
 export const loadBound = 1.25

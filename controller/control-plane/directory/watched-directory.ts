@@ -8,14 +8,9 @@ import { type KV, Kvm } from '@nats-io/kv'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { sleep } from '../connection-watch.ts'
 import { followStream } from '../follow-stream.ts'
-import {
-  directoryFormat,
-  encodeDirectory,
-  type MicroshardDirectory,
-  parseDirectory,
-  planFirstDirectory,
-} from '../microshard-directory.ts'
+import { directoryFormat, type MicroshardDirectory, planFirstDirectory } from '../microshard-directory.ts'
 import { StoreUnavailableError } from '../store.ts'
+import { encodeDirectory, parseDirectory } from './directory-format.ts'
 
 export interface WatchedDirectory {
   /** As last seen; it never goes back. */

@@ -17,16 +17,18 @@ const types: Readonly<Record<OperationKind, Announced>> = {
   split: 'microshard.split',
   merge: 'microshard.merged',
   migrate: 'microshard.migrated',
+  reshard: 'microshard.resharded',
 }
 const publishMilliseconds = 5_000
 
 /** `version` of the directory, `now` in milliseconds since the epoch. */
 export function describeOperationEvent(operation: MicroshardOperation, version: number, now: number): CloudEvent {
-  const isDone = operation.phase === 'dropping' && !operation.isReturning
+  const hasHandedOver = operation.phase === 'dropping' || operation.phase === 'leading'
+  const isDone = hasHandedOver && !operation.isReturning
   const data: EventData<Announced> = {
     operationId: operation.id,
     sources: operation.sources.map(({ id }) => id),
-    targets: operation.phase === 'dropping' ? operation.targets.map(({ id }) => id) : [],
+    targets: hasHandedOver ? operation.targets.map(({ id }) => id) : [],
     version,
   }
   return {

@@ -7,7 +7,7 @@
  */
 
 import { subjectIn } from '../message.ts'
-import type { MicroshardEntry, MicroshardOperation } from '../microshard-directory.ts'
+import { isWithin, type MicroshardEntry, type MicroshardOperation, type Ring } from '../microshard-directory.ts'
 import type { CopiedUpTo } from './copied-header.ts'
 import type { CopyMessage, LifecycleStreams, SourceMessage } from './lifecycle-streams.ts'
 
@@ -34,6 +34,7 @@ const emptyReadsMaximum = 50
 export async function openCopier(
   streams: LifecycleStreams,
   { sources, targets }: Pick<MicroshardOperation, 'sources' | 'targets'>,
+  ring: Pick<Ring, 'keyLayouts'>,
 ): Promise<Copier> {
   const open = await Promise.all(
     targets.map(async (entry): Promise<Target> => ({ entry, ...(await readEnd(streams, entry)) })),
@@ -52,7 +53,9 @@ export async function openCopier(
     messages: readonly SourceMessage[],
   ): Promise<boolean> {
     const after = target.copiedUpTo[source.id] ?? 0
-    const own = messages.filter((message) => message.sequence > after && isWithin(target.entry, message))
+    const own = messages.filter(
+      ({ sequence, shardKey }) => sequence > after && shardKey !== null && isWithin(ring, target.entry, shardKey),
+    )
     if (own.length === 0) return true
     const copies = own.map(
       ({ subject, data, sequence }): CopyMessage => ({
@@ -115,6 +118,3 @@ async function readEnd(streams: LifecycleStreams, entry: MicroshardEntry): Promi
   if (copiedUpTo === null) throw new Error(`microshard ${entry.id} has taken over already`)
   return { lastSequence, copiedUpTo }
 }
-
-const isWithin = ({ from, to }: MicroshardEntry, { shardKey }: SourceMessage) =>
-  shardKey !== null && from <= shardKey && shardKey <= to

@@ -4,10 +4,10 @@
  */
 
 import type { WatchedDirectory } from '../directory/watched-directory.ts'
-import type { MicroshardOperation } from '../microshard-directory.ts'
+import type { MicroshardDirectory, MicroshardOperation } from '../microshard-directory.ts'
 import { type Copier, openCopier } from './copier.ts'
 import type { LifecycleStreams } from './lifecycle-streams.ts'
-import { findOperation, planCopying, planFinish, planSealing, planSwitch } from './plan-operation.ts'
+import { findOperation, planCopying, planFinish, planLed, planSealing, planSwitch } from './plan-operation.ts'
 
 export interface DriveOptions {
   readonly directory: Pick<WatchedDirectory, 'refresh' | 'change'>
@@ -40,24 +40,24 @@ export async function driveOperation(options: DriveOptions, operationId: string)
   let copying: { readonly targets: string; readonly copier: Copier } | null = null
 
   /** The same as long as the targets are, so that between copying and sealing nothing is read again. */
-  async function copierOf(operation: MicroshardOperation): Promise<Copier> {
+  async function copierOf(operation: MicroshardOperation, ring: MicroshardDirectory): Promise<Copier> {
     const targets = operation.targets.map(({ id }) => id).join(' ')
-    if (copying?.targets !== targets) copying = { targets, copier: await openCopier(streams, operation) }
+    if (copying?.targets !== targets) copying = { targets, copier: await openCopier(streams, operation, ring) }
     return copying.copier
   }
 
-  async function take(operation: MicroshardOperation): Promise<void> {
+  async function take(operation: MicroshardOperation, ring: MicroshardDirectory): Promise<void> {
     switch (operation.phase) {
       case 'making':
         for (const target of operation.targets) await streams.make(target)
         await directory.change((current) => planCopying(current, operation))
         return
       case 'copying':
-        await followClosely(options, await copierOf(operation))
+        await followClosely(options, await copierOf(operation, ring))
         if (!signal.aborted) await directory.change((current) => planSealing(current, operation))
         return
       case 'sealing': {
-        const copier = await copierOf(operation)
+        const copier = await copierOf(operation, ring)
         const sealed = await Promise.all(
           operation.sources.map(async (source) => [source.id, await streams.seal(source)] as const),
         )
@@ -70,6 +70,12 @@ export async function driveOperation(options: DriveOptions, operationId: string)
       case 'dropping':
         await dropSources(options, operation)
         return
+      case 'leading': {
+        for (const target of operation.targets) await streams.lead(target)
+        await options.announce?.(operation, (await directory.refresh()).version)
+        await directory.change((current) => planLed(current, operation, new Date(options.now()).toISOString()))
+        return
+      }
       case 'aborting':
         for (const id of listDiscarded(operation)) await streams.drop(id)
         await finish(options, operation)
@@ -80,10 +86,11 @@ export async function driveOperation(options: DriveOptions, operationId: string)
   }
 
   while (!signal.aborted) {
-    const operation = findOperation(await directory.refresh(), operationId)
+    const ring = await directory.refresh()
+    const operation = findOperation(ring, operationId)
     if (operation === null) return
     options.onPhase?.(operation)
-    await take(operation)
+    await take(operation, ring)
   }
 }
 

@@ -15,7 +15,7 @@ import {
   sealSubject,
   streamName,
 } from '../message.ts'
-import { ensureMicroshardStream } from '../microshard-stream.ts'
+import { ensureMicroshardStream, leadMicroshardStream } from '../stream-placement.ts'
 import { copiedHeader, decodeCopied, encodeCopied } from './copied-header.ts'
 import type { AppendOutcome, CopyMessage, LifecycleStreams, SourceMessage } from './lifecycle-streams.ts'
 import { type ReadMessage, readBatch } from './read-batch.ts'
@@ -75,6 +75,8 @@ export function createLifecycleStreams({ connection, replicas }: LifecycleStream
 
   return {
     make: (entry) => ensureMicroshardStream(connection, entry, { replicas, node: entry.node }),
+
+    lead: (entry) => leadMicroshardStream(connection, entry),
 
     async isThere(microshardId) {
       const manager = await openManager()

@@ -11,6 +11,8 @@ import type { CopiedUpTo } from './copied-header.ts'
 export interface LifecycleStreams {
   /** Makes the stream of a microshard where its entry says, unless it is there. */
   make(entry: MicroshardEntry): Promise<void>
+  /** Makes the node of an entry lead its stream, of which it has a copy. Rejects when it does not within some seconds. */
+  lead(entry: MicroshardEntry): Promise<void>
   isThere(microshardId: string): Promise<boolean>
   /** Removes a microshard's stream, if it is there. */
   drop(microshardId: string): Promise<void>

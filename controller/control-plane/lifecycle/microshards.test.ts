@@ -7,7 +7,7 @@ import { createTestMicroshards, testNode } from './test-microshards.ts'
 
 const key = (digits: string) => digits.padEnd(16, '0')
 const objects = new Map(['5', '6', '9'].map((digits) => [key(digits), 1]))
-const dead = { name: 'node-2', address: null, isAlive: false }
+const dead = { name: 'node-2', address: null, location: null, isAlive: false }
 const open = () =>
   createTestMicroshards({ objects, nodes: [testNode, dead, { ...dead, name: 'node-3', isAlive: true }] })
 

@@ -10,17 +10,20 @@ import type {
   MicroshardOperationView,
   MicroshardSplit,
   MicroshardView,
+  NodeView,
   ShardLocation,
 } from '../../contract/microshard.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../../contract/problem.ts'
 import type { MicroshardSize } from '../directory/microshard-streams.ts'
-import type { StoreNodes } from '../directory/nodes.ts'
+import { nodeOfServer, type StoreNodes } from '../directory/nodes.ts'
 import type { WatchedDirectory } from '../directory/watched-directory.ts'
 import { streamName } from '../message.ts'
 import { findOperationOf, type MicroshardDirectory, type MicroshardEntry } from '../microshard-directory.ts'
 import type { ShardKey } from '../shard-key.ts'
 import { createNamedId } from '../shard-key.ts'
+import { countByArc, sumWithin } from './count-by-arc.ts'
 import { chooseSplit, type KeyLoads } from './key-loads.ts'
+import { describeUnknownNode, planDrain, viewNodes } from './nodes-of-microshards.ts'
 import {
   describeUnknownMicroshard,
   describeUnknownOperation,
@@ -41,6 +44,13 @@ export interface MicroshardsService {
   split(id: string, input: MicroshardSplit, seed: string): Promise<Outcome<MicroshardOperationView>>
   merge(id: string, input: MicroshardMerge, seed: string): Promise<Outcome<MicroshardOperationView>>
   migrate(id: string, input: MicroshardMigrate, seed: string): Promise<Outcome<MicroshardOperationView>>
+  /** The same, for whoever decides where microshards should be. To ask for it again finds what was begun. */
+  moveMicroshard(id: string, node: string): Promise<Outcome<MicroshardOperationView>>
+  /** Those that are there, and those that were and hold microshards. */
+  listNodes(): Promise<readonly NodeView[]>
+  /** From now on the node is to hold nothing, or may again. What it holds goes to others, one after the other. */
+  drainNode(name: string): Promise<Outcome<NodeView>>
+  resumeNode(name: string): Promise<Outcome<NodeView>>
   abort(operationId: string): Promise<Outcome<MicroshardOperationView>>
   showOperation(operationId: string): Promise<Outcome<MicroshardOperationView>>
   /** Answers the operation as it has ended, or as it is when the time is over. */
@@ -49,6 +59,9 @@ export interface MicroshardsService {
     wait: { readonly milliseconds: number; readonly signal: AbortSignal },
   ): Promise<Outcome<MicroshardOperationView>>
 }
+
+/** What is needed to put microshards where they are best. */
+export type MicroshardPlacement = Pick<MicroshardsService, 'listNodes' | 'list' | 'moveMicroshard'>
 
 export interface MicroshardsOptions {
   readonly directory: Pick<WatchedDirectory, 'current' | 'refresh' | 'change' | 'reachNewer'>
@@ -68,6 +81,7 @@ type Kept = { readonly known: MicroshardOperationView } | { readonly problem: Pr
 
 const operationPrefix = 'mop'
 const waitTurnMilliseconds = 1_000
+const noSize: MicroshardSize = { messages: 0, bytes: 0, servers: [] }
 
 export function createMicroshardsService(options: MicroshardsOptions): MicroshardsService {
   const { directory, nodes } = options
@@ -79,10 +93,12 @@ export function createMicroshardsService(options: MicroshardsOptions): Microshar
     plan: (directory: MicroshardDirectory, start: OperationStart) => StartPlan,
   ): Promise<Outcome<MicroshardOperationView>> {
     const id = createNamedId(operationPrefix, 'system', kind, seed)
-    const start = { id, startedAt: new Date(options.now()).toISOString() }
+    const startedAt = new Date(options.now()).toISOString()
+    const alive = (await nodes.list()).filter(({ isAlive }) => isAlive).map(({ name }) => name)
     const planned = await directory.change<Kept>((current) => {
       const known = viewOperation(current, id)
-      return known === null ? plan(current, start) : { kind: 'keep', because: { known } }
+      const free = alive.filter((name) => !current.placement.drained.includes(name))
+      return known === null ? plan(current, { id, startedAt, nodes: free }) : { kind: 'keep', because: { known } }
     })
     if (planned.kind === 'change') return show(planned.directory, id)
     const { because } = planned
@@ -92,15 +108,24 @@ export function createMicroshardsService(options: MicroshardsOptions): Microshar
   async function listWithSizes(entries: readonly MicroshardEntry[]): Promise<readonly MicroshardView[]> {
     const [found, sizes] = await Promise.all([nodes.list(), options.measure()])
     const current = directory.current()
-    const counts = countByArc(entries, options.countByKey())
+    const counts = countByArc(current, entries, options.countByKey())
     return entries.map((entry): MicroshardView => {
-      const { messages, bytes } = sizes.get(streamName(entry.id)) ?? { messages: 0, bytes: 0 }
+      const { messages, bytes } = sizes.get(streamName(entry.id)) ?? noSize
       const { objects, keys } = counts.get(entry.id) ?? { objects: 0, keys: 0 }
       return { ...viewEntry(current, entry, found), messages, bytes, objects, keys }
     })
   }
 
-  return {
+  async function changeDrained(name: string, isDrained: boolean): Promise<Outcome<NodeView>> {
+    const found = await nodes.list()
+    const planned = await directory.change((current) => planDrain(current, found, name, isDrained))
+    if (planned.kind === 'keep' && planned.because !== null) return refuse(planned.because)
+    const current = planned.kind === 'change' ? planned.directory : await directory.refresh()
+    const node = viewNodes(current, found, await options.measure()).find((one) => one.name === name)
+    return node === undefined ? refuse(describeUnknownNode(name, found)) : succeed(node)
+  }
+
+  const self: MicroshardsService = {
     showDirectory: async () => viewDirectory(directory.current(), await nodes.list()),
 
     async locate({ user, action }) {
@@ -125,7 +150,9 @@ export function createMicroshardsService(options: MicroshardsOptions): Microshar
         if (at !== undefined || entry === undefined || findOperationOf(current, id) !== null) {
           return planSplit(current, start, { microshardId: id, at: at ?? '' })
         }
-        const point = chooseSplit(entry, { writes: options.loads.list(), objects: options.countByKey() })
+        const [writes, objects] = [options.loads.list(), options.countByKey()]
+        const loads = { writes: sumWithin(current, entry, writes), objects: sumWithin(current, entry, objects) }
+        const point = chooseSplit(entry, loads)
         if (point === null) return { kind: 'keep', because: { problem: describeSingleKey(id) } }
         return planSplit(current, start, { microshardId: id, at: point.at })
       }),
@@ -146,14 +173,27 @@ export function createMicroshardsService(options: MicroshardsOptions): Microshar
           errors: [{ field: 'toNode', message: wanted === undefined ? 'is not known' : 'is not alive' }],
         })
       }
+      const { servers } = (await options.measure()).get(streamName(id)) ?? noSize
+      const hasCopy = servers.some((server) => nodeOfServer(server) === toNode)
       return begin('migrate', seed, (current, start) => {
         const entry = current.microshards.find((one) => one.id === id)
         const isThere = entry !== undefined && viewEntry(current, entry, found).node === toNode
-        return isThere
-          ? { kind: 'keep', because: { problem: describeSameNode(id, toNode, alive) } }
-          : planMigration(current, start, { microshardId: id, node: toNode })
+        if (isThere) return { kind: 'keep', because: { problem: describeSameNode(id, toNode, alive) } }
+        if (current.placement.drained.includes(toNode)) {
+          return { kind: 'keep', because: { problem: describeDrained(id, toNode, current, alive) } }
+        }
+        return planMigration(current, start, { microshardId: id, node: toNode, hasCopy })
       })
     },
+
+    moveMicroshard(id, node) {
+      const version = directory.current().microshards.find((entry) => entry.id === id)?.version ?? 0
+      return self.migrate(id, { toNode: node }, `${id} ${version} ${node}`)
+    },
+
+    listNodes: async () => viewNodes(directory.current(), await nodes.list(), await options.measure()),
+    drainNode: (name) => changeDrained(name, true),
+    resumeNode: (name) => changeDrained(name, false),
 
     async abort(operationId) {
       const planned = await directory.change((current) => planAbort(current, operationId))
@@ -173,36 +213,12 @@ export function createMicroshardsService(options: MicroshardsOptions): Microshar
       }
     },
   }
+  return self
 }
 
 function show(directory: MicroshardDirectory, id: string): Outcome<MicroshardOperationView> {
   const view = viewOperation(directory, id)
   return view === null ? refuse(describeUnknownOperation(id)) : succeed(view)
-}
-
-function countByArc(
-  entries: readonly MicroshardEntry[],
-  counts: ReadonlyMap<ShardKey, number>,
-): ReadonlyMap<string, { readonly objects: number; readonly keys: number }> {
-  const keys = [...counts].filter(([, count]) => count > 0).sort(([a], [b]) => (a < b ? -1 : 1))
-  return new Map(
-    entries.map(({ id, from, to }) => {
-      const own = keys.slice(findFirst(keys, from), findFirst(keys, to, true))
-      return [id, { keys: own.length, objects: own.reduce((sum, [, count]) => sum + count, 0) }]
-    }),
-  )
-}
-
-/** The place of the first key that is not below a point, or that is above it. */
-function findFirst(keys: readonly (readonly [ShardKey, number])[], point: ShardKey, isAbove = false): number {
-  let [low, high] = [0, keys.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const key = keys[middle]?.[0] ?? ''
-    if (key < point || (isAbove && key === point)) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 const describeSingleKey = (id: string) =>
@@ -220,4 +236,13 @@ const describeSameNode = (id: string, node: string, alive: readonly string[]) =>
     detail: `Microshard ${id} is on node '${node}'.`,
     remedy: `Other nodes: ${alive.filter((name) => name !== node).join(', ') || 'none'}.`,
     errors: [{ field: 'toNode', message: 'is where it is' }],
+  }) as const
+
+const describeDrained = (id: string, node: string, { placement }: MicroshardDirectory, alive: readonly string[]) =>
+  ({
+    code: 'conflict',
+    title: 'The node is to hold nothing',
+    detail: `Microshard ${id} can't be moved to '${node}', which is drained.`,
+    remedy: `Other nodes: ${alive.filter((name) => !placement.drained.includes(name)).join(', ') || 'none'}.`,
+    errors: [{ field: 'toNode', message: 'is drained' }],
   }) as const

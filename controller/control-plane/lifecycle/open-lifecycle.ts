@@ -8,6 +8,7 @@ import type { JetStreamStore } from '../jetstream-store.ts'
 import { streamName } from '../message.ts'
 import { announceOperation, describeOperationEvent } from './announce-operation.ts'
 import { createLifecycleStreams } from './jetstream-streams.ts'
+import { keepPlacement, type PlacementOptions } from './keep-placement.ts'
 import { createKeyLoads } from './key-loads.ts'
 import { createMicroshardsService, type MicroshardsService } from './microshards.ts'
 import { driveOperations } from './operations-loop.ts'
@@ -21,10 +22,12 @@ export interface Lifecycle {
 
 export interface LifecycleOptions {
   readonly store: JetStreamStore
-  readonly connection: NatsConnection
+  /** The microshards' first; then others whose streams lie on the same servers. */
+  readonly connections: readonly [NatsConnection, ...NatsConnection[]]
   readonly replicas: number
   readonly nodes: StoreNodes
   readonly logger: Pick<Logger, 'warn'>
+  readonly placement?: Pick<PlacementOptions, 'settleMilliseconds' | 'turnMilliseconds'>
   /** Which of a client's things an action touches. */
   readonly dataTypeOf: (action: string) => string
 }
@@ -32,7 +35,8 @@ export interface LifecycleOptions {
 const followMilliseconds = 10_000
 
 export function openLifecycle(options: LifecycleOptions): Lifecycle {
-  const { store, connection, replicas, logger } = options
+  const { store, replicas, logger, connections } = options
+  const [connection] = connections
   const { directory } = store
   const loads = createKeyLoads(() => performance.now())
   store.subscribe((changes) => loads.note(changes))
@@ -67,6 +71,19 @@ export function openLifecycle(options: LifecycleOptions): Lifecycle {
       await dropForgotten().catch((trouble: unknown) =>
         logger.warn({ err: trouble }, 'streams that nobody needs are left; the next who drives tries again'),
       )
+      const placing = keepPlacement(
+        {
+          ...options.placement,
+          directory,
+          connections,
+          replicas,
+          logger,
+          nodes: options.nodes,
+          move: (id, node) => service.moveMicroshard(id, node),
+          now: () => performance.now(),
+        },
+        signal,
+      )
       await driveOperations({
         directory,
         streams,
@@ -77,6 +94,7 @@ export function openLifecycle(options: LifecycleOptions): Lifecycle {
         announce: (operation, version) =>
           announceOperation(connection, describeOperationEvent(operation, version, Date.now())),
       })
+      await placing
     },
   }
 }

@@ -104,6 +104,7 @@ function killWhen(isTime: (call: Call, calls: number) => boolean, isDone: boolea
     }
   return {
     make: wrap('make', streams.make),
+    lead: wrap('lead', streams.lead),
     isThere: wrap('isThere', streams.isThere),
     drop: wrap('drop', streams.drop),
     seal: wrap('seal', streams.seal),

@@ -4,8 +4,10 @@
  */
 
 import type { Problem } from '../../contract/problem.ts'
+import { chooseNode } from '../directory/nodes.ts'
 import type { DirectoryPlan } from '../directory/watched-directory.ts'
 import {
+  type FinishedOperation,
   findOperationOf,
   finishedOperationsMaximum,
   keyBefore,
@@ -19,6 +21,8 @@ import type { ShardKey } from '../shard-key.ts'
 export interface OperationStart {
   readonly id: string
   readonly startedAt: string
+  /** Those that new microshards may be put on. Fewer than two, or left out: they stay where the old ones were. */
+  readonly nodes?: readonly string[]
 }
 
 export type StartPlan = DirectoryPlan<{ readonly problem: Problem }>
@@ -41,11 +45,12 @@ export function planSplit(
       remedy: 'Name the first key of the upper half, or leave it out: then it is split where its load halves.',
     })
   }
+  const { layout, node } = source
   const arcs = [
-    { from: source.from, to: keyBefore(at), node: source.node },
-    { from: at, to: source.to, node: source.node },
+    { from: source.from, to: keyBefore(at), node, layout },
+    { from: at, to: source.to, node, layout },
   ]
-  return begin(directory, start, 'split', [source], arcs)
+  return begin(directory, start, 'split', [source], chooseNodes(directory, start, arcs))
 }
 
 /** Joins a microshard with its neighbour. */
@@ -69,19 +74,42 @@ export function planMerge(
       remedy: `Neighbours of ${one.id}: ${neighbours.map(({ id }) => id).join(', ') || 'none, it keeps the whole ring'}.`,
     })
   }
+  if (one.layout !== other.layout) {
+    return keep({
+      code: 'conflict',
+      title: 'Their keys have other weights',
+      detail: `Microshard ${one.id} has the weights ${one.layout}, and ${other.id} the weights ${other.layout}.`,
+      remedy: 'Wait until the re-shard has come to both of them.',
+    })
+  }
   const [lower, upper] = one.from < other.from ? [one, other] : [other, one]
-  return begin(directory, start, 'merge', [lower, upper], [{ from: lower.from, to: upper.to, node: one.node }])
+  const arc = { from: lower.from, to: upper.to, node: one.node, layout: one.layout }
+  return begin(directory, start, 'merge', [lower, upper], chooseNodes(directory, start, [arc]))
 }
 
-/** Moves a microshard to a node, which is there and alive. */
+/** Moves a microshard to a node, which is there and alive; one that has a copy of it already is only made to lead. */
 export function planMigration(
   directory: MicroshardDirectory,
   start: OperationStart,
-  { microshardId, node }: { readonly microshardId: string; readonly node: string | null },
+  { microshardId, node, hasCopy }: { microshardId: string; node: string | null; hasCopy?: boolean },
 ): StartPlan {
   const source = findFree(directory, microshardId)
   if ('problem' in source) return keep(source.problem)
-  return begin(directory, start, 'migrate', [source], [{ from: source.from, to: source.to, node }])
+  const { from, to, layout } = source
+  if (hasCopy !== true) return begin(directory, start, 'migrate', [source], [{ from, to, node, layout }])
+  const operation = { ...describeStart(start, 'migrate', [source], [{ ...source, node }]), phase: 'leading' as const }
+  const operations = [...directory.operations, operation]
+  return { kind: 'change', directory: { ...directory, version: directory.version + 1, operations } }
+}
+
+/** The node leads. */
+export function planLed(directory: MicroshardDirectory, done: MicroshardOperation, finishedAt: string): StepPlan {
+  const operation = findOperation(directory, done.id)
+  if (operation?.phase !== 'leading') return overtaken
+  const version = directory.version + 1
+  const led = new Map(operation.targets.map((entry) => [entry.id, { ...entry, version }]))
+  const microshards = directory.microshards.map((entry) => led.get(entry.id) ?? entry)
+  return { kind: 'change', directory: { ...conclude(directory, operation, 'done', finishedAt), microshards } }
 }
 
 /** The targets' streams are there. */
@@ -119,25 +147,23 @@ export function planSwitch(
 export function planFinish(directory: MicroshardDirectory, id: string, finishedAt: string): StepPlan {
   const operation = findOperation(directory, id)
   if (operation?.phase !== 'dropping' && operation?.phase !== 'aborting') return overtaken
-  const { kind, sources, targets, startedAt } = operation
   const isDone = operation.phase === 'dropping' && !operation.isReturning
-  const finished = {
-    id,
-    kind,
-    outcome: isDone ? ('done' as const) : ('aborted' as const),
-    sources: sources.map(({ id }) => id),
-    targets: targets.map(({ id }) => id),
-    startedAt,
-    finishedAt,
-  }
+  return { kind: 'change', directory: conclude(directory, operation, isDone ? 'done' : 'aborted', finishedAt) }
+}
+
+function conclude(
+  directory: MicroshardDirectory,
+  { id, kind, sources, targets, startedAt }: MicroshardOperation,
+  outcome: FinishedOperation['outcome'],
+  finishedAt: string,
+): MicroshardDirectory {
+  const names = (entries: readonly MicroshardEntry[]) => entries.map((entry) => entry.id)
+  const finished = { id, kind, outcome, sources: names(sources), targets: names(targets), startedAt, finishedAt }
   return {
-    kind: 'change',
-    directory: {
-      ...directory,
-      version: directory.version + 1,
-      operations: directory.operations.filter((one) => one.id !== id),
-      finished: [...directory.finished, finished].slice(-finishedOperationsMaximum),
-    },
+    ...directory,
+    version: directory.version + 1,
+    operations: directory.operations.filter((one) => one.id !== id),
+    finished: [...directory.finished, finished].slice(-finishedOperationsMaximum),
   }
 }
 
@@ -153,8 +179,11 @@ export function planAbort(directory: MicroshardDirectory, id: string): StartPlan
     case 'making':
     case 'copying':
       return replace(directory, { ...operation, phase: 'aborting' })
+    case 'leading':
+      // Its target is its source, which must not be dropped.
+      return replace(directory, { ...operation, phase: 'aborting', targets: [] })
     case 'sealing': {
-      const arcs = operation.sources.map(({ from, to, node }) => ({ from, to, node }))
+      const arcs = operation.sources.map(({ from, to, node, layout }) => ({ from, to, node, layout }))
       const { entries, nextMicroshard } = nameTargets(directory, operation.sources, arcs)
       const discarded = [...operation.discarded, ...operation.targets.map(({ id }) => id)]
       const returning = { ...operation, phase: 'making' as const, targets: entries, discarded, isReturning: true }
@@ -221,31 +250,52 @@ function findFree(directory: MicroshardDirectory, id: string): MicroshardEntry |
   return directory.microshards.find((entry) => entry.id === id) ?? { problem: describeUnknownMicroshard(id) }
 }
 
-type Arc = Pick<MicroshardEntry, 'from' | 'to' | 'node'>
+export type Arc = Pick<MicroshardEntry, 'from' | 'to' | 'node' | 'layout'>
 
-function begin(
+/** By rendezvous hashing with bounded loads, as all the others lie. */
+export function chooseNodes(
   directory: MicroshardDirectory,
-  { id, startedAt }: OperationStart,
+  { nodes = [] }: OperationStart,
+  arcs: readonly Arc[],
+): readonly Arc[] {
+  if (nodes.length < 2) return arcs
+  const placed = directory.microshards.map(({ node }) => node)
+  return arcs.map((arc, i) => {
+    const node = chooseNode(String(directory.nextMicroshard + i), nodes, placed)
+    placed.push(node)
+    return { ...arc, node }
+  })
+}
+
+export function begin(
+  directory: MicroshardDirectory,
+  start: OperationStart,
   kind: OperationKind,
   sources: readonly MicroshardEntry[],
   arcs: readonly Arc[],
-): StartPlan {
+): { readonly kind: 'change'; readonly directory: MicroshardDirectory } {
   const { entries, nextMicroshard } = nameTargets(directory, sources, arcs)
-  const operation: MicroshardOperation = {
-    id,
-    kind,
-    phase: 'making',
-    sources,
-    targets: entries,
-    discarded: [],
-    isReturning: false,
-    cuts: {},
-    starts: {},
-    startedAt,
-  }
-  const operations = [...directory.operations, operation]
+  const operations = [...directory.operations, describeStart(start, kind, sources, entries)]
   return { kind: 'change', directory: { ...directory, version: directory.version + 1, nextMicroshard, operations } }
 }
+
+const describeStart = (
+  { id, startedAt }: OperationStart,
+  kind: OperationKind,
+  sources: readonly MicroshardEntry[],
+  targets: readonly MicroshardEntry[],
+): MicroshardOperation => ({
+  id,
+  kind,
+  phase: 'making',
+  sources,
+  targets,
+  discarded: [],
+  isReturning: false,
+  cuts: {},
+  starts: {},
+  startedAt,
+})
 
 /** Numbers that were never used, and an epoch above all that the arcs have seen. */
 function nameTargets(

@@ -7,7 +7,7 @@ import type { ShardKey } from '../shard-key.ts'
 import { dataTypeOfAction } from './action-data-type.ts'
 import { createMicroshardsService, type MicroshardsService } from './microshards.ts'
 
-export const testNode: StoreNode = { name: 'node-1', address: '127.0.0.1:4222', isAlive: true }
+export const testNode: StoreNode = { name: 'node-1', address: '127.0.0.1:4222', location: null, isAlive: true }
 
 export function createTestMicroshards(
   options: {

@@ -14,15 +14,18 @@ import {
   type MicroshardDirectory,
   type MicroshardEntry,
   type MicroshardOperation,
+  newestLayout,
+  pointIn,
 } from '../microshard-directory.ts'
 import { getShardKey } from '../shard-key.ts'
 
 export function viewDirectory(directory: MicroshardDirectory, nodes: readonly StoreNode[]): DirectoryView {
-  const { version, format, keyLayout } = directory
+  const { version, format, keyLayouts } = directory
   return {
     version,
     format,
-    keyLayout,
+    keyLayout: newestLayout(directory),
+    keyLayouts: [...keyLayouts],
     microshards: listEntries(directory).map((entry) => viewEntry(directory, entry, nodes)),
     operations: [...directory.operations.map(viewRunning), ...directory.finished.toReversed().map(viewFinished)],
   }
@@ -40,7 +43,7 @@ export function viewEntry(
   entry: MicroshardEntry,
   nodes: readonly StoreNode[],
 ): MicroshardEntryView {
-  const { id, from, to, epoch, version } = entry
+  const { id, from, to, epoch, version, layout } = entry
   const operation = findOperationOf(directory, id)
   const isKept = directory.microshards.some((one) => one.id === id)
   return {
@@ -49,6 +52,7 @@ export function viewEntry(
     to,
     epoch,
     version,
+    layout,
     status: isKept && !isSealed(operation, id) ? 'active' : 'inactive',
     ...locate(entry, nodes),
     operationId: operation?.id ?? null,
@@ -74,7 +78,7 @@ export function locateShard(
   return {
     user: asked.user,
     action: asked.action,
-    shardKey,
+    shardKey: pointIn(directory, entry, shardKey),
     microshardId: entry.id,
     epoch: entry.epoch,
     ...locate(entry, nodes),

@@ -131,8 +131,7 @@ async function waitForQuorum(connection: NatsConnection, servers: readonly strin
 async function refuseOldServers(address: BusAddress, identity: BusIdentity): Promise<readonly string[]> {
   const system = await connectController(address, identity, 'system')
   try {
-    const wanted = { servers: address.servers.length, milliseconds: listMilliseconds }
-    const found = await listServers(system, wanted)
+    const found = await listServers(system, listMilliseconds)
     for (const { version } of found) refuseOldServerVersion(version)
     return found.map(({ node, version }) => `${node} ${version}`)
   } finally {

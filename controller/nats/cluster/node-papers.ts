@@ -14,6 +14,7 @@ const papersSchema = v.strictObject({
   clusterName: v.string(),
   listen: v.string(),
   clusterListen: v.string(),
+  location: v.optional(v.nullable(v.string()), null),
   routes: v.array(v.string()),
   operatorToken: v.string(),
   systemAccount: v.string(),

@@ -30,6 +30,8 @@ export interface PlannedNode {
   readonly listen: string
   /** Where the other nodes reach it, e.g. `198.18.0.241:6222`. */
   readonly clusterListen: string
+  /** Where it stands: `rack-a`. Left out: it is told to nobody. */
+  readonly location?: string
 }
 
 /** Nothing is written where the plan is wrong. May be repeated: then the nodes get new certificates. */
@@ -45,11 +47,11 @@ export async function prepareCluster(plan: ClusterPlan): Promise<void> {
   const operatorToken = await encodeOperatorToken(identity)
   const accounts = await encodeAccountTokens(identity, revocations.current())
   const systemAccount = identity.accounts.system.getPublicKey()
-  for (const { name, listen, clusterListen } of plan.nodes) {
+  for (const { name, listen, clusterListen, location = null } of plan.nodes) {
     const names = [listen, clusterListen].map((address) => parseAddress(address, `an address of ${name}`).host)
     const issued = await authority.issueNode([...new Set(['127.0.0.1', ...names])])
     const routes = plan.nodes.filter((other) => other.name !== name).map((other) => other.clusterListen)
-    const papers = { name, listen, clusterListen, routes, operatorToken, systemAccount, accounts }
+    const papers = { name, listen, clusterListen, location, routes, operatorToken, systemAccount, accounts }
     await writeNodePapers(
       join(plan.nodesFolder, name),
       { format: 1, clusterName: busNameOf(systemAccount), ...papers },
@@ -59,6 +61,7 @@ export async function prepareCluster(plan: ClusterPlan): Promise<void> {
 }
 
 const nodesMaximum = 7
+const nameForm = /^[a-z0-9][a-z0-9-]{0,30}$/
 
 /** What is wrong with a list of nodes, each with what to do. Pure. */
 export function findFaults(nodes: readonly PlannedNode[]): readonly string[] {
@@ -78,9 +81,12 @@ export function findFaults(nodes: readonly PlannedNode[]): readonly string[] {
     const twice = values.filter((value, i) => values.indexOf(value) !== i)
     for (const value of new Set(twice)) faults.push(`the ${what} ${value} is given twice: each must have its own`)
   }
-  for (const { name } of nodes) {
-    if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name)) {
+  for (const { name, location } of nodes) {
+    if (!nameForm.test(name)) {
       faults.push(`'${name}' can't name a node: use small letters, digits and hyphens, as node-1`)
+    }
+    if (location !== undefined && !nameForm.test(location)) {
+      faults.push(`'${location}' can't name the location of ${name}: use small letters, digits and hyphens, as rack-a`)
     }
   }
   return faults

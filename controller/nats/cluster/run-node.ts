@@ -30,6 +30,7 @@ export async function runNode(options: {
     cluster: {
       name: papers.clusterName,
       nodeName: papers.name,
+      location: papers.location,
       listen: papers.clusterListen,
       routes: papers.routes,
       caFile: files.ca,

@@ -8,8 +8,10 @@ export interface ListedServer {
   readonly node: string
   readonly serverName: string
   readonly version: string
-  /** Where clients reach it, as it was told. */
+  /** Where clients reach it, `10.0.0.11:4222`, by its tag; its host alone where it has none. */
   readonly address: string
+  /** By its tag; null where it has none. */
+  readonly location: string | null
   readonly isJetStreamOn: boolean
 }
 
@@ -21,31 +23,33 @@ const answerSchema = v.object({
     tags: v.optional(v.array(v.string()), []),
     jetstream: v.optional(v.boolean(), false),
   }),
+  statsz: v.optional(v.object({ active_servers: v.optional(v.number(), 1) }), {}),
 })
 const nodeTag = 'node:'
+const addressTag = 'address:'
+const locationTag = 'location:'
 const pingSubject = '$SYS.REQ.SERVER.PING'
 
-/** A server of a cluster is called by its bus and its node, as `sluice-abcdefghijkl-node-1`; one that is alone by its bus. */
-export const nodeOfServer = (serverName: string): string =>
-  /^sluice-[a-z0-9]{12}-(.+)$/.exec(serverName)?.[1] ?? serverName
-
-/** Waits until that many have answered, and no longer than that. */
-export async function listServers(
-  system: NatsConnection,
-  wanted: { readonly servers: number; readonly milliseconds: number },
-): Promise<readonly ListedServer[]> {
+/** Waits until as many have answered as they say that there are, one that has come later too, and no longer than that. */
+export async function listServers(system: NatsConnection, milliseconds: number): Promise<readonly ListedServer[]> {
   const found: ListedServer[] = []
-  const answers = await system.requestMany(pingSubject, '', {
-    strategy: 'count',
-    maxMessages: wanted.servers,
-    maxWait: wanted.milliseconds,
-  })
+  const answers = await system.requestMany(pingSubject, '', { strategy: 'timer', maxWait: milliseconds })
+  let servers = 1
   for await (const answer of answers) {
     const parsed = v.safeParse(answerSchema, answer.json())
     if (!parsed.success) continue
     const { name, host, ver, tags, jetstream } = parsed.output.server
-    const node = tags.find((tag) => tag.startsWith(nodeTag))?.slice(nodeTag.length) ?? name
-    found.push({ node, serverName: name, version: ver, address: host, isJetStreamOn: jetstream })
+    const tagged = (prefix: string) => tags.find((tag) => tag.startsWith(prefix))?.slice(prefix.length)
+    found.push({
+      node: tagged(nodeTag) ?? name,
+      serverName: name,
+      version: ver,
+      address: tagged(addressTag) ?? host,
+      location: tagged(locationTag) ?? null,
+      isJetStreamOn: jetstream,
+    })
+    servers = Math.max(servers, parsed.output.statsz.active_servers ?? 1)
+    if (found.length >= servers) break
   }
   return found.sort((a, b) => (a.node < b.node ? -1 : 1))
 }

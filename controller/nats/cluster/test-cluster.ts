@@ -15,6 +15,8 @@ export interface TestCluster {
   readonly servers: readonly string[]
   readonly nodes: readonly PlannedNode[]
   start(name: string): Promise<void>
+  /** Starts one more, which the others have not heard of. */
+  add(name: string): Promise<void>
   /** As a power cut would: no farewell, and nobody starts it again. */
   kill(name: string): Promise<void>
   /** Freezes it, so that it neither answers nor hangs up. */
@@ -42,6 +44,14 @@ export async function startTestCluster(options: { readonly isStarted?: boolean }
     nodes,
     async start(name) {
       running.set(name, await runNode({ folder: join(nodesFolder, name), logger: silentLogger }))
+    },
+    async add(name) {
+      const [node] = await planNodes(1)
+      const [, ...others] = nodes
+      if (node === undefined) throw new Error('BUG: no node is planned')
+      const grown = [...others, { ...node, name, location: 'rack-b' }]
+      await prepareCluster({ controllerFolder: stateFolder, nodesFolder, nodes: grown, now: Date.now() })
+      await self.start(name)
     },
     async kill(name) {
       const node = running.get(name)

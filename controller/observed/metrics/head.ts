@@ -39,6 +39,8 @@ export interface Head {
   readonly blocks: ReadonlyMap<number, ReadonlyMap<string, HeadBlock>>
   /** The latest reading of each series, of whatever holder. */
   readonly latest: ReadonlyMap<string, LatestReading>
+  /** Counts up whenever a point of this holder is new; 0: none of late. */
+  stampOf(holder: string): number
   /** Forgets pieces that begin before then, unless they have what no block has; and who has said nothing since then. */
   forget(before: number): void
 }
@@ -58,6 +60,7 @@ export function createHead(limit: SeriesLimit): Head {
   const blocks = new Map<number, Map<string, HeadBlock>>()
   const latest = new Map<string, LatestReading>()
   const holders = new Map<string, Holder>()
+  const stamps = new Map<string, { stamp: number; time: number }>()
   const dropped: Record<DropReason, number> = { future: 0, tooOld: 0, malformed: 0, tooManySeries: 0 }
   let [points, doubled] = [0, 0]
 
@@ -90,6 +93,7 @@ export function createHead(limit: SeriesLimit): Head {
   return {
     blocks,
     latest,
+    stampOf: (holder) => stamps.get(holder)?.stamp ?? 0,
     counts: () => ({ points, doubled, dropped: { ...dropped } }),
     accept(batch, now, arrivedAt) {
       for (const point of batch.points) {
@@ -112,9 +116,10 @@ export function createHead(limit: SeriesLimit): Head {
           continue
         }
         const readings = findSeries(holder, time, point, ownKey, point.values.length)
-        if (addReading(readings, time, point.values))
+        if (addReading(readings, time, point.values)) {
           markDirty(blocks, { time, owner: ownerOfBlock(holder.name, point.type), arrivedAt })
-        else doubled++
+          stamps.set(holder.name, { stamp: points, time })
+        } else doubled++
         const before = latest.get(key)
         if (before !== undefined && before.time >= time) continue
         const { intervalSeconds, values } = point
@@ -127,6 +132,7 @@ export function createHead(limit: SeriesLimit): Head {
         for (const [owner, block] of ofPiece) if (block.dirtyUntil === null) ofPiece.delete(owner)
         if (ofPiece.size === 0) blocks.delete(start)
       }
+      for (const [holder, { time }] of stamps) if (time < before) stamps.delete(holder)
       for (const [key, { time, holder }] of latest) {
         if (time >= before) continue
         latest.delete(key)
