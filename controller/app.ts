@@ -12,6 +12,7 @@ import type { States } from './hypervisor/state/states.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { LifecycleService } from './prediction/policies/open-lifecycle-manager.ts'
 import type { Prefetch } from './prediction/prefetch/open-prefetch.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
@@ -25,6 +26,7 @@ import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
+import { createMicroshardPolicyRoutes } from './routes/microshard-policy-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
@@ -48,6 +50,7 @@ export interface AppOptions {
   readonly events: EventReader
   readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly lifecycle: LifecycleService
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly collectd: CollectdRequests
@@ -56,7 +59,7 @@ export interface AppOptions {
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, controlPlane, metrics, collectd, states, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, lifecycle, controlPlane, metrics, collectd, states, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -94,7 +97,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, microshards, controlPlane, metrics, collectd, states, settings } = options
+  const { context, services, events, logs, microshards, lifecycle, controlPlane, metrics, collectd, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -108,10 +111,11 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createEventRoutes(events),
     ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createMicroshardPolicyRoutes(lifecycle),
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createCollectdRoutes(collectd),
-    ...createStackRoutes(context, states),
+    ...createStackRoutes(context, options.states),
     ...createActionRoutes(context, services),
     ...createPredictionRoutes(options.prefetch.service),
     ...createStatusRoutes(context, services, settings),

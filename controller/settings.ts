@@ -21,6 +21,8 @@ export interface ProcessSettings {
   readonly natsServers: readonly string[]
   /** By which the others know this controller; the machine's name when left out. */
   readonly name: string | null
+  /** Where it and its callers are, for the placement of what they use; null: nobody has said. */
+  readonly location: string | null
   readonly natsListen: string
   /** How hosts reach the bus, where that is not what it listens on. */
   readonly natsAdvertise: readonly string[]
@@ -60,6 +62,9 @@ const environmentSchema = v.object({
   SLUICE_NATS_SERVERS: listSchema(''),
   SLUICE_CONTROLLER_NAME: v.optional(
     v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{1,63}$/, 'must be letters, digits, hyphens and underscores')),
+  ),
+  SLUICE_LOCATION: v.optional(
+    v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens')),
   ),
   SLUICE_NATS_LISTEN: v.optional(v.string(), '127.0.0.1:4222'),
   SLUICE_NATS_ADVERTISE: listSchema(''),
@@ -122,6 +127,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
     natsServers: settings.SLUICE_NATS_SERVERS,
     name: settings.SLUICE_CONTROLLER_NAME ?? null,
+    location: settings.SLUICE_LOCATION ?? null,
     natsListen: settings.SLUICE_NATS_LISTEN,
     natsAdvertise: settings.SLUICE_NATS_ADVERTISE,
     stateFolder: settings.SLUICE_STATE_FOLDER,

@@ -5,6 +5,7 @@
 
 import * as v from 'valibot'
 import { clashReasons, escalationResolutions } from './escalation.ts'
+import { decisionModes, takenDecisionSchema } from './microshard-policies.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
@@ -182,6 +183,19 @@ export const eventTypes = {
   'microshard.resharded': handedOver,
   /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
   'microshard.restored': handedOver,
+  /** The lifecycle manager has decided something; in a dry run nothing comes of it. */
+  'microshard.decided': v.object({
+    ...v.omit(takenDecisionSchema, ['at']).entries,
+    mode: v.picklist(decisionModes),
+  }),
+  'microshard.policies-updated': v.object({ mode: v.picklist(decisionModes) }),
+  /** Another number of nodes would suit the load, as it is or is expected; nobody starts or ends one by himself. */
+  'nodes.wanted': v.object({
+    present: v.number(),
+    wanted: v.number(),
+    reason: v.string(),
+    figures: v.record(v.string(), v.number()),
+  }),
   /**
    * A project, or a host for itself, has more series than anybody may: new ones are dropped. `owner` is its id, or the
    * host's name; `host` and `plugin` are the source of most of them.

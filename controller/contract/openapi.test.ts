@@ -4,6 +4,7 @@ import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-w
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestLifecycle } from '../prediction/policies/test-lifecycle.ts'
 import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
@@ -38,7 +39,7 @@ const documentSchema = v.strictObject({
   tags: v.array(v.strictObject({ name: v.string() })),
   paths: v.record(
     v.pipe(v.string(), v.startsWith('/')),
-    v.record(v.picklist(['get', 'post', 'patch', 'delete', 'x-lock', 'x-unlock']), operationSchema),
+    v.record(v.picklist(['get', 'post', 'put', 'patch', 'delete', 'x-lock', 'x-unlock']), operationSchema),
   ),
   components: v.strictObject({
     securitySchemes: v.record(v.string(), v.unknown()),
@@ -79,6 +80,7 @@ describe('the OpenAPI document', () => {
       events: reader,
       logs: createKeptLogs(),
       microshards,
+      lifecycle: createTestLifecycle(context.store),
       controlPlane: createTestControlPlane(),
       metrics,
       collectd,

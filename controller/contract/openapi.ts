@@ -19,7 +19,7 @@ export interface RouteAnswer {
 
 export interface RouteDescription {
   /** `LOCK` and `UNLOCK` are WebDAV's: Terraform locks a state by them. */
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'LOCK' | 'UNLOCK'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LOCK' | 'UNLOCK'
   /** With its parameters in braces: `/v1/networks/{id}`. */
   readonly path: string
   /** Unique: what a generated client calls it. */

@@ -29,6 +29,7 @@ import type { LogReader } from '../../controller/observed/logs/read-logs.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestLifecycle } from '../../controller/prediction/policies/test-lifecycle.ts'
 import { createTestPrefetch, type TestPrefetch } from '../../controller/prediction/prefetch/test-prefetch.ts'
 import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
@@ -114,7 +115,8 @@ export async function createTestWorld(
   const controlPlane = createTestControlPlane()
   const states = createStates(context, { current: 1, keys: new Map([[1, new Uint8Array(32)]]) })
   const prefetch = createTestPrefetch(context)
-  const kept = { logs, metrics: metrics.service, collectd, states, prefetch }
+  const lifecycle = createTestLifecycle(context.store)
+  const kept = { logs, metrics: metrics.service, collectd, states, prefetch, lifecycle }
   const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
