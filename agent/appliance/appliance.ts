@@ -237,7 +237,14 @@ function createGuest({ run, ask }: SshSession, { now }: ApplianceOptions): Guest
     uptimeSeconds: () => facts?.uptimeSeconds() ?? 0,
     heldAddresses: (pid, addresses) => facts?.heldAddresses(pid, addresses) ?? [],
   }
-  const haproxies = createHaproxyObserver({ ask, now, facts: latest, answerMilliseconds, onNewWorker: () => {} })
+  const haproxies = createHaproxyObserver({
+    ask,
+    now,
+    facts: latest,
+    answerMilliseconds,
+    onWorker: () => {},
+    readWaitedSeconds: () => now() / 1000,
+  })
   const keepaliveds = createKeepalivedObserver(latest)
   const drains = createDrainWatch({ now, countClients: () => clients })
   const execute = createExecute(createApplianceExecutor({ run, ask }, () => daemons))
