@@ -18,10 +18,10 @@ import { startTestHosts, type TestHost, type TestHosts, until as untilOrLate } f
 import { makeTestInstance, makeTestInstructions, type TestNetwork, testId } from './agent-instructions.ts'
 import { type LibvirtHost, startLibvirt } from './libvirt-host.ts'
 
-setDefaultTimeout(180_000)
+setDefaultTimeout(400_000)
 
 /** A guest boots under emulation, beside whatever else the machine does. */
-const patienceSeconds = 90
+const patienceSeconds = 120
 const until: typeof untilOrLate = (what, condition) => untilOrLate(what, condition, patienceSeconds)
 
 const secret = Buffer.from('the secret of this test')
