@@ -1,8 +1,14 @@
-/** `sluice load-balancer top` and `sluice host top`: who has how much to do, again and again. */
+/** `sluice load-balancer top`, `sluice host top` and `sluice microshard top`: who has how much to do, again and again. */
 
 import { Command } from 'commander'
+import * as v from 'valibot'
 import { type LoadBalancer, loadBalancerSchema } from '../../controller/contract/load-balancer.ts'
 import { type Host, hostSchema } from '../../controller/contract/machine.ts'
+import {
+  type MicroshardMeasure,
+  microshardMeasuresSchema,
+  type NodeMeasure,
+} from '../../controller/contract/microshard-measures.ts'
 import type { Api } from '../api.ts'
 import type { Options } from '../body-fields.ts'
 import { listAll } from '../noun.ts'
@@ -10,6 +16,7 @@ import { references, resolveId } from '../resolve.ts'
 import { type BalancerRow, balancerView } from './balancers.ts'
 import { type HostRow, hostView } from './hosts.ts'
 import { condense, createMeasuredObjects, latest, type Measured, objectsPerLook } from './measured.ts'
+import { createMicroshardView } from './microshards.ts'
 import { runTop } from './run-top.ts'
 import type { TopView } from './view.ts'
 
@@ -56,6 +63,22 @@ export function hostTopCommand(connect: () => Api): Command {
       return hosts.map((host) => describeHost(host, balancers, figures.get(host.name), Date.now()))
     }
     await run(hostView, read, options)
+  })
+}
+
+export function microshardTopCommand(connect: () => Api): Command {
+  const command = new Command('top').description('load, latency, size and clients of all microshards, as they are now')
+  let nodes: readonly NodeMeasure[] = []
+  const view = createMicroshardView(() => nodes)
+  return topOptions(command, view, 'load').action(async (options: Options) => {
+    const api = connect()
+    const read = async (signal: AbortSignal): Promise<readonly MicroshardMeasure[]> => {
+      const response = await api.open({ method: 'GET', path: '/v1/microshard-measures' }, signal)
+      const measured = v.parse(microshardMeasuresSchema, await response.json())
+      nodes = measured.nodes
+      return measured.items
+    }
+    await run(view, read, options)
   })
 }
 
