@@ -27,6 +27,7 @@ import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
+import { stackSync } from './stack-sync.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -53,6 +54,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'stack-sync': stackSync,
 }
 
 interface Options extends BenchOptions {
