@@ -23,6 +23,7 @@ const benches = [
   'names',
   'provider',
   'provider-100',
+  'provider-500',
 ] as const
 
 const introduction = `# Measurements

@@ -26,6 +26,7 @@ import { projectNoun } from './nouns/project.ts'
 import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
+import { stackCommand } from './nouns/stack.ts'
 import { statusCommand } from './nouns/status.ts'
 import { storeCommand } from './nouns/store.ts'
 import { tokenNoun } from './nouns/token.ts'
@@ -63,6 +64,7 @@ export function createProgram(connect: () => Api): Command {
     nodeCommand(connect),
     controllerCommand(connect),
     storeCommand(connect),
+    stackCommand(connect),
     breakerCommand(connect),
     escalationCommand(connect),
     historyCommand(connect),

@@ -16,6 +16,7 @@ import { sweepMigrations } from './address-space/sweep-migrations.ts'
 import { createHostCandidates } from './load-balancing/host-candidates.ts'
 import { createUplinkJudges } from './load-balancing/judge-reservations.ts'
 import { createLoadBalancersService } from './load-balancing/load-balancers.ts'
+import { createExpectedLoads, type ExpectedLoads } from './load-balancing/scaling/expected-loads.ts'
 import { createLoadHistory } from './load-balancing/scaling/load-history.ts'
 import { createUplinkAddresses } from './load-balancing/uplink-addresses.ts'
 import { createMachinesService } from './machines/machines.ts'
@@ -30,6 +31,8 @@ export interface AssembledController {
     'pools' | 'shards' | 'addresses' | 'migrations' | 'networks' | 'machines' | 'loadBalancers'
   >
   readonly reconciler: Reconciler
+  /** To be fed with what is measured. */
+  readonly expectedLoads: ExpectedLoads
   /** Called before this controller reconciles, as another one may have done so until now. */
   takeOver(): void
   /** Gives back what has no owner, and finishes what was cut off. Never rejects. */
@@ -45,7 +48,10 @@ export function assembleController(context: ControllerContext, bus: Instructions
   const publisher = createPublisher(bus)
   const { published } = publisher
   const loadHistory = createLoadHistory()
+  const expectedLoads = createExpectedLoads()
+  const loads = { loadHistory, expectedLoads }
   return {
+    expectedLoads,
     services: {
       pools: createPoolsService(context),
       shards: createShardsService(context),
@@ -53,9 +59,9 @@ export function assembleController(context: ControllerContext, bus: Instructions
       migrations: createMigrationsService(context),
       networks: createNetworksService(context),
       machines: createMachinesService(context, { allocator, hosts }),
-      loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts, loadHistory }),
+      loadBalancers: createLoadBalancersService(context, { allocator, uplink, hosts, ...loads }),
     },
-    reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher, loadHistory }),
+    reconciler: createReconciler({ ...context, observed: context.observed, allocator, uplink, publisher, ...loads }),
     takeOver: () => publisher.forget(),
     async sweep() {
       const steps = [

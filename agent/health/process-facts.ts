@@ -61,6 +61,12 @@ export function readCpuSeconds(pid: number): number | undefined {
   return Number.isFinite(ticks) ? ticks / ticksPerSecond : undefined
 }
 
+/** For how long a process was ready to run and had no processor, since its start; undefined: it is gone. */
+export function readWaitedSeconds(pid: number): number | undefined {
+  const nanoseconds = Number(readText(`/proc/${pid}/schedstat`)?.split(' ')[1])
+  return Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : undefined
+}
+
 /** Which of these addresses are on a device of the process's network namespace, without entering it. */
 export function readHeldAddresses(pid: number, addresses: readonly string[]): string[] {
   const table = readText(`/proc/${pid}/net/fib_trie`)

@@ -36,32 +36,47 @@ export interface Replayed {
 
 /** @param arrivals requests in each second */
 export function replay(arrivals: Float64Array, begin: number, policy: Policy, settings: ReplaySettings): Replayed {
+  const [whole = nothing] = replayInPieces(arrivals, arrivals.length, begin, policy, settings)
+  return whole
+}
+
+const nothing: Replayed = { requests: 0, overTarget: 0, delayed: 0, instanceHours: 0, changes: 0 }
+
+/** One replay, told of in pieces of so many seconds: of each day, for one. */
+export function replayInPieces(
+  arrivals: Float64Array,
+  pieceSeconds: number,
+  begin: number,
+  policy: Policy,
+  settings: ReplaySettings,
+): readonly Replayed[] {
   const { targetPerSecond, capacityPerSecond, maximum, growSeconds, shrinkSeconds } = settings
+  const pieces: Replayed[] = []
+  let piece = { ...nothing }
   let serving = begin
   let wanted = begin
-  let changes = 0
   let queued = 0
-  let overTarget = 0
-  let delayed = 0
-  let requests = 0
-  let instanceSeconds = 0
   // What was decided and has not come about yet: at most one change of each second.
   const coming: { readonly at: number; readonly difference: number }[] = []
   const going: number[] = []
   for (let second = 0; second < arrivals.length; second++) {
+    if (second > 0 && second % pieceSeconds === 0) {
+      pieces.push(piece)
+      piece = { ...nothing }
+    }
     while (coming[0] !== undefined && coming[0].at <= second) serving += coming.shift()?.difference ?? 0
     while (going[0] !== undefined && going[0] <= second) going.shift()
     const arrived = arrivals[second] ?? 0
     const served = Math.min(queued + arrived, serving * capacityPerSecond)
     queued += arrived - served
-    requests += arrived
-    overTarget += Math.max(0, arrived - serving * targetPerSecond)
-    delayed += Math.min(arrived, queued)
+    piece.requests += arrived
+    piece.overTarget += Math.max(0, arrived - serving * targetPerSecond)
+    piece.delayed += Math.min(arrived, queued)
     // One on its way in or out costs as well.
-    instanceSeconds += Math.max(wanted, serving) + going.length
+    piece.instanceHours += (Math.max(wanted, serving) + going.length) / 3600
     const next = Math.max(1, Math.min(maximum, policy({ second, servedPerSecond: served, instances: serving })))
     if (next === wanted) continue
-    changes += 1
+    piece.changes += 1
     if (next > wanted) coming.push({ at: second + growSeconds, difference: next - wanted })
     else {
       // Those that have not come yet do not come; the others are out of the name at once.
@@ -72,5 +87,5 @@ export function replay(arrivals: Float64Array, begin: number, policy: Policy, se
     }
     wanted = next
   }
-  return { requests, overTarget, delayed, instanceHours: instanceSeconds / 3600, changes }
+  return [...pieces, piece]
 }

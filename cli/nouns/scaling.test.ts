@@ -18,6 +18,7 @@ const scaling: Scaling = {
     },
   ],
   load: { heardCount: 3, requestsPerSecond: 1640, connections: 200, cpuPercent: 61.5, latencyMilliseconds: 4.2 },
+  forecast: null,
   nextOutAt: null,
   nextInAt: '2030-01-01T00:05:00.000Z',
   decisions: [
@@ -37,6 +38,38 @@ load, of 3 instances
 decided
   2030-01-01T00:00:00.000Z  2 → 4
     More.`)
+})
+
+const forecast: Scaling['forecast'] = {
+  at: '2030-01-01T00:10:00.000Z',
+  requestsPerSecond: 2400,
+  low: 2210.5,
+  high: 2600,
+  skill: 0.314,
+  measured: 90,
+  isUsed: true,
+}
+
+test.each<readonly [string, Partial<Scaling>, string]>([
+  [
+    'that has been good counts',
+    { forecast },
+    `expected by 2030-01-01T00:10:00.000Z
+  2400 requests a second, 2210.5 to 2600
+  Of late such forecasts were 31 % less wrong than going on as before, over 90 of them: this one counts.`,
+  ],
+  [
+    'that has been bad does not',
+    { forecast: { ...forecast, skill: -0.1, isUsed: false } },
+    'were no better than going on as before, over 90 of them: this one does not count.',
+  ],
+  [
+    'does not count where nobody wants it to',
+    { forecast: { ...forecast, isUsed: false }, autoScaling: { ...autoScalingDefaults, predictive: false } },
+    'this one does not count (predictive is off).',
+  ],
+])('a forecast %s, and it is said why', (_, parts, text) => {
+  expect(explainScaling({ ...scaling, ...parts })).toContain(text)
 })
 
 test('what is not known is said to be so, and one that goes is told of', () => {

@@ -37,6 +37,7 @@ export function explainScaling(scaling: Scaling): string {
     '',
     `load, of ${count(load.heardCount)}`,
     `  ${level(load.requestsPerSecond)} requests a second, ${level(load.connections)} connections, ${level(load.cpuPercent)} % CPU in all; ${level(load.latencyMilliseconds)} ms`,
+    ...describeForecast(scaling),
     ...(decisions.length === 0 ? [] : ['', 'decided']),
     ...decisions
       .slice(0, decisionsShown)
@@ -51,6 +52,19 @@ function describeCooldowns({ nextOutAt, nextInAt }: Scaling): readonly string[] 
   return [
     ...(nextOutAt === null ? [] : [`  More can come from ${nextOutAt} on.`]),
     ...(nextInAt === null ? [] : [`  Fewer can come from ${nextInAt} on.`]),
+  ]
+}
+
+function describeForecast({ autoScaling, forecast }: Scaling): readonly string[] {
+  if (forecast === null) return []
+  const { at, requestsPerSecond, low, high, skill, measured, isUsed } = forecast
+  const better = skill > 0 ? `${Math.round(100 * skill)} % less wrong than` : 'no better than'
+  const off = autoScaling !== false && !autoScaling.predictive ? ' (predictive is off)' : ''
+  return [
+    '',
+    `expected by ${at}`,
+    `  ${requestsPerSecond} requests a second, ${low} to ${high}`,
+    `  Of late such forecasts were ${better} going on as before, over ${measured} of them: this one ${isUsed ? 'counts' : `does not count${off}`}.`,
   ]
 }
 

@@ -116,6 +116,8 @@ export const autoScalingSchema = v.strictObject({
   cooldown: v.optional(scalingCooldownSchema, {}),
   /** So far below its targets must the load stay with fewer instances before any is taken away. */
   hysteresisPercent: v.optional(between(0, 50, 'percent'), 10),
+  /** Whether load that is expected counts as load that is there, once forecasts of it have been good. */
+  predictive: v.optional(v.boolean(), true),
 })
 
 /** What callers say; what they are told is never `true`, but what it stands for. */
@@ -173,6 +175,21 @@ export const scalingDecisionSchema = v.object({
   reasons: v.array(scalingReasonSchema),
 })
 
+/** What is expected by the time that one more instance could serve. */
+const forecastSchema = v.object({
+  at: v.string(),
+  /** Of all instances together; four in five times it is from `low` to `high`. */
+  requestsPerSecond: v.number(),
+  low: v.number(),
+  high: v.number(),
+  /** How much smaller its error has been than that of simply going on as of late: 1 is none at all, 0 no smaller. */
+  skill: v.number(),
+  /** Of how many forecasts that is known. */
+  measured: v.number(),
+  /** Whether it counts: its skill has been good for long enough, and `predictive` is on. */
+  isUsed: v.boolean(),
+})
+
 /** Why a balancer has as many instances as it has. */
 export const scalingSchema = v.object({
   loadBalancerId: v.string(),
@@ -197,6 +214,8 @@ export const scalingSchema = v.object({
     cpuPercent: v.nullable(v.number()),
     latencyMilliseconds: v.nullable(v.number()),
   }),
+  /** Null: it is not scaled, or nobody can say yet. */
+  forecast: v.nullable(forecastSchema),
   /** Until then nothing is added, or taken away. */
   nextOutAt: v.nullable(v.string()),
   nextInAt: v.nullable(v.string()),
@@ -205,6 +224,7 @@ export const scalingSchema = v.object({
 })
 
 export type ScalingReason = v.InferOutput<typeof scalingReasonSchema>
+export type ScalingForecast = v.InferOutput<typeof forecastSchema>
 export type ScalingFigures = v.InferOutput<typeof figuresSchema>
 export type ScalingDecision = v.InferOutput<typeof scalingDecisionSchema>
 export type Scaling = v.InferOutput<typeof scalingSchema>

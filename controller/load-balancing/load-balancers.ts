@@ -33,6 +33,7 @@ import { identifyMembers } from './members.ts'
 import { placeInstances } from './place-instances.ts'
 import { giveBackInstances, type InstanceMeans, type InstanceRequest, prepareInstances } from './prepare-instances.ts'
 import { findCountFaults } from './scaling/check-scaling.ts'
+import type { ExpectedLoads } from './scaling/expected-loads.ts'
 import type { LoadHistory } from './scaling/load-history.ts'
 import { showScaling } from './scaling/show-scaling.ts'
 import { firstCountOf, settleAutoScaling } from './scaling/wanted-count.ts'
@@ -40,6 +41,7 @@ import { createLoadBalancerViewer } from './view-load-balancer.ts'
 
 export interface LoadBalancerMeans extends InstanceMeans {
   readonly loadHistory: LoadHistory
+  readonly expectedLoads: ExpectedLoads
   readonly hosts: HostCandidates
 }
 

@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { watchConnection } from '../control-plane/connection-watch.ts'
 import { encodeAgentToken } from './accounts.ts'
 import { type Buckets, ensureBuckets } from './buckets.ts'
+import { measureServers, type ServerSample } from './cluster/measure-servers.ts'
 import { patiently } from './cluster/patience.ts'
 import { type ListedServer, listServers } from './cluster/server-list.ts'
 import { type BusAddress, connectController } from './connections.ts'
@@ -36,6 +37,8 @@ export interface Bus {
   readonly replicas: number
   /** The servers that answer just now. */
   listServers(): Promise<readonly ListedServer[]>
+  /** What each of them says of its processor, memory, traffic and disk. */
+  measureServers(): Promise<readonly ServerSample[]>
   /** Throws a user out and keeps it out, agent or reader. Resolves when the server has done so; asking twice is fine. */
   revokeUser(publicKey: string): Promise<void>
   status(): BusStatus
@@ -127,6 +130,11 @@ export async function createBus(parts: BusParts): Promise<Bus> {
     },
     async listServers() {
       return await listServers(await connectSystem(), listMilliseconds)
+    },
+    async measureServers() {
+      const system = await connectSystem()
+      const servers = await listServers(system, listMilliseconds)
+      return await measureServers(system, { servers: servers.length, milliseconds: listMilliseconds })
     },
     status: () => ({ ...parts.status(), isConnected: watches.every((watch) => watch.isConnected()) }),
     async close() {

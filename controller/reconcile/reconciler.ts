@@ -7,6 +7,7 @@ import { isOpen } from '../address-space/migration/plan-migrations.ts'
 import type { ApplyOutcome } from '../control-plane/apply-outcome.ts'
 import { isLifeWaiting } from '../load-balancing/life/plan-life.ts'
 import { isStaying } from '../load-balancing/scaling/advance-slots.ts'
+import type { ExpectedLoads } from '../load-balancing/scaling/expected-loads.ts'
 import type { LoadHistory } from '../load-balancing/scaling/load-history.ts'
 import { measureLoads, planScaling } from '../load-balancing/scaling/plan-scaling.ts'
 import type { ControllerContext } from '../services.ts'
@@ -28,7 +29,10 @@ export interface Reconciler {
 }
 
 type ReconcilerContext = ApplyContext &
-  Pick<ControllerContext, 'observed' | 'settings' | 'logger'> & { readonly loadHistory: LoadHistory }
+  Pick<ControllerContext, 'observed' | 'settings' | 'logger'> & {
+    readonly loadHistory: LoadHistory
+    readonly expectedLoads: Pick<ExpectedLoads, 'foresee'>
+  }
 
 /** Statuses are many when everything changes at once; the store takes so many transactions at a time. */
 const parallelMaximum = 24
@@ -48,7 +52,7 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
   }
 
   async function plan(): Promise<readonly ReconcileOperation[]> {
-    const { store, publisher, observed, loadHistory } = context
+    const { store, publisher, observed, loadHistory, expectedLoads } = context
     let snapshot = readSnapshot(store)
     // Read again after each wait: a host may have come meanwhile.
     while (!publisher.knows(listHostNames(snapshot))) {
@@ -58,7 +62,7 @@ export function createReconciler(context: ReconcilerContext): Reconciler {
     const published = new Map(publisher.published)
     const now = context.now()
     const hosts = judgeHosts(snapshot, observed, now)
-    const loads = measureLoads(snapshot, hosts, { windows: observed.loads, history: loadHistory, now })
+    const loads = measureLoads(snapshot, hosts, { windows: observed.loads, history: loadHistory, expectedLoads, now })
     const { settings } = context
     const input = { snapshot, contents: render(snapshot), published, observed, loads, settings, now }
     const sight = { input, hosts }

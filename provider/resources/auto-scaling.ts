@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { autoScalingSchema, instanceCountMaximum, scalingMetrics, weekdays } from '../../controller/contract/scaling.ts'
-import { between, integer, list, matches, number, object, sizeBetween, string } from '../plugin/index.ts'
+import { between, bool, integer, list, matches, number, object, sizeBetween, string } from '../plugin/index.ts'
 import { withoutNull } from './define.ts'
 
 const instances = () => [between(1, instanceCountMaximum)]
@@ -119,6 +119,10 @@ export const autoScalingAttribute = object(
       default: usual.hysteresisPercent ?? 10,
       validators: [between(0, 50)],
       description: 'So far below its targets must the load stay with fewer instances before any is taken away.',
+    }),
+    predictive: bool({
+      default: usual.predictive ?? true,
+      description: 'Whether load that is expected counts as well, once forecasts of it have been good.',
     }),
   },
   {

@@ -134,6 +134,7 @@ const scaling = orNull(
     cooldown: orNull(fc.record({ outSeconds: orNull(fc.constantFrom(1, 60)) })),
     schedules: orNull(fc.constantFrom([], [{ from: '08:00', until: '18:00', minimum: 2 }])),
     hysteresisPercent: orNull(fc.constantFrom(0, 12.5)),
+    predictive: orNull(fc.boolean()),
   }),
 )
 const balancers = (ground: RandomGround) =>

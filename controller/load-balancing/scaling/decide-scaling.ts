@@ -133,7 +133,7 @@ function wishOfTarget(facts: ScalingFacts, metric: ScalingMetric, target: number
   const up = level.out === null ? count : instancesFor(facts, metric, level.out, target)
   const down = level.in === null ? count : instancesFor(facts, metric, level.in, low)
   const wished = up > count ? up : Math.min(count, Math.max(up, down))
-  return { count: wished, reason: describeWish('target', describeFigures(facts, metric, target, wished), count) }
+  return { count: wished, reason: describeWish('target', describeFigures(facts, metric, target, wished), facts) }
 }
 
 /** A metric's share of each instance falls as they become more; latency need not, and is approached by degrees. */
@@ -174,7 +174,7 @@ function leastInstances(facts: ScalingFacts, metric: ScalingMetric, level: numbe
 
 const wishOfStep = (facts: ScalingFacts, metric: ScalingMetric, limit: number, count: number): Wish => ({
   count,
-  reason: describeWish('step', describeFigures(facts, metric, limit, count), facts.count),
+  reason: describeWish('step', describeFigures(facts, metric, limit, count), facts),
 })
 
 /** Of one instance, as many as they are to be: what has been decided already counts as there. */

@@ -2,6 +2,7 @@
 
 import type { ScalingFigures, ScalingMetric, ScalingReason } from '../../contract/scaling.ts'
 import type { ScalingBounds } from './bounds.ts'
+import type { ScalingFacts } from './decide-scaling.ts'
 
 const metricWords: Readonly<Record<ScalingMetric, string>> = {
   requestsPerSecond: 'requests a second',
@@ -10,15 +11,22 @@ const metricWords: Readonly<Record<ScalingMetric, string>> = {
   latencyMilliseconds: 'ms until a member has answered',
 }
 
-export function describeWish(kind: 'target' | 'step', figures: ScalingFigures, count: number): ScalingReason {
+/** What is expected is told as such where it is more than there is. */
+export function describeWish(
+  kind: 'target' | 'step',
+  figures: ScalingFigures,
+  { count, load, expectedLoad }: Pick<ScalingFacts, 'count' | 'load' | 'expectedLoad'>,
+): ScalingReason {
   const { metric, perInstance, limit, wish } = figures
-  const level = `${count === 1 ? 'The instance has' : `Each of ${count} instances has`} ${perInstance} ${metricWords[metric]}`
+  const isExpected = (expectedLoad?.[metric] ?? 0) > (load[metric] ?? 0)
+  const has = isExpected ? 'is expected to have' : 'has'
+  const level = `${count === 1 ? `The instance ${has}` : `Each of ${count} instances ${has}`} ${perInstance} ${metricWords[metric]}`
   const against = kind === 'target' ? `the target is ${limit}` : `a step is at ${limit}`
   const verdict =
     wish === count
       ? `${countInstances(wish)} ${wish === 1 ? 'is' : 'are'} enough`
       : `that asks for ${countInstances(wish)}`
-  return { reason: kind, message: `${level}; ${against}: ${verdict}.`, figures }
+  return { reason: isExpected ? 'expected' : kind, message: `${level}; ${against}: ${verdict}.`, figures }
 }
 
 export function describeBounds(

@@ -196,6 +196,25 @@ describe('a balancer that is scaled', () => {
     expect(explained.load.requestsPerSecond).toBeGreaterThan(100)
   })
 
+  test.each([
+    [true, 4],
+    [false, 1],
+  ])('has more before its load asks for them, where predictive is %p', async (predictive, count) => {
+    const id = await createBalancer({ autoScaling: { ...autoScaling, predictive } })
+    const stepMs = 300_000
+    const now = rack.context.now()
+    // Every hour a crowd, and the next one is to come in a minute.
+    for (let step = -12 * 48; step < 0; step++) {
+      rack.expectedLoads.observe(id, { atMs: now + step * stepMs, value: step % 12 === 0 ? 390 : 50 })
+    }
+    requestsPerSecond = 50
+    await pass(4)
+    expect(desiredOf(id)?.desiredCount).toBe(count)
+    const explained = get(await rack.services.loadBalancers.showScaling(id, rack.context.request()))
+    expect(explained.forecast?.isUsed).toBe(predictive)
+    expect(explained.reasons.map(({ reason }) => reason).includes('expected')).toBe(predictive)
+  })
+
   test('of which nobody asks for scaling is explained as well', async () => {
     const id = await createBalancer({ autoScaling: false })
     const explained = get(await rack.services.loadBalancers.showScaling(id, rack.context.request()))

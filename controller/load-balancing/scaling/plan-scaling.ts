@@ -13,12 +13,14 @@ import type { ReconcileOperation } from '../../reconcile/operation.ts'
 import type { Snapshot } from '../../reconcile/snapshot.ts'
 import { type BalancerLoad, type InstanceHearing, measureBalancer } from './balancer-load.ts'
 import { type Decided, decideScaling, type LoadLevels, type ScalingFacts } from './decide-scaling.ts'
+import { type ExpectedLoads, expectLevels, type LoadForecast } from './expected-loads.ts'
 import type { LoadHistory } from './load-history.ts'
 import { firstCountOf } from './wanted-count.ts'
 
 /** Of one balancer, at one moment. */
 export interface ScalingLoad extends BalancerLoad {
   readonly peak: LoadLevels | null
+  readonly forecast: LoadForecast | null
 }
 
 export interface ScalingTurn {
@@ -33,9 +35,14 @@ export interface ScalingTurn {
 export function measureLoads(
   snapshot: Snapshot,
   hosts: ReadonlyMap<string, JudgedHost>,
-  means: { readonly windows: Pick<LoadWindows, 'read'>; readonly history: LoadHistory; readonly now: number },
+  means: {
+    readonly windows: Pick<LoadWindows, 'read'>
+    readonly history: LoadHistory
+    readonly expectedLoads: Pick<ExpectedLoads, 'foresee'>
+    readonly now: number
+  },
 ): ReadonlyMap<string, ScalingLoad> {
-  const { windows, history, now } = means
+  const { windows, history, expectedLoads, now } = means
   const scaled = [...snapshot.loadBalancers.values()].flatMap(({ id, value }) =>
     value.autoScaling === false ? [] : [{ id, inSeconds: value.autoScaling.cooldown.inSeconds }],
   )
@@ -44,7 +51,7 @@ export function measureLoads(
     scaled.map(({ id, inSeconds }) => {
       const load = measureOne(snapshot, hosts, id, windows, now)
       history.note(id, load, inSeconds, now)
-      return [id, { ...load, peak: history.peak(id, inSeconds, now) }]
+      return [id, { ...load, peak: history.peak(id, inSeconds, now), forecast: expectedLoads.foresee(id, now) }]
     }),
   )
 }
@@ -97,12 +104,14 @@ export function describeFacts(
   if (autoScaling === false) return null
   const scaling = snapshot.scalings.get(id)?.value
   const load = loads.get(id)
+  const levels = load?.levels ?? {}
   return {
     autoScaling,
     instanceCount,
     count: scaling?.desiredCount ?? firstCountOf(value, now),
     servingCount: load?.servingCount ?? 0,
-    load: load?.levels ?? {},
+    load: levels,
+    expectedLoad: autoScaling.predictive ? expectLevels(levels, load?.forecast ?? null) : undefined,
     peak: load?.peak ?? null,
     lastOutAt: timeOf(scaling?.lastOutAt),
     lastInAt: timeOf(scaling?.lastInAt),

@@ -16,9 +16,9 @@ import type { Forecaster } from './forecaster.ts'
 import { createHorizon, horizonLength } from './horizon.ts'
 
 export interface ForecasterOptions {
-  /** Readings are averaged over so long; a whole part of each season. */
+  /** Readings are averaged over so long. */
   readonly stepMs: number
-  /** Rhythms that are looked for; a day and a week when left out. */
+  /** Rhythms that are looked for, each of a whole number of steps; an hour, a day and a week when left out. */
   readonly seasonsMs?: readonly number[]
   /**
    * At which skill is measured; others are served by the nearest, up to a quarter beyond the longest. One of a whole season
@@ -33,6 +33,7 @@ export interface ForecasterOptions {
 const format = 1
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
+const usualSeasonsMs = [hourMs, dayMs, 7 * dayMs]
 const defaultSteps = [1, 3, 6, 12, 36, 100, 240]
 const beyondLongest = 1.25
 const seasonStepsMaximum = 10_080
@@ -56,10 +57,11 @@ export function restoreForecaster(options: ForecasterOptions, saved: Uint8Array)
   return arena && makeForecaster(arena, shape)
 }
 
-function settleShape({ stepMs, seasonsMs = [dayMs, 7 * dayMs], horizonsMs, least = 0 }: ForecasterOptions): Shape {
-  const seasons = seasonsMs.map((seasonMs) => seasonMs / stepMs)
+function settleShape({ stepMs, seasonsMs, horizonsMs, least = 0 }: ForecasterOptions): Shape {
+  const seasons =
+    seasonsMs?.map((seasonMs) => seasonMs / stepMs) ??
+    usualSeasonsMs.map((seasonMs) => seasonMs / stepMs).filter((steps) => steps >= 2 && isGood(steps))
   const horizons = horizonsMs?.map((horizonMs) => Math.ceil(horizonMs / stepMs)) ?? defaultSteps
-  const isGood = (steps: number) => Number.isInteger(steps) && steps >= 1 && steps <= seasonStepsMaximum
   if (!(stepMs > 0) || horizons.length === 0 || ![...seasons, ...horizons].every(isGood)) {
     throw new Error(
       `BUG: no forecaster has steps of ${stepMs} ms, seasons of ${seasons} and horizons of ${horizons} steps`,
@@ -67,6 +69,8 @@ function settleShape({ stepMs, seasonsMs = [dayMs, 7 * dayMs], horizonsMs, least
   }
   return { stepMs, seasons, horizons: [...new Set(horizons)].toSorted((a, b) => a - b), least }
 }
+
+const isGood = (steps: number) => Number.isInteger(steps) && steps >= 1 && steps <= seasonStepsMaximum
 
 const layoutOf = ({ stepMs, seasons, horizons, least }: Shape): Layout => [
   format,

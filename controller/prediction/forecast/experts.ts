@@ -12,30 +12,32 @@ export interface Experts {
   expect(ahead: number, into: Float64Array): void
 }
 
-const averages = [0.1, 0.3, 0.6] as const
-/** The mean to which a series is pulled back: of some days of steps of five minutes. */
-const slowness = 0.005
+/** How much of a new value gets into each of the moving averages; the second is what plain smoothing would be. */
+const averages = [0.1, 0.3, 0.6, 0.03] as const
 const medianSteps = 12
 const holt = { level: 0.4, trend: 0.1, damping: 0.9 }
+/** Of what is typical over some days of steps of five minutes. */
+const slowness = 0.005
 /** Of the new day or week in what is kept of those before. */
-const seasonRate = 0.35
+const seasonRate = 0.2
 const deviationRate = 0.5
 /** How much of a deviation from the season is left a step later. */
 const deviationKept = 0.97
 
-export const seasonExperts = 3
-export const plainExperts = 7
+const plainExperts = 5 + averages.length
+const seasonExperts = 2
 export const expertCount = (seasons: number) => plainExperts + seasonExperts * seasons
 
 /** By place: what all others are measured against. */
 export const lastValueExpert = 0
 export const averageExpert = 2
 
-const seasonLength = (steps: number) => 2 * steps + 2
+const stateLength = 8
+const seasonLength = (steps: number) => steps + 2
 export const expertsLength = (seasons: readonly number[]) =>
-  8 + averages.length + 2 * medianSteps + seasons.reduce((sum, steps) => sum + seasonLength(steps), 0)
+  stateLength + averages.length + 2 * medianSteps + seasons.reduce((sum, steps) => sum + seasonLength(steps), 0)
 
-/** @param seasons in steps, the shortest first */
+/** @param seasons in steps */
 export function createExperts(arena: Arena, seasons: readonly number[]): Experts {
   const plain = createPlain(arena)
   const seasonal = seasons.map((steps) => createSeason(arena, steps))
@@ -53,52 +55,65 @@ export function createExperts(arena: Arena, seasons: readonly number[]): Experts
 }
 
 function createPlain(arena: Arena) {
-  const state = arena.take(8)
+  const state = arena.take(stateLength)
   const levels = arena.take(averages.length)
   const recent = arena.take(medianSteps)
   const sorted = arena.take(medianSteps)
-  const [seen, last, mean, level, trend, variance, covariance, median] = [0, 1, 2, 3, 4, 5, 6, 7] as const
+  const [seen, last, level, trend, typical, spread, variance, covariance] = [0, 1, 2, 3, 4, 5, 6, 7] as const
   const read = (place: number) => state[place] ?? 0
 
-  function begin(value: number) {
-    state.fill(value, last, level + 1)
-    levels.fill(value)
+  /** Half of all values are above what is typical: it moves by steps of equal size, whatever the value. */
+  function learnTypical(value: number) {
+    const rate = Math.max(slowness, 1 / read(seen))
+    const before = read(last) - read(typical)
+    const now = value - read(typical)
+    state[variance] = read(variance) + rate * (before * before - read(variance))
+    state[covariance] = read(covariance) + rate * (before * now - read(covariance))
+    state[spread] = read(spread) + rate * (Math.abs(now) - read(spread))
+    state[typical] = read(typical) + 4 * rate * read(spread) * Math.sign(now)
+  }
+
+  function learnTrend(value: number) {
+    const expected = read(level) + holt.damping * read(trend)
+    state[level] = expected + holt.level * (value - expected)
+    state[trend] = holt.damping * read(trend) + holt.trend * (read(level) - expected)
   }
 
   function learnMedian(value: number) {
     recent[(read(seen) - 1) % medianSteps] = value
+    sorted.set(recent)
+    sorted.subarray(0, Math.min(medianSteps, read(seen))).sort()
+  }
+
+  function readMedian(): number {
     const count = Math.min(medianSteps, read(seen))
-    for (let i = 0; i < count; i++) sorted[i] = recent[i] ?? 0
-    const some = sorted.subarray(0, count).sort()
-    state[median] = ((some[(count - 1) >> 1] ?? 0) + (some[count >> 1] ?? 0)) / 2
+    return ((sorted[(count - 1) >> 1] ?? 0) + (sorted[count >> 1] ?? 0)) / 2
   }
 
   return {
     learn(value: number) {
-      if (read(seen) === 0) begin(value)
+      if (read(seen) === 0) {
+        state[last] = state[level] = state[typical] = value
+        levels.fill(value)
+      }
       state[seen] = read(seen) + 1
-      const before = read(last) - read(mean)
-      const rate = Math.max(slowness, 1 / read(seen))
-      state[mean] = read(mean) + rate * (value - read(mean))
-      state[variance] = read(variance) + rate * (before * before - read(variance))
-      state[covariance] = read(covariance) + rate * (before * (value - read(mean)) - read(covariance))
-      const expected = read(level) + holt.damping * read(trend)
-      const next = expected + holt.level * (value - expected)
-      state[trend] = holt.damping * read(trend) + holt.trend * (next - expected)
-      state[level] = next
-      for (const [i, share] of averages.entries()) levels[i] = (levels[i] ?? 0) + share * (value - (levels[i] ?? 0))
-      state[last] = value
+      learnTypical(value)
+      learnTrend(value)
       learnMedian(value)
+      for (const [i, rate] of averages.entries()) levels[i] = (levels[i] ?? 0) + rate * (value - (levels[i] ?? 0))
+      state[last] = value
     },
     expect(ahead: number, into: Float64Array) {
       const { damping } = holt
       const damped = (damping * (1 - damping ** ahead)) / (1 - damping)
       const kept = read(variance) > 0 ? Math.max(0, Math.min(0.999, read(covariance) / read(variance))) : 0
       into[lastValueExpert] = read(last)
-      for (let i = 0; i < averages.length; i++) into[1 + i] = levels[i] ?? 0
-      into[4] = read(level) + damped * read(trend)
-      into[5] = read(mean) + kept ** ahead * (read(last) - read(mean))
-      into[6] = read(median)
+      into.set(levels, 1)
+      let place = 1 + averages.length
+      into[place++] = read(level) + damped * read(trend)
+      into[place++] = readMedian()
+      into[place++] = read(typical)
+      into[place] = read(typical) + kept ** ahead * (read(last) - read(typical))
     },
   }
 }
@@ -107,7 +122,6 @@ function createPlain(arena: Arena) {
 function createSeason(arena: Arena, steps: number) {
   const state = arena.take(2)
   const [now, deviation] = [0, 1] as const
-  const latest = arena.take(steps, Number.NaN)
   const usual = arena.take(steps, Number.NaN)
   const placeOf = (step: number) => ((step % steps) + steps) % steps
   return {
@@ -118,17 +132,13 @@ function createSeason(arena: Arena, steps: number) {
       const kept = state[deviation] ?? 0
       state[deviation] = isKnown ? kept + deviationRate * (value - before - kept) : 0
       usual[place] = isKnown ? before + seasonRate * (value - before) : value
-      latest[place] = value
       state[now] = place
     },
     expect(ahead: number, last: number, into: Float64Array, from: number) {
-      const then = placeOf((state[now] ?? 0) + ahead)
-      const usually = usual[then] ?? Number.NaN
-      const lately = latest[then] ?? Number.NaN
+      const usually = usual[placeOf((state[now] ?? 0) + ahead)] ?? Number.NaN
       const isKnown = !Number.isNaN(usually)
-      into[from] = isKnown ? lately : last
-      into[from + 1] = isKnown ? usually : last
-      into[from + 2] = isKnown ? usually + deviationKept ** ahead * (state[deviation] ?? 0) : last
+      into[from] = isKnown ? usually : last
+      into[from + 1] = isKnown ? usually + deviationKept ** ahead * (state[deviation] ?? 0) : last
     },
   }
 }

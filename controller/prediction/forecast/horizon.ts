@@ -17,29 +17,30 @@ export interface Horizon {
 
 /** Forecasts under way at a time: those of neighbouring steps tell the same. */
 const pendingMaximum = 12
-/** Of a new loss; the last fifty or so that came due count. */
-const lossRate = 0.02
-/** How much more a better expert is believed. */
-const sharpness = 6
+/** Of a new loss; the last hundred or so that came due count. */
+const lossRate = 0.01
+/** A share of the best one's loss is squared so often: who is a tenth worse has a twentieth of the say. */
+const squarings = 5
 /** How far a bound moves after each value that it did not hold, of the usual error. */
-const boundRate = 0.05
+const boundRate = 0.1
 const missedShare = 0.1
 
 const strideOf = (steps: number) => Math.ceil(steps / pendingMaximum)
 const slotsOf = (steps: number) => Math.ceil(steps / strideOf(steps)) + 1
+const stateLength = 4
 /** Of each forecast under way: when it was made, what each expert said, and what was made of it. */
 const rowLength = (experts: number) => 2 + experts
 
-export const horizonLength = (steps: number, experts: number) => 5 + experts + slotsOf(steps) * rowLength(experts)
+export const horizonLength = (steps: number, experts: number) =>
+  stateLength + experts + slotsOf(steps) * rowLength(experts)
 
 export function createHorizon(arena: Arena, steps: number, experts: number): Horizon {
   const stride = strideOf(steps)
   const slots = slotsOf(steps)
   const row = rowLength(experts)
-  const state = arena.take(4)
+  const state = arena.take(stateLength)
   const [measured, ownLoss, under, over] = [0, 1, 2, 3] as const
   const losses = arena.take(experts)
-  const weights = arena.take(1)
   const pending = arena.take(slots * row, Number.NaN)
   const read = (place: number) => state[place] ?? 0
   const rowOf = (step: number) => (((step / stride) % slots) + slots) % slots
@@ -51,12 +52,12 @@ export function createHorizon(arena: Arena, steps: number, experts: number): Hor
     let total = 0
     for (let i = 0; i < experts; i++) {
       const loss = losses[i] ?? 0
-      const weight = loss === 0 ? 1 : (least / loss) ** sharpness
+      let weight = loss === 0 ? 1 : least / loss
+      for (let squared = 0; squared < squarings; squared++) weight *= weight
       sum += weight * (expected[i] ?? 0)
       total += weight
     }
-    weights[0] = total
-    return total === 0 ? (expected[lastValueExpert] ?? 0) : sum / total
+    return sum / total
   }
 
   return {
@@ -74,8 +75,8 @@ export function createHorizon(arena: Arena, steps: number, experts: number): Hor
       const error = value - (pending[from + 1] ?? 0)
       state[ownLoss] = read(ownLoss) + rate * (Math.abs(error) - read(ownLoss))
       const pace = boundRate * read(ownLoss)
-      state[under] = Math.max(0, read(under) + pace * ((-error > read(under) ? 1 : 0) - missedShare) * 2)
-      state[over] = Math.max(0, read(over) + pace * ((error > read(over) ? 1 : 0) - missedShare) * 2)
+      state[under] = Math.max(0, read(under) + pace * (-error > read(under) ? 1 - missedShare : -missedShare))
+      state[over] = Math.max(0, read(over) + pace * (error > read(over) ? 1 - missedShare : -missedShare))
     },
     remember(step, expected) {
       if (step % stride !== 0) return

@@ -347,6 +347,10 @@ export class DataSluiceLoadBalancersItemsAutoScalingOutput extends cdktf.Complex
   get hysteresisPercent(): number {
     return this.getNumberAttribute('hysteresis_percent')
   }
+  /** Whether load that is expected counts as well, once forecasts of it have been good. */
+  get predictive(): cdktf.IResolvable {
+    return this.getBooleanAttribute('predictive')
+  }
 }
 
 export class DataSluiceLoadBalancersItemsAutoScalingTargetsOutput extends cdktf.ComplexObject {

@@ -224,6 +224,10 @@ export class LoadBalancerAutoScalingOutput extends cdktf.ComplexObject {
   get hysteresisPercent(): number {
     return this.getNumberAttribute('hysteresis_percent')
   }
+  /** Whether load that is expected counts as well, once forecasts of it have been good. */
+  get predictive(): cdktf.IResolvable {
+    return this.getBooleanAttribute('predictive')
+  }
 }
 
 export class LoadBalancerAutoScalingTargetsOutput extends cdktf.ComplexObject {

@@ -182,6 +182,8 @@ export interface LoadBalancerAutoScaling {
   readonly cooldown?: LoadBalancerAutoScalingCooldown | cdktf.IResolvable | undefined
   /** So far below its targets must the load stay with fewer instances before any is taken away. Must be between 0 and 50. Default: `10`. */
   readonly hysteresisPercent?: number | undefined
+  /** Whether load that is expected counts as well, once forecasts of it have been good. Default: `true`. */
+  readonly predictive?: boolean | cdktf.IResolvable | undefined
 }
 
 export interface LoadBalancerAutoScalingTargets {
@@ -312,6 +314,7 @@ const fields: Fields = {
     ),
     cooldown: object({ out_seconds: number, in_seconds: number }),
     hysteresis_percent: number,
+    predictive: bool,
   }),
   operation_timeouts: block({ create: string, update: string, delete: string }),
 }
