@@ -5,6 +5,7 @@
  */
 
 import { Command, InvalidArgumentError } from 'commander'
+import { accessLog } from './access-log.ts'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { collectdIngest } from './collectd-ingest.ts'
@@ -51,6 +52,7 @@ const benches: Readonly<Record<string, Bench>> = {
   crowd,
   names: namesBench,
   metrics,
+  'access-log': accessLog,
   provider,
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
