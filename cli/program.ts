@@ -22,6 +22,7 @@ import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { nodeCommand } from './nouns/node.ts'
 import { policyCommand } from './nouns/policy.ts'
+import { predictionCommand } from './nouns/prediction.ts'
 import { projectNoun } from './nouns/project.ts'
 import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
@@ -60,6 +61,7 @@ export function createProgram(connect: () => Api): Command {
     memberCommand(connect),
     nounCommand(hostNoun, connect, [hostTopCommand(connect), hypervisorCommand(connect)]),
     microshardCommand(connect),
+    predictionCommand(connect),
     nodeCommand(connect),
     controllerCommand(connect),
     storeCommand(connect),
