@@ -152,7 +152,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     sleep,
     logger,
     observed,
-    settings: settings.controller,
+    settings: { ...settings.controller, secret: bus.deriveSecret('appliances') },
     wake: () => wake(),
   }
   const assembled = assembleController(context, createInstructionsBus(bus.buckets.desired))
