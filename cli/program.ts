@@ -21,6 +21,7 @@ import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { nodeCommand } from './nouns/node.ts'
 import { policyCommand } from './nouns/policy.ts'
+import { predictionCommand } from './nouns/prediction.ts'
 import { projectNoun } from './nouns/project.ts'
 import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
@@ -59,6 +60,7 @@ export function createProgram(connect: () => Api): Command {
     memberCommand(connect),
     nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
     microshardCommand(connect),
+    predictionCommand(connect),
     nodeCommand(connect),
     controllerCommand(connect),
     storeCommand(connect),

@@ -30,6 +30,7 @@ export const createWeightsRoutes = (microshards: MicroshardsService): readonly R
       description:
         'The microshards hand their arcs over one after the other, while they are read and written; ids stay as they are. With `dryRun` nothing is changed, and what would move is told.',
       body: reshardSchema,
+      takesIdempotencyKey: true,
       answers: [
         { status: 200, description: 'What it would do', schema: keyWeightsViewSchema },
         { status: 202, description: 'It goes on by itself', schema: keyWeightsViewSchema },
