@@ -23,11 +23,14 @@ import { microshardCount } from './microshard-count.ts'
 import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
+import { nextAction } from './next-action.ts'
 import { poolSize } from './pool-size.ts'
+import { prefetch } from './prefetch.ts'
 import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
+import { stackSync } from './stack-sync.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -55,6 +58,9 @@ const benches: Readonly<Record<string, Bench>> = {
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'stack-sync': stackSync,
+  'next-action': nextAction,
+  prefetch,
 }
 
 interface Options extends BenchOptions {

@@ -14,6 +14,7 @@ import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
 import { historyCommand } from './nouns/history.ts'
 import { hostNoun } from './nouns/host.ts'
+import { hypervisorCommand } from './nouns/hypervisor.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
@@ -21,6 +22,7 @@ import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { nodeCommand } from './nouns/node.ts'
 import { policyCommand } from './nouns/policy.ts'
+import { predictionCommand } from './nouns/prediction.ts'
 import { projectNoun } from './nouns/project.ts'
 import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
@@ -57,8 +59,9 @@ export function createProgram(connect: () => Api): Command {
       balancerTopCommand(connect),
     ]),
     memberCommand(connect),
-    nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
+    nounCommand(hostNoun, connect, [hostTopCommand(connect), hypervisorCommand(connect)]),
     microshardCommand(connect),
+    predictionCommand(connect),
     nodeCommand(connect),
     controllerCommand(connect),
     storeCommand(connect),
