@@ -21,6 +21,7 @@ import { metrics } from './metrics.ts'
 import { microshardCount } from './microshard-count.ts'
 import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
+import { migrationPolicies } from './migration-policies.ts'
 import { names as namesBench } from './names.ts'
 import { poolSize } from './pool-size.ts'
 import { provider } from './provider.ts'
@@ -53,6 +54,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'migration-policies': migrationPolicies,
 }
 
 interface Options extends BenchOptions {
