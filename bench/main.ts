@@ -5,6 +5,7 @@
  */
 
 import { Command, InvalidArgumentError } from 'commander'
+import { accessLog } from './access-log.ts'
 import { allocate } from './allocate.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { collectdIngest } from './collectd-ingest.ts'
@@ -23,7 +24,9 @@ import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
 import { migrationPolicies } from './migration-policies.ts'
 import { names as namesBench } from './names.ts'
+import { nextAction } from './next-action.ts'
 import { poolSize } from './pool-size.ts'
+import { prefetch } from './prefetch.ts'
 import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
@@ -50,11 +53,14 @@ const benches: Readonly<Record<string, Bench>> = {
   crowd,
   names: namesBench,
   metrics,
+  'access-log': accessLog,
   provider,
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
   'migration-policies': migrationPolicies,
+  'next-action': nextAction,
+  prefetch,
 }
 
 interface Options extends BenchOptions {

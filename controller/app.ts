@@ -8,6 +8,7 @@ import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
 import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
+import type { States } from './hypervisor/state/states.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
@@ -36,6 +37,7 @@ import { createPredictionRoutes } from './routes/prediction-routes.ts'
 import { type Answer, defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
+import { createStackRoutes } from './routes/stack-routes.ts'
 import { type ControllerAddress, createStatusRoutes } from './routes/status-routes.ts'
 import { continueTrace } from './routes/trace.ts'
 import type { ControllerContext, Services } from './services.ts'
@@ -52,11 +54,12 @@ export interface AppOptions {
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly collectd: CollectdRequests
+  readonly states: States
   readonly prefetch: Prefetch
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, lifecycle, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, lifecycle, controlPlane, metrics, collectd, states, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -112,6 +115,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createCollectdRoutes(collectd),
+    ...createStackRoutes(context, options.states),
     ...createActionRoutes(context, services),
     ...createPredictionRoutes(options.prefetch.service),
     ...createStatusRoutes(context, services, settings),

@@ -29,6 +29,8 @@ export interface ProcessSettings {
   readonly stateFolder: string
   /** The first admin's token: made at the first start. */
   readonly adminTokenFile: string
+  /** The keys that states of stacks are encrypted with: made at the first start. Controllers of a cluster share it. */
+  readonly stackKeysFile: string
   readonly logLevel: string
   /** How often what has lost its owner is given back. */
   readonly sweepSeconds: number
@@ -68,6 +70,7 @@ const environmentSchema = v.object({
   SLUICE_NATS_ADVERTISE: listSchema(''),
   SLUICE_STATE_FOLDER: v.optional(v.string(), '/var/lib/sluice'),
   SLUICE_ADMIN_TOKEN_FILE: v.optional(v.string()),
+  SLUICE_STACK_KEYS_FILE: v.optional(v.string()),
   SLUICE_LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   /** The block of the uplink that VIPs and instances get their addresses from. */
   SLUICE_UPLINK_CIDR: v.pipe(
@@ -129,6 +132,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     natsAdvertise: settings.SLUICE_NATS_ADVERTISE,
     stateFolder: settings.SLUICE_STATE_FOLDER,
     adminTokenFile: settings.SLUICE_ADMIN_TOKEN_FILE ?? `${settings.SLUICE_STATE_FOLDER}/admin-token`,
+    stackKeysFile: settings.SLUICE_STACK_KEYS_FILE ?? `${settings.SLUICE_STATE_FOLDER}/stack-keys`,
     logLevel: settings.SLUICE_LOG_LEVEL,
     sweepSeconds: settings.SLUICE_SWEEP_SECONDS,
     controller: {

@@ -35,6 +35,8 @@ import { createOwnerBus } from './control-plane/writes/owner-bus.ts'
 import { createOwnerRouting, type OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
+import { readStateKeys } from './hypervisor/state/state-keys.ts'
+import { createStates } from './hypervisor/state/states.ts'
 import { createMeasuresFollower, keepFollowing } from './load-balancing/scaling/follow-measures.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
@@ -150,7 +152,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     sleep,
     logger,
     observed,
-    settings: settings.controller,
+    settings: { ...settings.controller, secret: bus.deriveSecret('appliances') },
     wake: () => wake(),
   }
   const assembled = assembleController(context, createInstructionsBus(bus.buckets.desired))
@@ -184,7 +186,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     tellCulprits: (culprits) => tellCulprits(context, culprits),
   })
   closers.push(() => collectd.close())
-  const shown = { logs, metrics: metrics.service, collectd, lifecycle: room.service }
+  const states = createStates(context, await readStateKeys(settings.stackKeysFile, random))
+  const shown = { logs, metrics: metrics.service, collectd, states, lifecycle: room.service }
   const prefetch = await patiently(() =>
     openPrefetch({
       ...{ context, connection, replicas, stateFolder },

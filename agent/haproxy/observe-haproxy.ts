@@ -4,7 +4,7 @@
  */
 
 import type { InstanceInstructions } from '../contract/host-instructions.ts'
-import { ageSeconds, readText } from '../health/process-facts.ts'
+import { ageSeconds, hostFacts, type InstanceFacts } from '../health/process-facts.ts'
 import type { AskHaproxy } from '../operations/haproxy-socket.ts'
 import type { ObservedDaemon } from '../operations/operation.ts'
 import type { HaproxyFiles } from './haproxy-files.ts'
@@ -28,6 +28,10 @@ export interface HaproxyObserver {
 export interface HaproxyObserverOptions {
   readonly ask: AskHaproxy
   readonly now: () => number
+  /** Of where it runs; left out: of this host. */
+  readonly facts?: InstanceFacts
+  /** How long a look waits for one that is late. */
+  readonly answerMilliseconds?: number
   /** For how long a process was ready to run and was not let. */
   readonly readWaitedSeconds: (pid: number) => number | undefined
   /** Told when a worker answers that this observer has not heard before: it may have run for long. */
@@ -39,7 +43,7 @@ const askAgainMilliseconds = 2000
 /** Of the instances without news, in one turn. */
 const asksWithoutNewsMaximum = 4
 /** A turn waits no longer for one that is late. */
-const answerMilliseconds = 500
+const answerMillisecondsUsual = 500
 const startMilliseconds = 5000
 /** One that answers nothing for so long serves nobody either. */
 const silentMilliseconds = 5000
@@ -64,7 +68,7 @@ interface Known {
 }
 
 export function createHaproxyObserver(options: HaproxyObserverOptions): HaproxyObserver {
-  const { ask, now, onWorker } = options
+  const { ask, now, onWorker, facts = hostFacts, answerMilliseconds = answerMillisecondsUsual } = options
   const known = new Map<string, Known>()
   const readWaited = ({ daemon }: HaproxySubject, { answer }: Known) =>
     daemon === undefined ? 0 : (options.readWaitedSeconds(answer?.workerPid ?? daemon.pid) ?? 0)
@@ -99,10 +103,10 @@ export function createHaproxyObserver(options: HaproxyObserverOptions): HaproxyO
     const { instance, files, faultFile, daemon } = subject
     memory.isMarked = false
     memory.askedAt = now()
-    memory.config = readText(files.config)
-    memory.fault = readText(faultFile)
+    memory.config = facts.readText(files.config)
+    memory.fault = facts.readText(faultFile)
     if (daemon === undefined) return
-    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType))
+    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType), answerMilliseconds)
     if (answer === undefined) {
       if (memory.unansweredSince === undefined) memory.waitedSeconds = readWaited(subject, memory)
       memory.unansweredSince ??= memory.askedAt
@@ -134,7 +138,7 @@ export function createHaproxyObserver(options: HaproxyObserverOptions): HaproxyO
   }
 
   const tell = (subject: HaproxySubject, memory: Known): ObservedHaproxy => ({
-    status: judgeStatus(subject.daemon, memory, isSilent(subject, memory)),
+    status: judgeStatus(subject.daemon, memory, isSilent(subject, memory), facts.uptimeSeconds),
     config: memory.config,
     fault: memory.fault,
     answer: memory.answer,
@@ -171,14 +175,22 @@ function judgeStatus(
   daemon: ObservedDaemon | undefined,
   { answer }: Known,
   isSilent: boolean,
+  uptimeSeconds: () => number,
 ): ObservedHaproxy['status'] {
   if (daemon === undefined) return 'stopped'
   if (answer !== undefined) return isSilent ? 'silent' : 'answering'
   // One that an agent has only just found may be late once as well.
-  return isSilent && ageSeconds(daemon.startTimeTicks) * 1000 >= startMilliseconds ? 'silent' : 'starting'
+  return isSilent && ageSeconds(daemon.startTimeTicks, uptimeSeconds()) * 1000 >= startMilliseconds
+    ? 'silent'
+    : 'starting'
 }
 
-async function askInTime(ask: AskHaproxy, socket: string, question: string): Promise<HaproxyAnswer | undefined> {
+async function askInTime(
+  ask: AskHaproxy,
+  socket: string,
+  question: string,
+  answerMilliseconds: number,
+): Promise<HaproxyAnswer | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => {

@@ -41,6 +41,22 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z' && state !== 'X'
 }
 
+/** What the observers of an instance read, of this host or of an appliance: the same questions, answered at once. */
+export interface InstanceFacts {
+  readText(path: string): string | undefined
+  isAlive(pid: number): boolean
+  uptimeSeconds(): number
+  /** Which of these addresses are on a device of the process's network namespace. */
+  heldAddresses(pid: number, addresses: readonly string[]): string[]
+}
+
+export const hostFacts: InstanceFacts = {
+  readText: (path) => readText(path),
+  isAlive: (pid) => isAlive(pid),
+  uptimeSeconds: () => readUptimeSeconds(),
+  heldAddresses: (pid, addresses) => readHeldAddresses(pid, addresses),
+}
+
 /** Since the machine's boot, by the clock that dates the starts of processes. */
 export const readUptimeSeconds = () => Number(readText('/proc/uptime')?.split(' ')[0])
 

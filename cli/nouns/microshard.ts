@@ -17,6 +17,7 @@ import { type Column, jsonOption, printObject, tableOf, waitOption, waitQuery } 
 import { json } from '../output.ts'
 import { microshardTopCommand } from '../top/top.ts'
 import { explainVerb, policiesVerb } from './microshard-policies.ts'
+import { reshardVerb, weightsVerb } from './microshard-weights.ts'
 
 type Connect = () => Api
 
@@ -48,6 +49,8 @@ export function microshardCommand(connect: Connect): Command {
     migrateVerb,
     abortVerb,
     watchVerb,
+    weightsVerb,
+    reshardVerb,
     ...decisionVerbs,
   ]
   for (const verb of verbs) command.addCommand(verb(connect))

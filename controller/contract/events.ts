@@ -219,6 +219,12 @@ export const eventTypes = {
   /** A NATS server answers, or no more. */
   'node.appeared': v.object(carrier),
   'node.disappeared': v.object(carrier),
+  /** Terraform or OpenTofu keeps its state here. */
+  'stack.state.written': v.object({ ...named, stateVersion: v.number(), serial: v.nullable(v.number()) }),
+  'stack.state.removed': v.object(named),
+  'stack.state.rolled-back': v.object({ ...named, stateVersion: v.number(), toVersion: v.number() }),
+  /** By an admin, who holds that its holder is gone. */
+  'stack.lock.broken': v.object({ ...named, lockId: v.string(), who: v.string() }),
   /** Too many hosts fail together: nothing is replaced from now on. */
   'breaker.opened': v.object({ reason: v.string(), hostIds: v.array(v.string()) }),
   /** By a recovery, or by a person. */

@@ -39,7 +39,7 @@ const documentSchema = v.strictObject({
   tags: v.array(v.strictObject({ name: v.string() })),
   paths: v.record(
     v.pipe(v.string(), v.startsWith('/')),
-    v.record(v.picklist(['get', 'post', 'put', 'patch', 'delete']), operationSchema),
+    v.record(v.picklist(['get', 'post', 'put', 'patch', 'delete', 'x-lock', 'x-unlock']), operationSchema),
   ),
   components: v.strictObject({
     securitySchemes: v.record(v.string(), v.unknown()),
@@ -84,11 +84,12 @@ describe('the OpenAPI document', () => {
       controlPlane: createTestControlPlane(),
       metrics,
       collectd,
+      states: world.states,
       prefetch: world.prefetch,
       settings: { url: '', version: '' },
     })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
-    const described = operations().map(({ method, path }) => `${method} ${path}`)
+    const described = operations().map(({ method, path }) => `${method.replace('x-', '')} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())
     const inApp = world.app.routes.map(
       ({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,

@@ -14,7 +14,7 @@ import {
   issueEventCredentials,
   removeReaderConsumer,
 } from './event-readers.ts'
-import type { BusIdentity } from './identity.ts'
+import { type BusIdentity, deriveSecret } from './identity.ts'
 import type { NatsServerStatus } from './nats-server.ts'
 
 export interface Bus {
@@ -30,6 +30,8 @@ export interface Bus {
   readonly caCertificate: string
   /** Hex SHA-256 of it: the last part of a join token. */
   readonly caFingerprint: string
+  /** For a purpose that is none of the bus's: the same in all controllers, and kept nowhere else. */
+  deriveSecret(purpose: string): Uint8Array
   /** Signs an agent in for good, until it is revoked. Touches nothing, so that asking twice is as good as once. */
   issueAgentJwt(agent: { readonly host: string; readonly publicKey: string }): Promise<string>
   issueEventCredentials(reader: EventReader): Promise<BusCredentials>
@@ -119,6 +121,7 @@ export async function createBus(parts: BusParts): Promise<Bus> {
     caCertificate,
     caFingerprint,
     replicas,
+    deriveSecret: (purpose) => deriveSecret(identity, purpose),
     issueAgentJwt: (agent) => encodeAgentToken(identity, agent),
     async issueEventCredentials(reader) {
       const issued = await issueEventCredentials(connection, identity, { ...reader, replicas })

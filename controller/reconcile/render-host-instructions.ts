@@ -12,6 +12,7 @@ import type {
 import { blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
+import { applianceInstructions } from '../hypervisor/appliance-domain.ts'
 import { endpointOf } from '../load-balancing/members.ts'
 import { advertIntervalSeconds } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
@@ -269,6 +270,7 @@ function renderInstanceAnew(
     projectId: value.projectId,
     networkId: value.networkId,
     driver: value.driver,
+    ...(value.driver === 'vm' && { appliance: applianceInstructions({ id, ...value }, secretOf(rack.settings)) }),
     slot: value.slot,
     uplink: {
       mac: macAddressOf(id, 'uplink'),
@@ -298,6 +300,11 @@ function renderInstanceAnew(
     ...((value.draining === true || isDraining(rack, instance)) && { draining: true }),
     listeners: renderListeners(rack, spec),
   }
+}
+
+function secretOf({ secret }: ControllerSettings): Uint8Array {
+  if (secret === undefined) throw new Error('BUG: a virtual machine in a rack that has no secret')
+  return secret
 }
 
 /** The other instances of its balancer, by the address of their leg. */

@@ -34,6 +34,7 @@ beforeAll(async () => {
     controlPlane: createTestControlPlane(),
     metrics,
     collectd,
+    states: world.states,
     prefetch: world.prefetch,
     settings: { url: '', version: '' },
   })

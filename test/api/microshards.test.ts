@@ -139,7 +139,9 @@ test('policies are shown, changed and refused where they contradict each other',
 
   const put = (body: object) => api.call({ method: 'PUT', path: '/v1/microshard-policies', body })
   const example = new URL('../../examples/microshard-policies/policies.json', import.meta.url).pathname
-  expect(JSON.parse(await sluice('microshard', 'policies', '--file', example))).toMatchObject({ split: { overMean: 3 } })
+  expect(JSON.parse(await sluice('microshard', 'policies', '--file', example))).toMatchObject({
+    split: { overMean: 3 },
+  })
   await put({ ...shown, mode: 'on' })
 
   const contradicting = put({ placement: { overMean: 1.2, untilOverMean: 1.3 }, nodes: { minimum: 5, maximum: 3 } })
