@@ -6,6 +6,7 @@
 
 import { Command, InvalidArgumentError } from 'commander'
 import { allocate } from './allocate.ts'
+import { anomalies } from './anomalies.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { collectdIngest } from './collectd-ingest.ts'
 import { conditionalWrites } from './conditional-writes.ts'
@@ -47,6 +48,7 @@ const benches: Readonly<Record<string, Bench>> = {
   defragment,
   scaling,
   crowd,
+  anomalies,
   names: namesBench,
   metrics,
   provider,
