@@ -16,6 +16,7 @@ import { defragment } from './defragment.ts'
 import { drain } from './drain.ts'
 import { failedRequests } from './failed-requests.ts'
 import { fleet } from './fleet.ts'
+import { forecast } from './forecast.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
 import { metrics } from './metrics.ts'
@@ -48,6 +49,7 @@ const benches: Readonly<Record<string, Bench>> = {
   defragment,
   scaling,
   crowd,
+  forecast,
   anomalies,
   names: namesBench,
   metrics,
