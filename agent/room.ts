@@ -45,7 +45,9 @@ export function createRoom<Observed>(parts: {
 export type InstanceCondition = Pick<
   InstanceReport,
   'haproxy' | 'keepalived' | 'serving' | 'drained' | 'connectionsCut' | 'heldVips' | 'members'
->
+> &
+  /** Of one that no turn of the loop cares for. */
+  Partial<Pick<InstanceReport, 'status' | 'reason'>>
 
 /** Tells how the instances fare, by id; called for each report, so it answers from what is known. */
 export type ReportInstances = (desired: HostInstructions) => ReadonlyMap<string, InstanceCondition>

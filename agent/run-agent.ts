@@ -8,6 +8,8 @@ import { existsSync, readFileSync, watch } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import packageJson from '../package.json'
 import { createAddressRoom } from './addresses/address-room.ts'
+import { createApplianceRoom } from './appliance/appliance-room.ts'
+import { ofNamespaces } from './appliance/virtual-machines.ts'
 import type { AgentCollectdSettings } from './contract/collectd/settings.ts'
 import type { AgentSettings } from './contract/enrolment.ts'
 import type { HostInstructions } from './contract/host-instructions.ts'
@@ -96,6 +98,12 @@ export function startAgent(options: AgentOptions): Agent {
     threads: Math.min(haproxyThreadsMaximum, availableParallelism()),
     onWorker: (instanceId) => logs?.room.onWorker(instanceId),
   })
+  const appliances = createApplianceRoom({
+    devices: settings,
+    onNews: () => {
+      loop.tick()
+    },
+  })
   const logs = options.publishLogs && startLogs({ ...options, publish: options.publishLogs })
   const addresses = createAddressRoom({
     run: runCommand,
@@ -122,17 +130,20 @@ export function startAgent(options: AgentOptions): Agent {
   const loop = createHostLoop({
     identity: describeAgent(settings.host),
     rooms: [
-      createKernelRoom({ observer, devices: settings, runFolder: settings.runFolder }),
+      ofNamespaces(createKernelRoom({ observer, devices: settings, runFolder: settings.runFolder })),
       createDnsmasqRoom(settings.runFolder),
-      createMachineRoom({ runFolder: settings.runFolder, host: settings.host, agentArgv: options.agentArgv }),
-      instances,
+      ofNamespaces(
+        createMachineRoom({ runFolder: settings.runFolder, host: settings.host, agentArgv: options.agentArgv }),
+      ),
+      ofNamespaces(instances),
+      appliances,
       addresses,
-      witness,
-      ...(logs === undefined ? [] : [logs.room]),
-      metrics.room,
+      ofNamespaces(witness),
+      ...(logs === undefined ? [] : [ofNamespaces(logs.room)]),
+      ofNamespaces(metrics.room),
     ],
     observeDaemons: (desired) => sortDaemons(daemons.observe(), desired, observer.namespaceInodes()),
-    reportInstances: instances.reportInstances,
+    reportInstances: (desired) => new Map([...instances.reportInstances(desired), ...appliances.conditions()]),
     reportAddresses: addresses.reportAddresses,
     reportTestimony: witness.reportTestimony,
     reportLoads: instances.reportLoads,
@@ -167,6 +178,7 @@ export function startAgent(options: AgentOptions): Agent {
     async stop() {
       clearInterval(ticking)
       logs?.stop()
+      appliances.close()
       stopFollowing()
       daemons.close()
       await Promise.all([loop.stop(), metrics.stop()])

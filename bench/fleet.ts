@@ -1,7 +1,8 @@
 /**
  * What a fleet of balancers costs that serve nobody: health checks, adverts and reports, as processor time of each program,
  * as memory and as messages, at three sizes. What haproxy and keepalived take is the floor, since they would take it
- * without us; what agents, controller and nats-server take beside them is ours.
+ * without us; what agents, controller and nats-server take beside them is ours. The two smaller fleets are also made by
+ * hand, and measured first.
  */
 
 import * as v from 'valibot'
@@ -9,10 +10,20 @@ import { pageSchema } from '../controller/contract/common.ts'
 import { cloudEventSchema } from '../controller/contract/events.ts'
 import { openLab } from '../lab/lab.ts'
 import type { Bench, BenchContext } from './bench.ts'
+import { type ByHand, measureByHand } from './fleet/measure-by-hand.ts'
+import {
+  type Cost,
+  type DataPlane,
+  findDataPlane,
+  measurePrograms,
+  measureSeconds,
+  type Processes,
+  type Rest,
+} from './fleet/measure-programs.ts'
 import { findNewestEvent } from './migrate/follow-migration.ts'
 import { plotLines } from './plot.ts'
 import type { Findings, Result } from './result.ts'
-import { findByCommandLine, findProgram, idleShare, measureUsage, readProcessorTicks } from './system/processes.ts'
+import { findProgram, measureUsage } from './system/processes.ts'
 import { countReports, type ReportTraffic } from './system/report-traffic.ts'
 import { createBalancer, hostCount, type System, startSystem } from './system/system.ts'
 import { awaitAllWhole, findAgents } from './system/world.ts'
@@ -27,30 +38,26 @@ const requestsAtOnce = 8
 const batch = 10
 const settleSeconds = 10
 const countSeconds = 10
-const measureSeconds = 30
 
 const programs = ['agents', 'controller', 'nats-server', 'haproxy', 'keepalived'] as const
 type Program = (typeof programs)[number]
 const ownPrograms: readonly Program[] = ['agents', 'controller', 'nats-server']
-const floorPrograms: readonly Program[] = ['haproxy', 'keepalived']
+const floorPrograms: readonly DataPlane[] = ['haproxy', 'keepalived']
 
-/** CPU in percent of one core, of all processes of the program together. */
-interface Cost {
-  readonly cpuPercent: number
-  readonly anonymousMebibytes: number
-}
-
-interface Size {
+interface Size extends Rest<Program> {
   readonly balancers: number
   /** From the first request of those that are new until all of them were whole. */
   readonly wholeSeconds: number
   readonly checksPerSecond: number
-  readonly costs: Readonly<Record<Program, Cost>>
   readonly largestAgent: Cost
   readonly reports: ReportTraffic
   /** Changes of any status that were told meanwhile: VIPs that moved, instances that were suspected. */
   readonly changes: number
-  readonly machineIdleShare: number
+}
+
+interface Details {
+  readonly sizes: readonly Size[]
+  readonly byHand: readonly ByHand[]
 }
 
 export const fleet: Bench = {
@@ -58,32 +65,39 @@ export const fleet: Bench = {
 
   async run(context) {
     const largest = context.options.balancers === 1 ? largestDefault : context.options.balancers
-    const sizes = [Math.ceil(largest / 30), Math.ceil(largest / 3), largest]
+    const counts = [Math.ceil(largest / 30), Math.ceil(largest / 3), largest]
+    const byHand = await measureByHand(context, counts.slice(0, 2), membersEach)
     const system = await prepare(context, largest)
-    const found: Size[] = []
+    const sizes: Size[] = []
     let made = 0
-    for (const balancers of sizes) {
+    for (const balancers of counts) {
       context.tell(`${balancers} load balancers`)
       const begunAt = performance.now()
       await makeBalancers(context, system, made, balancers)
       const wholeSeconds = (performance.now() - begunAt) / 1000
       made = balancers
-      found.push({ balancers, wholeSeconds, ...(await measureRest(system, balancers)) })
-      context.tell(JSON.stringify(found.at(-1)))
+      sizes.push({ balancers, wholeSeconds, ...(await measureRest(system, balancers)) })
+      context.tell(JSON.stringify(sizes.at(-1)))
     }
-    return conclude(found)
+    return conclude({ sizes, byHand })
   },
 
   plot(result) {
-    const sizes = result.details as readonly Size[]
+    const { sizes, byHand } = result.details as Details
     const panel = (title: string, unit: string, pick: (cost: Cost) => number) => ({
       title,
       unit,
-      series: programs.map((program) => ({
-        label: program,
-        isFloor: floorPrograms.includes(program),
-        points: sizes.map(({ balancers, costs }) => ({ x: balancers, y: pick(costs[program]) })),
-      })),
+      series: [
+        ...programs.map((program) => ({
+          label: program,
+          points: sizes.map(({ balancers, costs }) => ({ x: balancers, y: pick(costs[program]) })),
+        })),
+        ...floorPrograms.map((program) => ({
+          label: `${program} by hand`,
+          isFloor: true,
+          points: byHand.map(({ balancers, rest }) => ({ x: balancers, y: pick(rest.costs[program]) })),
+        })),
+      ],
     })
     return plotLines({
       title: result.title,
@@ -127,51 +141,32 @@ async function measureRest(system: System, balancers: number): Promise<Omit<Size
   // Whoever counts messages is one more who is sent them, so the costs are measured afterwards.
   const reports = await countReports(system, countSeconds)
   const lastEventId = await findNewestEvent(system)
-  const processes = findProcesses(system)
   const agents = findAgents()
-  const before = measureAll(processes)
-  const agentsBefore = agents.map((pid) => measureUsage([pid]).cpuSeconds)
-  const ticks = readProcessorTicks()
-  await Bun.sleep(measureSeconds * 1000)
-  const machineIdleShare = idleShare(ticks, readProcessorTicks())
-  const costOf = (pids: readonly number[], cpuSecondsBefore: number): Cost => {
-    const { anonymousMebibytes, cpuSeconds } = measureUsage(pids)
-    return { anonymousMebibytes, cpuPercent: (100 * (cpuSeconds - cpuSecondsBefore)) / measureSeconds }
-  }
-  const each = agents.map((pid, i) => costOf([pid], agentsBefore[i] ?? 0))
+  const before = agents.map((pid) => measureUsage([pid]).cpuSeconds)
+  const rest = await measurePrograms(findProcesses(system))
+  const each = agents.map((pid, i): Cost => {
+    const { anonymousMebibytes, cpuSeconds } = measureUsage([pid])
+    return { anonymousMebibytes, cpuPercent: (100 * (cpuSeconds - (before[i] ?? 0))) / measureSeconds }
+  })
   return {
+    ...rest,
     checksPerSecond: (balancers * instancesEach * membersEach) / checkIntervalSeconds,
-    costs: mapPrograms((program) => costOf(processes[program], before[program])),
     largestAgent: {
       cpuPercent: Math.max(...each.map(({ cpuPercent }) => cpuPercent)),
       anonymousMebibytes: Math.max(...each.map(({ anonymousMebibytes }) => anonymousMebibytes)),
     },
     reports,
     changes: await countChanges(system, lastEventId),
-    machineIdleShare,
   }
 }
 
-const mapPrograms = <Value>(of: (program: Program) => Value): Readonly<Record<Program, Value>> => ({
-  agents: of('agents'),
-  controller: of('controller'),
-  'nats-server': of('nats-server'),
-  haproxy: of('haproxy'),
-  keepalived: of('keepalived'),
-})
-
-const measureAll = (processes: Readonly<Record<Program, readonly number[]>>) =>
-  mapPrograms((program) => measureUsage(processes[program]).cpuSeconds)
-
-function findProcesses({ settings }: System): Readonly<Record<Program, readonly number[]>> {
+function findProcesses({ settings }: System): Processes<Program> {
   const controller = openLab(settings).state.controller.process?.pid
   return {
     agents: findAgents(),
     controller: controller === undefined ? [] : [controller],
     'nats-server': findProgram('nats-server'),
-    haproxy: findProgram('haproxy'),
-    // Its children bear other names in some builds.
-    keepalived: findByCommandLine(([program]) => program?.endsWith('keepalived') === true),
+    ...findDataPlane(),
   }
 }
 
@@ -181,7 +176,7 @@ async function countChanges({ api }: System, afterId: string): Promise<number> {
   return v.parse(v.array(v.unknown()), page.items).length
 }
 
-const sumOf = ({ costs }: Size, of: readonly Program[]) =>
+const sumOf = <One extends string>({ costs }: Rest<One>, of: readonly One[]) =>
   of.reduce((sum, program) => sum + costs[program].cpuPercent, 0)
 
 const ownShareBound = 0.35
@@ -189,7 +184,7 @@ const growthBound = 1.15
 const agentCpuBound = 4
 const agentMemoryBound = 100
 
-function conclude(found: readonly Size[]): Findings {
+function conclude({ sizes: found, byHand }: Details): Findings {
   const of = (pick: (size: Size) => number) => found.map(pick)
   const own = of((size) => sumOf(size, ownPrograms))
   const floor = of((size) => sumOf(size, floorPrograms))
@@ -220,12 +215,29 @@ function conclude(found: readonly Size[]): Findings {
       { name: 'health checks', unit: '/s', samples: of((s) => s.checksPerSecond) },
       { name: 'status changes', unit: 'events', samples: of((s) => s.changes) },
       { name: 'machine idle', unit: '%', samples: of((s) => 100 * s.machineIdleShare) },
+      { name: 'the kernel, the members and all else', unit: '% of a core', samples: of((s) => s.otherCpuPercent) },
+      ...floorPrograms.map((program) => ({
+        name: `${program} by hand: processor time`,
+        unit: '% of a core',
+        samples: byHand.map(({ rest }) => rest.costs[program].cpuPercent),
+        isFloor: true,
+      })),
+      {
+        name: 'machine idle, of what was made by hand',
+        unit: '%',
+        samples: byHand.map(({ rest }) => 100 * rest.machineIdleShare),
+        isFloor: true,
+      },
       { name: 'until the new ones were whole', unit: 's', samples: of((s) => s.wholeSeconds) },
     ],
     ratios: [
       { name: 'ours to haproxy and keepalived, at the largest size', value: ownShare },
       { name: 'cost of one more balancer, ours: beyond the middle size to below it', value: ownGrowth },
       { name: 'the same of haproxy and keepalived', value: growth(floor) },
+      ...byHand.map(({ balancers, rest }) => ({
+        name: `haproxy and keepalived of ${balancers} balancers, to the same by hand`,
+        value: sumOf(sizeOf(found, balancers), floorPrograms) / sumOf(rest, floorPrograms),
+      })),
     ],
     aims: [
       {
@@ -257,10 +269,17 @@ function conclude(found: readonly Size[]): Findings {
     notes: [
       `Health checks are those asked for: each instance asks each member every ${checkIntervalSeconds} s.`,
       'Sizes add to each other. All balancers have the same ten machines as members, spread over the hosts.',
-      'Adverts go out every 0.05 s up to 100 instances on a host, and every 0.1 s up to 200: so the cost of keepalived grows by less than the count.',
+      'Adverts go out every 0.05 s for the first 25 instances of a host, every 0.1 s for the next 25, every 0.2 s for the next 50, and so on: so the cost of keepalived grows by less than the count. By hand all go out every 0.05 s.',
+      'By hand there are as many haproxies and keepaliveds with as many checks, in namespaces on three such hosts, before ours are made.',
     ],
-    details: found,
+    details: { sizes: found, byHand } satisfies Details,
   }
+}
+
+function sizeOf(found: readonly Size[], balancers: number): Size {
+  const size = found.find((one) => one.balancers === balancers)
+  if (size === undefined) throw new Error(`BUG: ${balancers} balancers were not measured`)
+  return size
 }
 
 function slope(counts: readonly number[], costs: readonly number[], from: number): number {

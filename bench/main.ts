@@ -5,6 +5,7 @@
  */
 
 import { Command, InvalidArgumentError } from 'commander'
+import { accessLog } from './access-log.ts'
 import { allocate } from './allocate.ts'
 import { anomalies } from './anomalies.ts'
 import type { Bench, BenchOptions } from './bench.ts'
@@ -24,7 +25,9 @@ import { microshardCount } from './microshard-count.ts'
 import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
 import { names as namesBench } from './names.ts'
+import { nextAction } from './next-action.ts'
 import { poolSize } from './pool-size.ts'
+import { prefetch } from './prefetch.ts'
 import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
@@ -53,10 +56,13 @@ const benches: Readonly<Record<string, Bench>> = {
   anomalies,
   names: namesBench,
   metrics,
+  'access-log': accessLog,
   provider,
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'next-action': nextAction,
+  prefetch,
 }
 
 interface Options extends BenchOptions {

@@ -32,6 +32,7 @@ const top = 76
 const rowHeight = 34
 const ours = '#2563eb'
 const floor = '#d97706'
+const lineColours = [ours, '#059669', '#7c3aed', '#db2777', '#0891b2']
 const grey = '#6b7280'
 const red = '#dc2626'
 
@@ -160,7 +161,7 @@ export function plotLines(plot: LinesPlot): string {
       nameHeight,
     )
     const lines = panel.series.map((series, order) => {
-      const colour = series.isFloor ? floor : [ours, '#059669', '#7c3aed'][order % 3]
+      const colour = series.isFloor ? floor : lineColours[order % lineColours.length]
       const points = series.points.map((point) => `${round(xScale.at(point.x))},${round(yScale.at(point.y))}`)
       const last = series.points.at(-1)
       const dots = points.map(

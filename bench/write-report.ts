@@ -13,7 +13,9 @@ const benches = [
   'life',
   'failed-requests',
   'migrate',
+  'drain',
   'scale',
+  'fleet',
   'throughput',
   'allocate',
   'pool-size',
@@ -23,6 +25,8 @@ const benches = [
   'names',
   'provider',
   'provider-100',
+  'provider-500',
+  'access-log',
 ] as const
 
 const introduction = `# Measurements
@@ -38,13 +42,16 @@ bun bench/main.ts gap --times 5 --balancers 100
 bun bench/main.ts life --times 30
 bun bench/main.ts failed-requests --requests 120000
 bun bench/main.ts migrate --machines 200
+bun bench/main.ts drain
 bun bench/main.ts scale
+bun bench/main.ts fleet              # to 300 load balancers; --balancers 30 for a short one
 bun bench/main.ts throughput
 scripts/setup-bench                  # builds etcd, which allocate is measured against
 bun bench/main.ts allocate
 bun bench/main.ts pool-size
 bun bench/main.ts defragment
 bun bench/main.ts names
+bun bench/main.ts access-log
 bun bench/main.ts provider           # 1, 10, 100 and 500 load balancers; --balancers 10 for the small ones alone
 bun bench/write-report.ts            # writes this page from bench/results
 \`\`\`

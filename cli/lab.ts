@@ -53,6 +53,7 @@ type UpOptions = {
   readonly hosts: number
   readonly nats: number
   readonly controllers: number
+  readonly collectd: boolean
   readonly bare: boolean
 }
 
@@ -62,6 +63,7 @@ function up(): Command {
     .option('--hosts <number>', 'how many hosts', Number, hostsDefault)
     .option('--nats <number>', 'how many NATS servers: 3 or 5 for a cluster that survives losses', Number, 1)
     .option('--controllers <number>', 'how many controllers, behind one address', Number, 1)
+    .option('--collectd', 'a real collectd on each host, which sends to its agent', false)
     .option('--bare', 'namespaces and links alone, without controller and agents', false)
     .action(async (options: NameOption & UpOptions) => {
       const begun = performance.now()

@@ -52,7 +52,14 @@ const projectOption = (command: Command, noun: Reference) =>
   noun.isOfProject ? command.option('--project <name|id>', 'whose it is') : command
 
 export const waitOption = (command: Command) =>
-  command.option('--wait [seconds]', `wait until it is so, ${waitSecondsDefault} s when no time is given`)
+  command
+    .option('--wait [seconds]', `wait until it is so, ${waitSecondsDefault} s when no time is given`)
+    .option('--no-wait', 'leave it to itself where others keep changing the same, and print the action')
+
+/** What `--no-wait` makes of a request. */
+export const followQuery = (options: Options): { readonly isFollowed: boolean } => ({
+  isFollowed: options.wait !== false,
+})
 
 export function waitQuery(options: Options): Record<string, string> {
   if (options.wait === undefined || options.wait === false) return {}
@@ -143,6 +150,7 @@ function createVerb<View>(noun: Noun<View>, connect: Connect): Command[] {
       method: 'POST',
       path: noun.path,
       query: waitQuery(options),
+      ...followQuery(options),
       body: name === undefined ? body : { name, ...body },
       headers: typeof key === 'string' ? { 'idempotency-key': key } : {},
     })
@@ -166,7 +174,10 @@ function updateVerb<View>(noun: Noun<View>, connect: Connect): Command[] {
     const id = await idOf(api, noun, nameOrId, options)
     const path = `${noun.path}/${id}`
     const headers = writeHeaders(options)
-    printObject(options, await api.call({ method: 'PATCH', path, query: waitQuery(options), body, headers }))
+    printObject(
+      options,
+      await api.call({ method: 'PATCH', path, query: waitQuery(options), ...followQuery(options), body, headers }),
+    )
   })
   return [command]
 }
@@ -178,7 +189,13 @@ function deleteVerb<View>(noun: Noun<View>, connect: Connect): Command {
     const id = await idOf(api, noun, nameOrId, options)
     const path = `${noun.path}/${id}`
     const headers = writeHeaders(options)
-    const answer = await api.call({ method: 'DELETE', path, query: waitQuery(options), headers })
+    const answer = await api.call({
+      method: 'DELETE',
+      path,
+      query: waitQuery(options),
+      ...followQuery(options),
+      headers,
+    })
     // Without a body it is gone; with one its hosts have to give it up first.
     if (options.json === true) console.log(json(answer ?? { id, status: 'deleted' }))
     else

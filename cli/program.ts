@@ -21,10 +21,12 @@ import { microshardCommand } from './nouns/microshard.ts'
 import { migrationCommand, shardMigrationCommands } from './nouns/migration.ts'
 import { nodeCommand } from './nouns/node.ts'
 import { policyCommand } from './nouns/policy.ts'
+import { predictionCommand } from './nouns/prediction.ts'
 import { projectNoun } from './nouns/project.ts'
 import { providerCommand } from './nouns/provider.ts'
 import { explainCommand } from './nouns/scaling.ts'
 import { compactCommand, poolSpaceCommands } from './nouns/space.ts'
+import { stackCommand } from './nouns/stack.ts'
 import { statusCommand } from './nouns/status.ts'
 import { storeCommand } from './nouns/store.ts'
 import { tokenNoun } from './nouns/token.ts'
@@ -58,9 +60,11 @@ export function createProgram(connect: () => Api): Command {
     memberCommand(connect),
     nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
     microshardCommand(connect),
+    predictionCommand(connect),
     nodeCommand(connect),
     controllerCommand(connect),
     storeCommand(connect),
+    stackCommand(connect),
     breakerCommand(connect),
     escalationCommand(connect),
     historyCommand(connect),

@@ -8,9 +8,11 @@ import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
 import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
+import type { States } from './hypervisor/state/states.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
 import type { MetricsService } from './observed/metrics/metrics-service.ts'
+import type { LifecycleService } from './prediction/policies/open-lifecycle-manager.ts'
 import type { Prefetch } from './prediction/prefetch/open-prefetch.ts'
 import type { ControlPlaneService } from './presence/control-plane-service.ts'
 import { createActionRoutes } from './routes/actions/action-routes.ts'
@@ -24,6 +26,7 @@ import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
+import { createMicroshardPolicyRoutes } from './routes/microshard-policy-routes.ts'
 import { createMicroshardRoutes } from './routes/microshard-routes.ts'
 import { createMigrationRoutes } from './routes/migration-routes.ts'
 import { createNestedRoutes } from './routes/nested-routes.ts'
@@ -34,6 +37,7 @@ import { createPredictionRoutes } from './routes/prediction-routes.ts'
 import { type Answer, defineRoute, type Route } from './routes/route.ts'
 import { type RoutingContext, serveRoute } from './routes/serve-route.ts'
 import { createSpaceRoutes } from './routes/space-routes.ts'
+import { createStackRoutes } from './routes/stack-routes.ts'
 import { type ControllerAddress, createStatusRoutes } from './routes/status-routes.ts'
 import { continueTrace } from './routes/trace.ts'
 import type { ControllerContext, Services } from './services.ts'
@@ -46,14 +50,16 @@ export interface AppOptions {
   readonly events: EventReader
   readonly logs: LogReader
   readonly microshards: MicroshardsService
+  readonly lifecycle: LifecycleService
   readonly controlPlane: ControlPlaneService
   readonly metrics: MetricsService
   readonly collectd: CollectdRequests
+  readonly states: States
   readonly prefetch: Prefetch
   readonly settings: ControllerAddress
 }
 
-/** @example createApp({ services, context, events, microshards, controlPlane, metrics, collectd, settings: { url, version } }).request('/healthz') */
+/** @example createApp({ services, context, events, microshards, lifecycle, controlPlane, metrics, collectd, states, settings: { url, version } }).request('/healthz') */
 export const createApp = (options: AppOptions): Hono => createApi(options).app
 
 export interface Api {
@@ -91,7 +97,7 @@ export function createApi(options: AppOptions): Api {
 
 /** Every route there is, the one that describes all of them among them. */
 export function createRoutes(options: AppOptions): readonly Route[] {
-  const { context, services, events, logs, microshards, controlPlane, metrics, collectd, settings } = options
+  const { context, services, events, logs, microshards, lifecycle, controlPlane, metrics, collectd, settings } = options
   const described: Route[] = []
   const routes = [
     ...createAllNounRoutes(context, services),
@@ -105,9 +111,11 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createEventRoutes(events),
     ...createLogRoutes(context, services, logs),
     ...createMicroshardRoutes(microshards),
+    ...createMicroshardPolicyRoutes(lifecycle),
     ...createControlPlaneRoutes(controlPlane),
     ...createMetricsRoutes(metrics),
     ...createCollectdRoutes(collectd),
+    ...createStackRoutes(context, options.states),
     ...createActionRoutes(context, services),
     ...createPredictionRoutes(options.prefetch.service),
     ...createStatusRoutes(context, services, settings),

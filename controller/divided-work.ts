@@ -13,7 +13,16 @@ export interface DividedWork {
   close(): Promise<void>
 }
 
-export const workKinds = ['reconcile', 'sweep', 'names', 'events', 'presence', 'microshards', 'metrics'] as const
+export const workKinds = [
+  'reconcile',
+  'sweep',
+  'names',
+  'events',
+  'presence',
+  'microshards',
+  'lifecycle',
+  'metrics',
+] as const
 export type WorkKind = (typeof workKinds)[number]
 
 const leaseName = (kind: WorkKind) => `work.${kind}`

@@ -3,7 +3,7 @@
  * within one entity group, so a health report or an allocation never makes an If-Match stale. Times are RFC 3339.
  */
 
-import type { WorkloadInstructions } from '../agent/contract/host-instructions.ts'
+import type { Driver, WorkloadInstructions } from '../agent/contract/host-instructions.ts'
 import type { MemberStatus } from '../agent/contract/host-report.ts'
 import type { AddressPolicy } from './contract/address-space.ts'
 import type { Condition } from './contract/common.ts'
@@ -194,7 +194,7 @@ export interface MachineValue extends Deletable {
   readonly projectId: string
   readonly networkId: string
   readonly hostId: string
-  readonly driver: 'netns'
+  readonly driver: Driver
   readonly mac: string
   readonly workloads: readonly WorkloadInstructions[]
   /** The first is the one that balancers, names and DHCP give; another one is on its way in or out. */
@@ -238,7 +238,7 @@ export interface LoadBalancerValue extends Deletable {
   readonly listeners: readonly { readonly port: number; readonly memberPort?: number | undefined }[]
   readonly members: readonly MemberValue[]
   readonly healthCheck: HealthCheck
-  /** What is absent here and in the five that follow is as settleTraffic has it. */
+  /** What is absent here and in the five that follow is as settleTraffic has it; a driver is `netns`. */
   readonly timeouts: Partial<Timeouts>
   readonly retries?: number
   readonly slowStartSeconds?: number
@@ -247,6 +247,7 @@ export interface LoadBalancerValue extends Deletable {
   readonly logging?: Logging
   readonly limits?: Limits
   readonly forwardedFor: boolean
+  readonly driver?: Driver
   readonly instanceCount: number
   readonly autoScaling: AutoScaling | false
 }
@@ -279,7 +280,7 @@ export interface InstanceValue extends Deletable {
   readonly networkId: string
   readonly slot: number
   readonly hostId: string
-  readonly driver: 'netns'
+  readonly driver: Driver
   readonly uplinkAddress: string
   readonly networkAddress: string
   readonly networkShardId: string

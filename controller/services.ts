@@ -76,6 +76,8 @@ export interface ControllerSettings {
   /** Null: balancers have no names, and are reached by their VIPs. */
   readonly names: NameSettings | null
   readonly life: LifeSettings
+  /** What the keys of appliances are made of, the same in all controllers of a rack. Left out: there are none. */
+  readonly secret?: Uint8Array
 }
 
 /** Who asks: an admin (`projectId` null) or a project's token. */

@@ -21,12 +21,16 @@ export interface ProcessSettings {
   readonly natsServers: readonly string[]
   /** By which the others know this controller; the machine's name when left out. */
   readonly name: string | null
+  /** Where it and its callers are, for the placement of what they use; null: nobody has said. */
+  readonly location: string | null
   readonly natsListen: string
   /** How hosts reach the bus, where that is not what it listens on. */
   readonly natsAdvertise: readonly string[]
   readonly stateFolder: string
   /** The first admin's token: made at the first start. */
   readonly adminTokenFile: string
+  /** The keys that states of stacks are encrypted with: made at the first start. Controllers of a cluster share it. */
+  readonly stackKeysFile: string
   readonly logLevel: string
   /** How often what has lost its owner is given back. */
   readonly sweepSeconds: number
@@ -59,10 +63,14 @@ const environmentSchema = v.object({
   SLUICE_CONTROLLER_NAME: v.optional(
     v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{1,63}$/, 'must be letters, digits, hyphens and underscores')),
   ),
+  SLUICE_LOCATION: v.optional(
+    v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens')),
+  ),
   SLUICE_NATS_LISTEN: v.optional(v.string(), '127.0.0.1:4222'),
   SLUICE_NATS_ADVERTISE: listSchema(''),
   SLUICE_STATE_FOLDER: v.optional(v.string(), '/var/lib/sluice'),
   SLUICE_ADMIN_TOKEN_FILE: v.optional(v.string()),
+  SLUICE_STACK_KEYS_FILE: v.optional(v.string()),
   SLUICE_LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   /** The block of the uplink that VIPs and instances get their addresses from. */
   SLUICE_UPLINK_CIDR: v.pipe(
@@ -119,10 +127,12 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     publicUrl: settings.SLUICE_PUBLIC_URL ?? null,
     natsServers: settings.SLUICE_NATS_SERVERS,
     name: settings.SLUICE_CONTROLLER_NAME ?? null,
+    location: settings.SLUICE_LOCATION ?? null,
     natsListen: settings.SLUICE_NATS_LISTEN,
     natsAdvertise: settings.SLUICE_NATS_ADVERTISE,
     stateFolder: settings.SLUICE_STATE_FOLDER,
     adminTokenFile: settings.SLUICE_ADMIN_TOKEN_FILE ?? `${settings.SLUICE_STATE_FOLDER}/admin-token`,
+    stackKeysFile: settings.SLUICE_STACK_KEYS_FILE ?? `${settings.SLUICE_STATE_FOLDER}/stack-keys`,
     logLevel: settings.SLUICE_LOG_LEVEL,
     sweepSeconds: settings.SLUICE_SWEEP_SECONDS,
     controller: {

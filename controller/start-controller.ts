@@ -35,6 +35,8 @@ import { createOwnerBus } from './control-plane/writes/owner-bus.ts'
 import { createOwnerRouting, type OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
+import { readStateKeys } from './hypervisor/state/state-keys.ts'
+import { createStates } from './hypervisor/state/states.ts'
 import { createMeasuresFollower, keepFollowing } from './load-balancing/scaling/follow-measures.ts'
 import { createNamesKeeper } from './names/keep-names.ts'
 import { createNameServer } from './names/name-server.ts'
@@ -51,6 +53,8 @@ import { openMetricsRoom } from './observed/metrics/metrics-room.ts'
 import { tellCulprits } from './observed/metrics/tell-culprits.ts'
 import { createObservedHosts } from './observed/observed-hosts.ts'
 import { watchReports } from './observed/watch-reports.ts'
+import { monitorStore } from './prediction/monitoring/monitored-store.ts'
+import { openLifecycleManager } from './prediction/policies/open-lifecycle-manager.ts'
 import { openPrefetch, type PrefetchRoom } from './prediction/prefetch/open-prefetch.ts'
 import { createControlPlaneService } from './presence/control-plane-service.ts'
 import { keepPresence } from './presence/presence-loop.ts'
@@ -97,8 +101,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const store = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
-  closers.push(() => store.close())
+  const kept = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
+  closers.push(() => kept.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
   const work = divideWork(leases, logger)
@@ -106,15 +110,33 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     const relay = await startOutboxRelay({ connection, logger, replicas })
     await runLoop({ close: () => relay.stop() }, signal)
   })
+  const nodes = rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () =>
+    performance.now(),
+  )
   const lifecycle = openLifecycle({
-    store,
+    store: kept,
     connections: [connection, bus.hostsConnection],
     replicas,
     logger,
-    nodes: rememberNodes({ list: async () => (await bus.listServers()).map(describeNode) }, () => performance.now()),
+    nodes,
     dataTypeOf: (action) => actionTypes[action]?.kind.dataType ?? dataTypeOfAction(action, kinds),
   })
   work.add('microshards', (signal) => lifecycle.drive(signal))
+  const room = openLifecycleManager({
+    store: kept,
+    connection,
+    microshards: lifecycle.service,
+    nodes,
+    measureServers: bus.measureServers,
+    controller: leases.holder,
+    location: settings.location,
+    logger,
+    now: Date.now,
+  })
+  closers.push(() => room.close())
+  work.add('lifecycle', (signal) => room.manager.run(signal))
+  // From here on, what is read and written is counted.
+  const store = monitorStore(kept, { counts: room.counts, now: () => performance.now() })
   const observed = createObservedHosts({ now: Date.now })
   closers.push(watchReports({ connection: bus.hostsConnection, inbox: observed, logger }))
 
@@ -130,7 +152,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     sleep,
     logger,
     observed,
-    settings: settings.controller,
+    settings: { ...settings.controller, secret: bus.deriveSecret('appliances') },
     wake: () => wake(),
   }
   const assembled = assembleController(context, createInstructionsBus(bus.buckets.desired))
@@ -164,7 +186,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     tellCulprits: (culprits) => tellCulprits(context, culprits),
   })
   closers.push(() => collectd.close())
-  const kept = { logs, metrics: metrics.service, collectd }
+  const states = createStates(context, await readStateKeys(settings.stackKeysFile, random))
+  const shown = { logs, metrics: metrics.service, collectd, states, lifecycle: room.service }
   const prefetch = await patiently(() =>
     openPrefetch({
       ...{ context, connection, replicas, stateFolder },
@@ -179,7 +202,7 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
     prefetch,
     microshards: lifecycle.service,
     controlPlane,
-    ...kept,
+    ...shown,
   }
   const owners = openOwners(bus, store, leases, logger)
   closers.push(() => owners.close())

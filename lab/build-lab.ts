@@ -42,16 +42,19 @@ export async function buildSegments(run: Run, settings: LabSettings, state: LabS
   state.router = router
   state.client = client
   writeLabState(settings, state)
-  // Filters of the router's namespace have no say over what its bridges carry.
-  const settingsOfRouter = ['net.ipv4.ip_forward=1', 'net.bridge.bridge-nf-call-iptables=0']
-  const enterRouter = ['nsenter', '-t', String(router.pid), '-n', '--']
-  await must(run, [...enterRouter, 'sysctl', '-qe', '-w', ...settingsOfRouter])
+  await setSettings(run, router.pid, ['net.ipv4.ip_forward=1', bridgesUnfiltered])
   await ipBatch(run, router.pid, planRouter(client.pid))
   await ipBatch(run, client.pid, planClient())
   if (settings.bare) return
   await ipBatch(run, router.pid, planMachineLink(settings.name, process.pid))
   await ipBatch(run, 'here', planMachineAddress(settings))
 }
+
+/** Filters of a namespace have no say over what its bridges carry: what `sluice doctor` asks of a host. */
+const bridgesUnfiltered = 'net.bridge.bridge-nf-call-iptables=0'
+
+const setSettings = (run: Run, pid: number, settings: readonly string[]) =>
+  must(run, ['nsenter', '-t', String(pid), '-n', '--', 'sysctl', '-qe', '-w', ...settings])
 
 /** Powers a host on, with its disk as it was left. Fills in its state. */
 export async function bootHost(run: Run, settings: LabSettings, state: LabState, host: HostState): Promise<void> {
@@ -60,6 +63,7 @@ export async function bootHost(run: Run, settings: LabSettings, state: LabState,
   host.process = booted
   host.cut = []
   writeLabState(settings, state)
+  await setSettings(run, booted.pid, [bridgesUnfiltered])
   await ipBatch(run, state.router.pid, planHostPorts(host.index, booted.pid))
   await ipBatch(run, booted.pid, planHostDevices(host.index))
 }

@@ -2,6 +2,7 @@
 
 import { hasJoined, killAgent, startAgent } from './agent-process.ts'
 import { bootHost } from './build-lab.ts'
+import { hasCollectd, startCollectd } from './collectd.ts'
 import type { Run } from './commands.ts'
 import { startController } from './controller-process.ts'
 import { type HostState, type LabState, livingProcess, writeLabState } from './lab-state.ts'
@@ -61,6 +62,7 @@ export async function bootHostAgain(lab: OpenLab, name: string): Promise<boolean
   await removeHostPorts(lab, host)
   await bootHost(lab.run, lab.settings, lab.state, host)
   if (hasJoined(lab.settings, name)) await startHostAgent(lab, name)
+  if (hasCollectd(lab.settings, name)) await startCollectd(lab.run, pidOf(host))
   return true
 }
 

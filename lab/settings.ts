@@ -60,6 +60,8 @@ export type LabSettings = {
   readonly bare: boolean
   /** Null: one controller, which runs the one NATS server. */
   readonly cluster: LabCluster | null
+  /** A real collectd on each host. */
+  readonly collectd: boolean
   readonly stateFolder: string
   readonly diskFolder: string
 }
@@ -76,6 +78,7 @@ export function labSettings(options: {
   /** NATS servers and controllers: a cluster, if either is more than one. */
   readonly nats?: number
   readonly controllers?: number
+  readonly collectd?: boolean
   /** Where the hosts' disks, the store and the logs are kept: on ext4, xfs or tmpfs, since overlays are made of it. */
   readonly diskRoot?: string
 }): LabSettings {
@@ -94,6 +97,7 @@ export function labSettings(options: {
     hosts,
     bare: options.bare ?? false,
     cluster: planCluster(options.nats ?? 1, options.controllers ?? 1),
+    collectd: options.collectd ?? false,
     stateFolder: `${stateRoot}/${name}`,
     diskFolder: `${options.diskRoot ?? process.env.SLUICE_LAB_DISKS ?? diskRootDefault}/${name}`,
   }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { agentBinary, hasJoined, joinAgent, readAgentLogEnd, startAgent } from './agent-process.ts'
 import { bootHost, buildSegments, emptyLabState, hostStates } from './build-lab.ts'
 import { startCluster } from './cluster.ts'
+import { prepareCollectd, startCollectd } from './collectd.ts'
 import { commandRunner, type Run } from './commands.ts'
 import { addHost, listHostStatuses } from './controller-calls.ts'
 import { readAdminToken, startController } from './controller-process.ts'
@@ -114,7 +115,9 @@ async function joinHost(run: Run, settings: LabSettings, host: HostState, adminT
   const joinToken = await addHost(adminToken, host.name, apiUrl(settings))
   await joinAgent(run, firstProcess.pid, controllerUrl, joinToken)
   if (!hasJoined(settings, host.name)) throw new Error(`the agent of ${host.name} joined without leaving its settings`)
+  if (settings.collectd) await prepareCollectd(run, firstProcess.pid)
   await startAgent(run, firstProcess.pid)
+  if (settings.collectd) await startCollectd(run, firstProcess.pid)
 }
 
 async function waitForReports(settings: LabSettings, adminToken: string, names: readonly string[]): Promise<void> {

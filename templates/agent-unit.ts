@@ -13,7 +13,7 @@ export interface AgentUnit {
  * Namespaces and their mounts need CAP_SYS_ADMIN, links and rules CAP_NET_ADMIN, the checks of daemons' configurations
  * CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_NICE and the change to their own users, other users' processes CAP_KILL,
  * CAP_SYS_PTRACE and CAP_DAC_OVERRIDE. MemoryDenyWriteExecute is left out, since it silently turns off the compiler that
- * Bun runs by.
+ * Bun runs by. Its weight is ten programs': whoever judges and mends the others must not starve with them.
  */
 export function renderAgentUnit({ argv }: AgentUnit): string {
   return `[Unit]
@@ -28,6 +28,7 @@ Restart=always
 RestartSec=1
 KillMode=process
 OOMScoreAdjust=-500
+CPUWeight=1000
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_KILL CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID
 NoNewPrivileges=yes
 KeyringMode=private

@@ -27,6 +27,19 @@ export const hostNameSchema = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,
 /** Such labels with dots between them. It is written into configs, so it must be nothing else. */
 const domainSchema = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/))
 
+/** A namespace that the agent makes, or a domain that libvirt was given, which the agent reaches over the network. */
+export const driverSchema = v.picklist(['netns', 'vm'])
+
+/** Keys as OpenSSH writes them. The host has no other use of the private one than for this project's instances. */
+export const applianceSchema = v.object({
+  /** `ssh-ed25519 AAAA…`; another one is never spoken to. */
+  hostKey: v.pipe(v.string(), v.regex(/^ssh-ed25519 [A-Za-z0-9+/]+={0,2}$/)),
+  privateKey: v.string(),
+  vcpus: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** What its serial console has said, on the host. */
+  consoleLogPath: v.optional(v.string()),
+})
+
 /** What every object carries: an agent refuses a generation older than the one it has. */
 const objectEntries = {
   id: idSchema,
@@ -73,7 +86,7 @@ export const machineSchema = v.object({
   projectId: idSchema,
   networkId: idSchema,
   name: hostNameSchema,
-  driver: v.literal('netns'),
+  driver: driverSchema,
   mac: macSchema,
   /** The first is the source of what it begins; another one is on its way in or out. */
   addresses: v.array(v.object({ address: ipv4Schema, prefixLength: prefixLengthSchema, gateway: ipv4Schema })),
@@ -112,7 +125,9 @@ export const instanceSchema = v.object({
   loadBalancerId: idSchema,
   projectId: idSchema,
   networkId: idSchema,
-  driver: v.literal('netns'),
+  driver: driverSchema,
+  /** Of one that is a virtual machine: how its agent comes in, and knows whom it speaks to. */
+  appliance: v.optional(applianceSchema),
   slot: v.number(),
   uplink: v.object({ mac: macSchema, address: ipv4Schema, prefixLength: prefixLengthSchema, gateway: ipv4Schema }),
   /** Its leg on the network: one address, and a route on the link to every shard. */
@@ -183,6 +198,8 @@ export type HostInstructions = v.InferOutput<typeof hostInstructionsSchema>
 export type NetworkInstructions = v.InferOutput<typeof networkSchema>
 export type MachineInstructions = v.InferOutput<typeof machineSchema>
 export type InstanceInstructions = v.InferOutput<typeof instanceSchema>
+export type ApplianceInstructions = v.InferOutput<typeof applianceSchema>
+export type Driver = v.InferOutput<typeof driverSchema>
 export type ListenerInstructions = v.InferOutput<typeof listenerSchema>
 export type HealthCheckInstructions = v.InferOutput<typeof healthCheckSchema>
 export type VipInstructions = v.InferOutput<typeof vipSchema>

@@ -9,6 +9,7 @@ import { eventRing } from '../../templates/haproxy-config.ts'
 export interface EventFollower {
   /** Follows this socket, or follows it anew: after a reload another worker answers there. */
   follow(instanceId: string, statsSocket: string): void
+  isFollowing(instanceId: string): boolean
   forget(instanceId: string): void
   close(): void
 }
@@ -56,6 +57,7 @@ export function createEventFollower(onNews: (instanceId: string) => void): Event
     follow(instanceId, statsSocket) {
       open(instanceId, statsSocket, firstRetryMilliseconds)
     },
+    isFollowing: (instanceId) => connections.has(instanceId),
     forget,
     close() {
       for (const instanceId of [...connections.keys()]) forget(instanceId)

@@ -25,14 +25,17 @@ const subject = (number: number, pid: number | undefined = 1000 + number): Hapro
 
 let at = 0
 let asked: string[] = []
-let newWorkers: string[] = []
+let workers: string[] = []
+/** Of every process, as a share of the time. */
+let waitingShare = 0
 let reply: () => Promise<string> = () => Promise.resolve('')
 let observer: HaproxyObserver
 
 beforeEach(() => {
   at = 0
   asked = []
-  newWorkers = []
+  workers = []
+  waitingShare = 0
   reply = () => Promise.resolve(answer(7))
   observer = createHaproxyObserver({
     ask: (socket) => {
@@ -40,7 +43,8 @@ beforeEach(() => {
       return reply()
     },
     now: () => at,
-    onNewWorker: (instanceId) => newWorkers.push(instanceId),
+    readWaitedSeconds: () => (waitingShare * at) / 1000,
+    onWorker: (_, worker) => workers.push(worker),
   })
 })
 
@@ -105,6 +109,15 @@ describe('a haproxy', () => {
     expect(await look(subject(1))).toBe('silent')
   })
 
+  test('that is silent as it has no processor is given time, and not for ever', async () => {
+    await look(subject(1))
+    reply = () => Promise.reject(new Error('refused'))
+    waitingShare = 0.5
+    for (at of [2000, 7000, 31_000]) expect(await look(subject(1))).toBe('answering')
+    at = 32_000
+    expect(await look(subject(1))).toBe('silent')
+  })
+
   test('that has been replaced is a new one, and may be late once as well', async () => {
     await look(subject(1))
     reply = () => Promise.reject(new Error('refused'))
@@ -113,11 +126,11 @@ describe('a haproxy', () => {
     expect(await look(subject(1, 2001))).toBe('silent')
   })
 
-  test('whose worker is another one than before is told of', async () => {
+  test('whose worker has not been heard before is told of', async () => {
     await look(subject(1))
     reply = () => Promise.resolve(answer(8))
     observer.mark(instanceOf(1).id)
     await look(subject(1))
-    expect(newWorkers).toEqual([instanceOf(1).id])
+    expect(workers).toEqual(['first', 'another'])
   })
 })

@@ -4,7 +4,7 @@
  */
 
 import type { InstanceInstructions } from '../contract/host-instructions.ts'
-import { ageSeconds, readText } from '../health/process-facts.ts'
+import { ageSeconds, hostFacts, type InstanceFacts } from '../health/process-facts.ts'
 import type { AskHaproxy } from '../operations/haproxy-socket.ts'
 import type { ObservedDaemon } from '../operations/operation.ts'
 import type { HaproxyFiles } from './haproxy-files.ts'
@@ -28,8 +28,14 @@ export interface HaproxyObserver {
 export interface HaproxyObserverOptions {
   readonly ask: AskHaproxy
   readonly now: () => number
-  /** Told when another worker answers than before. */
-  readonly onNewWorker: (instanceId: string) => void
+  /** Of where it runs; left out: of this host. */
+  readonly facts?: InstanceFacts
+  /** How long a look waits for one that is late. */
+  readonly answerMilliseconds?: number
+  /** For how long a process was ready to run and was not let. */
+  readonly readWaitedSeconds: (pid: number) => number | undefined
+  /** Told when a worker answers that this observer has not heard before: it may have run for long. */
+  readonly onWorker: (instanceId: string, worker: 'first' | 'another') => void
 }
 
 /** Without news, so that what nobody told of is seen in the end. */
@@ -37,16 +43,22 @@ const askAgainMilliseconds = 2000
 /** Of the instances without news, in one turn. */
 const asksWithoutNewsMaximum = 4
 /** A turn waits no longer for one that is late. */
-const answerMilliseconds = 500
+const answerMillisecondsUsual = 500
 const startMilliseconds = 5000
-/** Longer than a busy machine explains: one that answers nothing for so long serves nobody either. */
+/** One that answers nothing for so long serves nobody either. */
 const silentMilliseconds = 5000
+/** If it was not let run: a successor, beside it or elsewhere, would only make such a machine worse. */
+const starvedMilliseconds = 30_000
+/** Of its silence, spent ready to run, by one that was not let. */
+const starvedShare = 0.25
 
 interface Known {
   daemonKey: string
   answer: HaproxyAnswer | undefined
   /** The first question since the last answer that got none. */
   unansweredSince: number | undefined
+  /** How long it had waited for a processor by then. */
+  waitedSeconds: number
   askedAt: number
   isMarked: boolean
   instance: InstanceInstructions
@@ -55,8 +67,11 @@ interface Known {
   readonly drainingSince: Map<string, number>
 }
 
-export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserverOptions): HaproxyObserver {
+export function createHaproxyObserver(options: HaproxyObserverOptions): HaproxyObserver {
+  const { ask, now, onWorker, facts = hostFacts, answerMilliseconds = answerMillisecondsUsual } = options
   const known = new Map<string, Known>()
+  const readWaited = ({ daemon }: HaproxySubject, { answer }: Known) =>
+    daemon === undefined ? 0 : (options.readWaitedSeconds(answer?.workerPid ?? daemon.pid) ?? 0)
 
   const recall = (subject: HaproxySubject): Known => {
     const { instance, daemon } = subject
@@ -72,6 +87,7 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
       daemonKey,
       answer: undefined,
       unansweredSince: undefined,
+      waitedSeconds: 0,
       askedAt: Number.NEGATIVE_INFINITY,
       isMarked: true,
       instance,
@@ -83,18 +99,21 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
     return fresh
   }
 
-  const look = async ({ instance, files, faultFile, daemon }: HaproxySubject, memory: Known) => {
+  const look = async (subject: HaproxySubject, memory: Known) => {
+    const { instance, files, faultFile, daemon } = subject
     memory.isMarked = false
     memory.askedAt = now()
-    memory.config = readText(files.config)
-    memory.fault = readText(faultFile)
+    memory.config = facts.readText(files.config)
+    memory.fault = facts.readText(faultFile)
     if (daemon === undefined) return
-    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType))
+    const answer = await askInTime(ask, files.statsSocket, haproxyQuestion(instance.trafficType), answerMilliseconds)
     if (answer === undefined) {
+      if (memory.unansweredSince === undefined) memory.waitedSeconds = readWaited(subject, memory)
       memory.unansweredSince ??= memory.askedAt
       return
     }
-    if (memory.answer !== undefined && memory.answer.workerPid !== answer.workerPid) onNewWorker(memory.instance.id)
+    if (memory.answer === undefined) onWorker(memory.instance.id, 'first')
+    else if (memory.answer.workerPid !== answer.workerPid) onWorker(memory.instance.id, 'another')
     memory.answer = answer
     memory.unansweredSince = undefined
     rememberDraining(memory, answer)
@@ -110,8 +129,16 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
     for (const path of draining) if (!drainingSince.has(path)) drainingSince.set(path, askedAt)
   }
 
-  const tell = ({ daemon }: HaproxySubject, memory: Known): ObservedHaproxy => ({
-    status: judgeStatus(daemon, memory, now()),
+  const isSilent = (subject: HaproxySubject, memory: Known): boolean => {
+    if (memory.unansweredSince === undefined) return false
+    const silence = now() - memory.unansweredSince
+    if (silence < silentMilliseconds) return false
+    const waited = 1000 * (readWaited(subject, memory) - memory.waitedSeconds)
+    return silence >= (waited >= starvedShare * silence ? starvedMilliseconds : silentMilliseconds)
+  }
+
+  const tell = (subject: HaproxySubject, memory: Known): ObservedHaproxy => ({
+    status: judgeStatus(subject.daemon, memory, isSilent(subject, memory), facts.uptimeSeconds),
     config: memory.config,
     fault: memory.fault,
     answer: memory.answer,
@@ -144,16 +171,26 @@ export function createHaproxyObserver({ ask, now, onNewWorker }: HaproxyObserver
 const hasNews = ({ isMarked, answer, unansweredSince, drainingSince, daemonKey }: Known) =>
   isMarked || drainingSince.size > 0 || unansweredSince !== undefined || (daemonKey !== '' && answer === undefined)
 
-function judgeStatus(daemon: ObservedDaemon | undefined, memory: Known, at: number): ObservedHaproxy['status'] {
+function judgeStatus(
+  daemon: ObservedDaemon | undefined,
+  { answer }: Known,
+  isSilent: boolean,
+  uptimeSeconds: () => number,
+): ObservedHaproxy['status'] {
   if (daemon === undefined) return 'stopped'
-  const { answer, unansweredSince } = memory
-  const isSilent = unansweredSince !== undefined && at - unansweredSince >= silentMilliseconds
   if (answer !== undefined) return isSilent ? 'silent' : 'answering'
   // One that an agent has only just found may be late once as well.
-  return isSilent && ageSeconds(daemon.startTimeTicks) * 1000 >= startMilliseconds ? 'silent' : 'starting'
+  return isSilent && ageSeconds(daemon.startTimeTicks, uptimeSeconds()) * 1000 >= startMilliseconds
+    ? 'silent'
+    : 'starting'
 }
 
-async function askInTime(ask: AskHaproxy, socket: string, question: string): Promise<HaproxyAnswer | undefined> {
+async function askInTime(
+  ask: AskHaproxy,
+  socket: string,
+  question: string,
+  answerMilliseconds: number,
+): Promise<HaproxyAnswer | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => {

@@ -19,7 +19,7 @@ import type { DaemonName, Operation, OperationGroup } from '../operations/operat
 import type { InstanceCondition, ReportInstances, ReportLoads, Room, Turn } from '../room.ts'
 import { createDrainWatch } from './drain-watch.ts'
 import { type DesiredInstance, fault, type ObservedInstance, planInstances } from './plan-instance.ts'
-import { readCpuSeconds, readUptimeSeconds } from './process-facts.ts'
+import { readCpuSeconds, readUptimeSeconds, readWaitedSeconds } from './process-facts.ts'
 import { createPulseWatch, type Trouble } from './pulse-watch.ts'
 import { describeInstance } from './report-instances.ts'
 
@@ -81,7 +81,15 @@ export function createInstanceRoom(options: InstanceRoomOptions): InstanceRoom {
     follower.follow(instanceId, haproxyFiles(runFolder, instanceId).statsSocket)
     options.onWorker?.(instanceId)
   }
-  const haproxies = createHaproxyObserver({ ask, now: () => performance.now(), onNewWorker: follow })
+  const haproxies = createHaproxyObserver({
+    ask,
+    now: () => performance.now(),
+    readWaitedSeconds,
+    // One that is found running, e.g. by an agent that was itself started again, is followed like one that it has started.
+    onWorker(instanceId, worker) {
+      if (worker === 'another' || !follower.isFollowing(instanceId)) follow(instanceId)
+    },
+  })
   const keepaliveds = createKeepalivedObserver()
   const drains = createDrainWatch({ now: () => performance.now() })
   const sampler = createLoadSampler({

@@ -41,6 +41,22 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z' && state !== 'X'
 }
 
+/** What the observers of an instance read, of this host or of an appliance: the same questions, answered at once. */
+export interface InstanceFacts {
+  readText(path: string): string | undefined
+  isAlive(pid: number): boolean
+  uptimeSeconds(): number
+  /** Which of these addresses are on a device of the process's network namespace. */
+  heldAddresses(pid: number, addresses: readonly string[]): string[]
+}
+
+export const hostFacts: InstanceFacts = {
+  readText: (path) => readText(path),
+  isAlive: (pid) => isAlive(pid),
+  uptimeSeconds: () => readUptimeSeconds(),
+  heldAddresses: (pid, addresses) => readHeldAddresses(pid, addresses),
+}
+
 /** Since the machine's boot, by the clock that dates the starts of processes. */
 export const readUptimeSeconds = () => Number(readText('/proc/uptime')?.split(' ')[0])
 
@@ -59,6 +75,12 @@ export function readCpuSeconds(pid: number): number | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[11]) + Number(fields[12])
   return Number.isFinite(ticks) ? ticks / ticksPerSecond : undefined
+}
+
+/** For how long a process was ready to run and had no processor, since its start; undefined: it is gone. */
+export function readWaitedSeconds(pid: number): number | undefined {
+  const nanoseconds = Number(readText(`/proc/${pid}/schedstat`)?.split(' ')[1])
+  return Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : undefined
 }
 
 /** Which of these addresses are on a device of the process's network namespace, without entering it. */

@@ -3,7 +3,7 @@
  * remembers what seldom changes, so that a turn costs little however many there are. Reads only.
  */
 
-import { ageSeconds, isAlive, readHeldAddresses, readText, readUptimeSeconds } from '../health/process-facts.ts'
+import { ageSeconds, hostFacts, type InstanceFacts } from '../health/process-facts.ts'
 import type { ObservedDaemon } from '../operations/operation.ts'
 import type { KeepalivedFiles } from './keepalived-files.ts'
 import type { ObservedKeepalived } from './plan-keepalived.ts'
@@ -45,7 +45,8 @@ interface Known {
   isMarked: boolean
 }
 
-export function createKeepalivedObserver(): KeepalivedObserver {
+/** `facts`: of where it runs; left out: of this host. */
+export function createKeepalivedObserver(facts: InstanceFacts = hostFacts): KeepalivedObserver {
   const known = new Map<string, Known>()
   let round: string[] = []
 
@@ -62,9 +63,9 @@ export function createKeepalivedObserver(): KeepalivedObserver {
     if (!isStale && !isItsTurn && isSettled(before, age)) return before
     const seen: Known = {
       daemonKey,
-      ...observeProcesses(daemon, age, subject.files),
-      loaded: readText(subject.files.loaded),
-      heldVips: observeHeldVips(subject),
+      ...observeProcesses(daemon, age, subject.files, facts),
+      loaded: facts.readText(subject.files.loaded),
+      heldVips: observeHeldVips(subject, facts),
       isMarked: false,
     }
     known.set(instanceId, seen)
@@ -74,7 +75,7 @@ export function createKeepalivedObserver(): KeepalivedObserver {
   return {
     observe(subjects) {
       const turns = takeTurns(subjects)
-      const uptimeSeconds = readUptimeSeconds()
+      const uptimeSeconds = facts.uptimeSeconds()
       return new Map(
         subjects.map((subject): [string, SeenKeepalived] => {
           const age = subject.daemon === undefined ? 0 : ageSeconds(subject.daemon.startTimeTicks, uptimeSeconds)
@@ -104,10 +105,11 @@ function observeProcesses(
   daemon: ObservedDaemon | undefined,
   age: number,
   files: KeepalivedFiles,
+  { isAlive, readText }: InstanceFacts,
 ): Pick<Known, 'status' | 'childPid'> {
   if (daemon === undefined) return { status: 'stopped', childPid: undefined }
-  const parentPid = readPid(files.parentPid)
-  const childPid = readPid(files.childPid)
+  const parentPid = parsePid(readText(files.parentPid))
+  const childPid = parsePid(readText(files.childPid))
   // Where the parent has gone, its child is the first process that still bears the mark.
   const isParentThere = parentPid === daemon.pid
   const isChildThere = childPid !== undefined && isAlive(childPid)
@@ -116,15 +118,15 @@ function observeProcesses(
   return { status: isStarting ? 'running' : 'broken', childPid: undefined }
 }
 
-const observeHeldVips = ({ witnessPid, vips }: KeepalivedSubject): readonly string[] =>
+const observeHeldVips = ({ witnessPid, vips }: KeepalivedSubject, facts: InstanceFacts): readonly string[] =>
   witnessPid === undefined
     ? []
-    : readHeldAddresses(
+    : facts.heldAddresses(
         witnessPid,
         vips.map(({ address }) => address),
       )
 
-function readPid(path: string): number | undefined {
-  const pid = Number.parseInt(readText(path) ?? '', 10)
+function parsePid(text: string | undefined): number | undefined {
+  const pid = Number.parseInt(text ?? '', 10)
   return Number.isInteger(pid) ? pid : undefined
 }

@@ -47,9 +47,9 @@ export function renderKeepalivedTexts(
 
 /**
  * How long an instance serves its own VIPs alone before it backs its neighbours up: time enough for these to start on
- * their hosts, where the same order has come in.
+ * their hosts, where the same order has come in, and for an election.
  */
-const startingSeconds = 1
+const startingSeconds = ({ advertIntervalSeconds }: InstanceInstructions) => Math.max(1, 2 * advertIntervalSeconds)
 
 /** `mayChange`: false where others start or reload first; a fence never waits. */
 export function planKeepalived(
@@ -126,7 +126,7 @@ function planReload(
   { instance, texts, files }: DesiredKeepalived,
   { ageSeconds, loaded }: ObservedKeepalived,
 ): Operation[] {
-  const { text, digest } = texts[ageSeconds < startingSeconds ? firstPhase(instance) : 'steady']
+  const { text, digest } = texts[ageSeconds < startingSeconds(instance) ? firstPhase(instance) : 'steady']
   if (loaded === digest) return []
   return [
     { kind: 'writeFile', path: files.candidate, content: text },

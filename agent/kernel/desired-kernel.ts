@@ -253,7 +253,7 @@ const instanceSysctls: Sysctls = {
   'net.ipv4.conf.all.rp_filter': '0',
 }
 
-function makeInstance(
+export function makeInstance(
   instance: InstanceInstructions,
   network: NetworkInstructions | undefined,
   host: HostDevices,

@@ -3,7 +3,7 @@
  * the kernel allows 15 characters, and the full id in its alias. Pure.
  */
 
-import { createHash } from 'node:crypto'
+import { shortLinkName } from '../contract/bridge-name.ts'
 import { idPattern } from '../contract/host-instructions.ts'
 
 /** A network's bridge, its VXLAN and the host's end of its gateway's cable; a machine's and an instance's ends. */
@@ -15,13 +15,7 @@ export const instanceNetworkDevice = 'network'
 /** The device within a machine's namespace. */
 export const machineDevice = 'eth0'
 
-/** The longest name that the kernel takes for a link. */
-export const linkNameCharactersMaximum = 15
-
-export function linkName(role: keyof typeof prefixes, id: string): string {
-  const hash = createHash('sha256').update(id).digest('hex')
-  return `${prefixes[role]}${hash}`.slice(0, linkNameCharactersMaximum - 1)
-}
+export const linkName = (role: keyof typeof prefixes, id: string) => shortLinkName(prefixes[role], id)
 
 /** A network's leg within its project's namespace has the same name as the other end of its cable. */
 export const gatewayDevice = (networkId: string) => linkName('gateway', networkId)

@@ -229,7 +229,7 @@ async function readRuleSet(run: RunCommand): Promise<ObservedRuleSet | undefined
 }
 
 /** Undefined where the namespace went away meanwhile. */
-async function readNamespace(
+export async function readNamespace(
   run: RunCommand,
   name: string,
   inode: number,

@@ -26,6 +26,8 @@ export interface LogRoomOptions {
   /** The text of the last `savePositions`, or undefined. */
   readonly readPositions: () => string | undefined
   readonly savePositions: (text: string) => void
+  /** Gives the room of so many bytes at the file's beginning back; they are not needed again. */
+  readonly giveBackHead: (path: string, bytes: number) => Promise<void>
   /** Milliseconds by a clock that never jumps. */
   readonly now: () => number
   /** Milliseconds since 1970. */
@@ -46,6 +48,8 @@ const accessBurstLines = 500
 /** Of one instance's daemon. */
 const ownLinesPerSecond = 10
 const ownBurstLines = 300
+/** Of a daemon's file, settled and kept: a lost agent's successor has no more to read twice. */
+const settledBytesMaximum = 1024 * 1024
 /** What waits for the bus: some minutes of a busy host. */
 const waitingCharactersMaximum = 8 * 1024 * 1024
 
@@ -66,6 +70,8 @@ interface Followed {
   readonly limits: Readonly<Record<'haproxy' | 'keepalived', LineLimit>>
   /** How far it has been read, which is further than what is settled. */
   read: { haproxy: FilePosition | undefined; keepalived: FilePosition | undefined }
+  /** Up to where the room of each file was given back. */
+  readonly given: { haproxy: number; keepalived: number }
 }
 
 export function createLogRoom(options: LogRoomOptions): LogRoom {
@@ -99,6 +105,7 @@ export function createLogRoom(options: LogRoomOptions): LogRoom {
       sockets,
       limits: { haproxy: ownLimit(), keepalived: ownLimit() },
       read: { haproxy: position?.haproxy, keepalived: position?.keepalived },
+      given: { haproxy: 0, keepalived: 0 },
       ...before,
       instance,
       access: isLogged ? (before?.access ?? startAccess(instance, sockets)) : undefined,
@@ -144,6 +151,15 @@ export function createLogRoom(options: LogRoomOptions): LogRoom {
     hand(one.instance, kind, lines, { [kind]: fresh.position })
   }
 
+  /** A file that was begun anew is settled less far than was given back of the one before. */
+  const giveBack = async ({ instance, files, given }: Followed, kind: 'haproxy' | 'keepalived') => {
+    const { offsetBytes = 0 } = settled.get(instance.id)?.[kind] ?? {}
+    if (offsetBytes < given[kind]) given[kind] = 0
+    if (offsetBytes - given[kind] < settledBytesMaximum) return
+    given[kind] = offsetBytes
+    await options.giveBackHead(files[kind], offsetBytes)
+  }
+
   return {
     name: 'logs',
     async look({ desired }) {
@@ -176,6 +192,10 @@ export function createLogRoom(options: LogRoomOptions): LogRoom {
       if (!isUnsaved) return
       isUnsaved = false
       options.savePositions(JSON.stringify(Object.fromEntries(settled)))
+      for (const one of followed.values()) {
+        await giveBack(one, 'haproxy')
+        await giveBack(one, 'keepalived')
+      }
     },
     close() {
       for (const { access } of followed.values()) access?.ring.close()

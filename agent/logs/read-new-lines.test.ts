@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { giveBackHead } from '../operations/files.ts'
+import { runCommand } from '../operations/run-command.ts'
 import { parseOwnLine } from './parse-own-line.ts'
 import { type FilePosition, readNewLines } from './read-new-lines.ts'
 
@@ -13,10 +15,13 @@ let position: FilePosition | undefined
 beforeEach(() => {
   folder = mkdtempSync(`${tmpdir()}/sluice-logs-`)
   path = `${folder}/haproxy.log`
-  position = undefined
+  forget()
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
+const forget = () => {
+  position = undefined
+}
 const read = () => {
   const fresh = readNewLines(path, position)
   position = fresh?.position ?? position
@@ -54,6 +59,23 @@ test('a file that was emptied, or is another one, is read anew', () => {
   writeFileSync(`${path}.new`, 'four is longer than all that was before it\n')
   renameSync(`${path}.new`, path)
   expect(read()).toEqual(['four is longer than all that was before it'])
+})
+
+test('the room of what was read is given back, and nothing is read twice or missed, not even by who forgot his place', async () => {
+  const bytes = () => statSync(path).blocks * 512
+  const lines = Array.from({ length: 30_000 }, (_, i) => `line ${i}`)
+  writeFileSync(path, `${lines.join('\n')}\n`)
+  while (read().length > 0);
+  const before = bytes()
+  appendFileSync(path, 'one\ntw')
+  expect(await giveBackHead(runCommand, path, position?.offsetBytes ?? 0)).toBeUndefined()
+  expect(bytes()).toBeLessThan(before / 10)
+  appendFileSync(path, 'o\n')
+  expect(read()).toEqual(['one', 'two'])
+  const place = position
+  forget()
+  expect(read()).toEqual(['one', 'two'])
+  expect(position).toEqual(place)
 })
 
 test('more than can be read at once comes piece by piece', () => {

@@ -2,8 +2,9 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import type { AgentSettings } from '../contract/enrolment.ts'
-import { executeFileOperation } from '../operations/files.ts'
+import { executeFileOperation, giveBackHead } from '../operations/files.ts'
 import { askHaproxy } from '../operations/haproxy-socket.ts'
+import { runCommand } from '../operations/run-command.ts'
 import type { PublishLogs } from './log-buffer.ts'
 import { createLogRoom, type LogRoom } from './log-room.ts'
 
@@ -32,6 +33,10 @@ export function startLogs({
     publish,
     readPositions: () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
     savePositions: (content) => executeFileOperation({ kind: 'writeFile', path, content }),
+    giveBackHead: async (file, bytes) => {
+      const failure = await giveBackHead(runCommand, file, bytes)
+      if (failure !== undefined) log({ file, failure }, 'the room of what was read could not be given back')
+    },
     now: () => performance.now(),
     clock: Date.now,
   })

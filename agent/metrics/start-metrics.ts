@@ -11,6 +11,7 @@ import { createPointSender, type PointMessage } from '../contract/point-sender.t
 import { batchPointsMaximum, type Point, type PointOrigin, pointIntervalSeconds } from '../contract/points.ts'
 import type { WholeAnswer } from '../haproxy/sample-load.ts'
 import type { Room } from '../room.ts'
+import { createClockGuard } from './clock-guard.ts'
 import { type CollectdReceiver, measureIntake, startCollectdReceiver } from './collectd-receiver.ts'
 import { makeMeasure } from './make-measure.ts'
 import type { Measure } from './measured-instance.ts'
@@ -66,6 +67,18 @@ export function startMetrics(options: MetricsOptions): Metrics {
     unixSeconds: () => Date.now() / 1000,
   })
 
+  const guard = createClockGuard({
+    unixSeconds: () => Date.now() / 1000,
+    steadySeconds: () => performance.now() / 1000,
+  })
+  let wasAhead = true
+  const leaveOutEarlier = (measured: readonly Point[]): readonly Point[] => {
+    const isAhead = guard.isAhead()
+    if (wasAhead && !isAhead) log({}, 'the clock was set back: what is measured is left out until it is where it was')
+    wasAhead = isAhead
+    return isAhead ? measured : []
+  }
+
   const collect = (points: readonly Point[]) => {
     for (const point of points) collected.push(point)
     if (collected.length < batchPointsMaximum) return
@@ -95,7 +108,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   }
   const pass = async () => {
     await listen()
-    const measured = await room.measure()
+    const measured = leaveOutEarlier(await room.measure())
     const points = [...measured, ...collected]
     collected = []
     noticeExplosions()

@@ -9,6 +9,7 @@ import { executeFileOperation } from './files.ts'
 import { type AskHaproxy, reloadHaproxy } from './haproxy-socket.ts'
 import { type Channel, compileKernelOperation } from './kernel-commands.ts'
 import {
+  type FileOperation,
   isKernelOperation,
   type KernelOperation,
   type Operation,
@@ -20,8 +21,12 @@ import type { RunCommand } from './run-command.ts'
 export interface ExecutorParts {
   readonly run: RunCommand
   readonly runLines: RunLines
-  readonly daemons: Daemons
+  readonly daemons: Pick<Daemons, 'start' | 'stop'> & {
+    signal(operation: Extract<Operation, { kind: 'signalDaemon' }>): string | undefined | Promise<string | undefined>
+  }
   readonly askHaproxy: AskHaproxy
+  /** Left out: on this host. */
+  readonly files?: (operation: FileOperation) => Promise<string | undefined>
 }
 
 /** Does the groups in parallel, what is in a group in order up to its first failure; gives all the failures. */
@@ -67,7 +72,7 @@ function executeStep(parts: ExecutorParts, step: Step): Promise<string | undefin
 }
 
 async function executeSingle(
-  { run, daemons, askHaproxy }: ExecutorParts,
+  { run, daemons, askHaproxy, files }: ExecutorParts,
   operation: Exclude<Operation, KernelOperation>,
 ): Promise<string | undefined> {
   switch (operation.kind) {
@@ -81,7 +86,7 @@ async function executeSingle(
     case 'renameFile':
     case 'removeFile':
     case 'removeFolder':
-      return executeFileOperation(operation)
+      return files === undefined ? executeFileOperation(operation) : files(operation)
     case 'replaceRuleSet': {
       const result = await run(['nft', '-f', '-'], { input: operation.ruleSet })
       return result.exitCode === 0 ? undefined : `nft: ${result.stderr.trim()}`

@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFil
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { FileOperation } from './operation.ts'
+import type { RunCommand } from './run-command.ts'
 
 /** Gives the failure's words, or undefined. */
 export function executeFileOperation(operation: FileOperation): string | undefined {
@@ -47,6 +48,15 @@ export async function writeDurably({ path, content, mode = 0o640 }: WriteFile): 
   } catch (error) {
     return String(error)
   }
+}
+
+/**
+ * Gives the room of a file's first bytes back, which read as zeros from then on. Who writes to the file notices nothing
+ * and goes on where it was, so no line can fall between two files. Gives the failure's words, or undefined.
+ */
+export async function giveBackHead(run: RunCommand, path: string, bytes: number): Promise<string | undefined> {
+  const result = await run(['fallocate', '--punch-hole', '--offset', '0', '--length', String(bytes), path])
+  return result.exitCode === 0 ? undefined : result.stderr.trim()
 }
 
 export function ensureFolder(path: string): void {

@@ -17,7 +17,17 @@ export interface MarkedProcess extends DaemonReference {
 }
 
 export function markEnvironment(reference: DaemonReference, fingerprint: string): Record<string, string> {
-  return { [markVariable]: `${reference.objectId}/${reference.daemon}/${fingerprint}` }
+  return { [markVariable]: formatMark(reference, fingerprint) }
+}
+
+export const formatMark = ({ objectId, daemon }: DaemonReference, fingerprint: string) =>
+  `${objectId}/${daemon}/${fingerprint}`
+
+/** Undefined where it is none of ours. */
+export function parseMark(mark: string): (DaemonReference & { readonly fingerprint: string }) | undefined {
+  const [objectId, daemon, fingerprint] = mark.split('/')
+  if (objectId === undefined || fingerprint === undefined || !isDaemonName(daemon)) return undefined
+  return { objectId, daemon, fingerprint }
 }
 
 export const daemonKey = ({ objectId, daemon }: DaemonReference) => `${objectId}/${daemon}`
@@ -79,13 +89,16 @@ export function isRunning({ pid, startTimeTicks }: { pid: number; startTimeTicks
 
 export function readStat(pid: number): { state: string; parentPid: number; startTimeTicks: number } | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name in brackets may hold anything, so the fields are counted from its end.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return { state: fields[0] ?? '', parentPid: Number(fields[1]), startTimeTicks: Number(fields[19]) }
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   } catch {
     return undefined
   }
+}
+
+/** Of proc(5)'s stat. The name in brackets may hold anything, so the fields are counted from its end. */
+export function parseStat(text: string): { state: string; parentPid: number; startTimeTicks: number } {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return { state: fields[0] ?? '', parentPid: Number(fields[1]), startTimeTicks: Number(fields[19]) }
 }
 
 /**
@@ -118,9 +131,9 @@ function readMarkedProcess(pid: number, pidNamespace: string): MarkedProcess | u
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
     const mark = environment.find((entry) => entry.startsWith(`${markVariable}=`))?.slice(markVariable.length + 1)
     if (mark === undefined) return isYoung(stat.startTimeTicks) ? 'young' : undefined
-    const [objectId, daemon, fingerprint] = mark.split('/')
-    if (objectId === undefined || fingerprint === undefined || !isDaemonName(daemon)) return undefined
-    return { objectId, daemon, fingerprint, pid, parentPid: stat.parentPid, startTimeTicks: stat.startTimeTicks }
+    const parsed = parseMark(mark)
+    if (parsed === undefined) return undefined
+    return { ...parsed, pid, parentPid: stat.parentPid, startTimeTicks: stat.startTimeTicks }
   } catch {
     return 'young'
   }

@@ -17,6 +17,8 @@ backup_priority=${BACKUP_PRIORITY:-200}
 preempt_delay_seconds=${PREEMPT_DELAY_SECONDS:-5}
 realtime_priority=${REALTIME_PRIORITY:-0}
 threads=${THREADS:-2}
+# Servers of each balancer, in turns on the web machines of the hosts.
+members=${MEMBERS:-3}
 # How a web machine serves on port 80; it runs with the machine's name as its first argument.
 web_command=${WEB_COMMAND:-}
 # Processes outlive nothing: the hosts' first processes end by themselves after this time, whatever becomes of this script.
@@ -57,7 +59,8 @@ build_world() {
   local host other
   boot router; boot client
   for host in $hosts; do boot "host-$host"; done
-  on router sysctl -qe -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0
+  on router sysctl -qe -w net.ipv4.ip_forward=1
+  for host in router host-1 host-2 host-3; do on "$host" sysctl -qe -w net.bridge.bridge-nf-call-iptables=0; done
   {
     echo "link add uplink type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
     echo "link add underlay type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
@@ -182,7 +185,7 @@ backend machines
   http-check send meth GET uri / ver HTTP/1.1 hdr Host sluice
   http-check expect status 200-399
   default-server inter 5000ms fastinter 1250ms downinter 5000ms fall 2 rise 2 weight 1 check observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions
-$(for host in $hosts; do echo "  server machine-$host $(machine_address "$host"):80"; done)
+$(for member in $(seq "$members"); do echo "  server member-$member $(machine_address $(((member - 1) % 3 + 1))):80"; done)
 C
 }
 

@@ -35,6 +35,8 @@ export interface FloorSettings {
   readonly threads: number
   /** What serves a web machine's port 80; python where it is left out. */
   readonly webCommand?: string
+  /** Servers of each balancer; three where it is left out. */
+  readonly members?: number
 }
 
 const script = new URL('by-hand.sh', import.meta.url).pathname
@@ -52,6 +54,7 @@ export async function startFloor(settings: FloorSettings): Promise<Floor> {
     // In a sandbox its files go with the sandbox, however it ends.
     TMPDIR: process.env.SLUICE_LAB_DISKS ?? tmpdir(),
     ...(settings.webCommand === undefined ? {} : { WEB_COMMAND: settings.webCommand }),
+    ...(settings.members === undefined ? {} : { MEMBERS: String(settings.members) }),
   })
   const order = async (line: string): Promise<{ begunAt: number; words: readonly string[] }> => {
     lines.sendText(line)

@@ -20,6 +20,8 @@ import { type System, showBalancer } from './system.ts'
 
 const wholeTimeoutSeconds = 120
 const wholePollMilliseconds = 100
+/** Each look is at every process of the machine, which many balancers have many of. */
+const wholePollOfManyMilliseconds = 500
 
 /**
  * Resolves when nothing is amiss: every host reports, every instance is active with both daemons and holds exactly its own
@@ -36,11 +38,12 @@ export async function awaitAllWhole(system: System, balancerIds: readonly string
   await waitUntil(
     async () => {
       try {
-        const marked = observeMarkedProcesses()
+        let marked: MarkedProcesses | undefined
         amiss = await findAmissHosts(system)
         for (const id of balancerIds.filter((one) => !whole.has(one))) {
           if (amiss.length > 0) break
           const balancer = await showBalancer(system, id)
+          marked ??= observeMarkedProcesses()
           amiss = await findAmissBalancer(system, balancer, marked)
           if (amiss.length === 0) whole.set(id, balancer)
         }
@@ -52,7 +55,7 @@ export async function awaitAllWhole(system: System, balancerIds: readonly string
     {
       what: () => `the world to be whole: ${amiss.join('; ')}`,
       timeoutSeconds: wholeTimeoutSeconds,
-      intervalMilliseconds: wholePollMilliseconds,
+      intervalMilliseconds: balancerIds.length > 1 ? wholePollOfManyMilliseconds : wholePollMilliseconds,
     },
   )
   return [...whole.values()]

@@ -14,7 +14,7 @@ import { migrationSchema } from '../../controller/contract/migration.ts'
 import { isIpv6, networkAddresses } from '../address-order.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, number, type Options, projectField, reference, text, trueOrFalse } from '../body-fields.ts'
-import { idOf, jsonOption, type Noun, printObject, waitOption, waitQuery } from '../noun.ts'
+import { followQuery, idOf, jsonOption, type Noun, printObject, waitOption, waitQuery } from '../noun.ts'
 import { references } from '../resolve.ts'
 import { followMigration, printStanding } from './migration.ts'
 
@@ -127,7 +127,7 @@ export function attachmentCommands(connect: () => Api): Command[] {
       const shardId = await idOf(api, references.shard, shard, options)
       const networkId = await idOf(api, references.network, String(options.network), options)
       const path = `${references.network.path}/${networkId}/shards/${shardId}`
-      const answer = await api.call({ method, path, query: waitQuery(options) })
+      const answer = await api.call({ method, path, query: waitQuery(options), ...followQuery(options) })
       // In use, it is a migration that empties it first.
       const migration = v.safeParse(migrationSchema, answer)
       if (!migration.success) printObject(options, answer)

@@ -112,6 +112,7 @@ export const loadBalancerNoun: Noun<LoadBalancer> = {
         parse: reference('network'),
         isRequired: true,
       },
+      { flags: '--driver <netns|vm>', description: 'namespaces, or virtual machines', field: 'driver', parse: text },
       { flags: '--type <http|tcp>', description: 'its traffic', field: 'trafficType', parse: text, isRequired: true },
       ...shared,
     ],

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { type Member, memberSchema } from '../../controller/contract/load-balancer.ts'
 import type { Api } from '../api.ts'
 import { type BodyField, buildBody, declareFields, number, type Options, text, trueOrFalse } from '../body-fields.ts'
-import { type Column, idOf, listAll, printObject, tableOf, waitOption, waitQuery } from '../noun.ts'
+import { type Column, followQuery, idOf, listAll, printObject, tableOf, waitOption, waitQuery } from '../noun.ts'
 import { json } from '../output.ts'
 import { references } from '../resolve.ts'
 import { member, memberForms } from './load-balancer.ts'
@@ -73,7 +73,10 @@ function create(connect: () => Api): Command {
     const path = await membersPath(api, balancer, options)
     const place = await member(which, { api, flag: 'the member', projectId: undefined })
     const body = { ...(await buildBody(api, [weight], options)), ...place }
-    printObject(options, await api.call({ method: 'POST', path, query: waitQuery(options), body }))
+    printObject(
+      options,
+      await api.call({ method: 'POST', path, query: waitQuery(options), ...followQuery(options), body }),
+    )
   })
 }
 
@@ -95,7 +98,10 @@ function update(connect: () => Api): Command {
     const api = connect()
     const path = `${await membersPath(api, balancer, options)}/${id}`
     const body = await buildBody(api, fields, options)
-    printObject(options, await api.call({ method: 'PATCH', path, query: waitQuery(options), body }))
+    printObject(
+      options,
+      await api.call({ method: 'PATCH', path, query: waitQuery(options), ...followQuery(options), body }),
+    )
   })
 }
 
@@ -104,7 +110,7 @@ const remove = (connect: () => Api) =>
     async (balancer: string, id: string, options: Options) => {
       const api = connect()
       const path = `${await membersPath(api, balancer, options)}/${id}`
-      const answer = await api.call({ method: 'DELETE', path, query: waitQuery(options) })
+      const answer = await api.call({ method: 'DELETE', path, query: waitQuery(options), ...followQuery(options) })
       if (options.json === true) console.log(json(answer ?? { id, status: 'deleted' }))
       else console.log(answer === undefined ? `member ${id} is deleted` : `member ${id} is deleting`)
     },

@@ -15,6 +15,9 @@ import type { Api } from '../api.ts'
 import type { Options } from '../body-fields.ts'
 import { type Column, jsonOption, printObject, tableOf, waitOption, waitQuery } from '../noun.ts'
 import { json } from '../output.ts'
+import { microshardTopCommand } from '../top/top.ts'
+import { explainVerb, policiesVerb } from './microshard-policies.ts'
+import { reshardVerb, weightsVerb } from './microshard-weights.ts'
 
 type Connect = () => Api
 
@@ -33,9 +36,23 @@ const columns: readonly Column<MicroshardView>[] = [
   { heading: 'bytes', of: ({ bytes }) => String(bytes) },
 ]
 
+const decisionVerbs = [microshardTopCommand, explainVerb, policiesVerb]
+
 export function microshardCommand(connect: Connect): Command {
   const command = new Command('microshard').description("the parts of the control plane's data, and where they are")
-  const verbs = [listVerb, showVerb, locateVerb, splitVerb, mergeVerb, migrateVerb, abortVerb, watchVerb]
+  const verbs = [
+    listVerb,
+    showVerb,
+    locateVerb,
+    splitVerb,
+    mergeVerb,
+    migrateVerb,
+    abortVerb,
+    watchVerb,
+    weightsVerb,
+    reshardVerb,
+    ...decisionVerbs,
+  ]
   for (const verb of verbs) command.addCommand(verb(connect))
   return command
 }

@@ -14,7 +14,7 @@ import {
 import type { Api } from '../api.ts'
 import { type BodyField, buildBody, declareFields, number, type Options, reference, text } from '../body-fields.ts'
 import { describeStanding, isAtRest, watchMigration } from '../migration-progress.ts'
-import { type Column, idOf, jsonOption, listAll, tableOf, waitOption, waitQuery } from '../noun.ts'
+import { type Column, followQuery, idOf, jsonOption, listAll, tableOf, waitOption, waitQuery } from '../noun.ts'
 import { describeObject, json } from '../output.ts'
 import { references, resolveId } from '../resolve.ts'
 
@@ -124,7 +124,7 @@ const actionVerbs = (connect: Connect) =>
       async (nameOrId: string, options: Options) => {
         const api = connect()
         const path = `${migrationsPath}/${await findMigration(api, nameOrId, options)}/${action}`
-        const answer = await api.call({ method: 'POST', path, query: waitQuery(options) })
+        const answer = await api.call({ method: 'POST', path, query: waitQuery(options), ...followQuery(options) })
         printStanding(options, v.parse(migrationSchema, answer))
       },
     ),

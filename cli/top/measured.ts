@@ -21,7 +21,20 @@ const answerSchema = v.object({
   series: v.array(v.object({ measure: v.string(), values: v.array(v.nullable(v.number())) })),
 })
 
-export function createMeasuredObjects(api: Api, measures: readonly string[], now: () => number): MeasuredObjects {
+export interface MeasuredOptions {
+  readonly api: Pick<Api, 'open'>
+  readonly measures: readonly string[]
+  /** Milliseconds by a clock that never jumps. */
+  readonly now: () => number
+  /** At one reading; of the others it tells what it knows. */
+  readonly objectsMaximum: number
+}
+
+/** Asked for at one look: 320 objects in the time after which there is something new of each. */
+export const objectsPerLook = 64
+
+export function createMeasuredObjects(options: MeasuredOptions): MeasuredObjects {
+  const { api, measures, now, objectsMaximum } = options
   const known = new Map<string, { readonly measured: Measured | undefined; readonly askedAt: number }>()
   const ask = async (object: string, signal: AbortSignal): Promise<Measured | undefined> => {
     const query = { object, measure: measures.join(','), from, to: 'now', step: `${stepSeconds}s` }
@@ -38,8 +51,12 @@ export function createMeasuredObjects(api: Api, measures: readonly string[], now
     async read(ids, signal) {
       const wanted = new Set(ids)
       for (const id of [...known.keys()]) if (!wanted.has(id)) known.delete(id)
-      const due = ids.filter((id) => now() - (known.get(id)?.askedAt ?? Number.NEGATIVE_INFINITY) >= stepSeconds * 1000)
-      const waiting = [...due]
+      const askedAt = (id: string) => known.get(id)?.askedAt ?? Number.NEGATIVE_INFINITY
+      // Those of which nothing is known yet, then the oldest.
+      const waiting = ids
+        .filter((id) => now() - askedAt(id) >= stepSeconds * 1000)
+        .toSorted((a, b) => compare(askedAt(a), askedAt(b)))
+        .slice(0, objectsMaximum)
       const work = async () => {
         for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
           known.set(id, { measured: await ask(id, signal), askedAt: now() })
@@ -52,6 +69,9 @@ export function createMeasuredObjects(api: Api, measures: readonly string[], now
     },
   }
 }
+
+/** Two that were never asked for are equal, and not a difference of infinities. */
+const compare = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1)
 
 /** How many steps back the newest that is known may be: what is older says nothing of now. */
 const freshSteps = 4

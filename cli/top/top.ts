@@ -1,15 +1,22 @@
-/** `sluice load-balancer top` and `sluice host top`: who has how much to do, again and again. */
+/** `sluice load-balancer top`, `sluice host top` and `sluice microshard top`: who has how much to do, again and again. */
 
 import { Command } from 'commander'
+import * as v from 'valibot'
 import { type LoadBalancer, loadBalancerSchema } from '../../controller/contract/load-balancer.ts'
 import { type Host, hostSchema } from '../../controller/contract/machine.ts'
+import {
+  type MicroshardMeasure,
+  microshardMeasuresSchema,
+  type NodeMeasure,
+} from '../../controller/contract/microshard-measures.ts'
 import type { Api } from '../api.ts'
 import type { Options } from '../body-fields.ts'
 import { listAll } from '../noun.ts'
 import { references, resolveId } from '../resolve.ts'
 import { type BalancerRow, balancerView } from './balancers.ts'
 import { type HostRow, hostView } from './hosts.ts'
-import { condense, createMeasuredObjects, latest, type Measured } from './measured.ts'
+import { condense, createMeasuredObjects, latest, type Measured, objectsPerLook } from './measured.ts'
+import { createMicroshardView } from './microshards.ts'
 import { runTop } from './run-top.ts'
 import type { TopView } from './view.ts'
 
@@ -24,7 +31,7 @@ export function balancerTopCommand(connect: () => Api): Command {
   return topOptions(command, balancerView, 'requests').action(async (options: Options) => {
     const api = connect()
     const projectId = typeof options.project === 'string' ? await resolveId(api, 'project', options.project) : undefined
-    const measured = createMeasuredObjects(api, balancerMeasures, () => performance.now())
+    const measured = measuredBy(api, balancerMeasures, options)
     const read = async (signal: AbortSignal) => {
       const balancers = await listAll(api, references['load-balancer'].path, loadBalancerSchema, { projectId })
       const figures = await measured.read(
@@ -43,7 +50,7 @@ export function hostTopCommand(connect: () => Api): Command {
   )
   return topOptions(command, hostView, 'cpu').action(async (options: Options) => {
     const api = connect()
-    const measured = createMeasuredObjects(api, hostMeasures, () => performance.now())
+    const measured = measuredBy(api, hostMeasures, options)
     const read = async (signal: AbortSignal) => {
       const [hosts, balancers] = await Promise.all([
         listAll(api, references.host.path, hostSchema),
@@ -58,6 +65,31 @@ export function hostTopCommand(connect: () => Api): Command {
     await run(hostView, read, options)
   })
 }
+
+export function microshardTopCommand(connect: () => Api): Command {
+  const command = new Command('top').description('load, latency, size and clients of all microshards, as they are now')
+  let nodes: readonly NodeMeasure[] = []
+  const view = createMicroshardView(() => nodes)
+  return topOptions(command, view, 'load').action(async (options: Options) => {
+    const api = connect()
+    const read = async (signal: AbortSignal): Promise<readonly MicroshardMeasure[]> => {
+      const response = await api.open({ method: 'GET', path: '/v1/microshard-measures' }, signal)
+      const measured = v.parse(microshardMeasuresSchema, await response.json())
+      nodes = measured.nodes
+      return measured.items
+    }
+    await run(view, read, options)
+  })
+}
+
+/** One look tells all; of many the rest follows in the next ones. */
+const measuredBy = (api: Api, measures: readonly string[], { once }: Options) =>
+  createMeasuredObjects({
+    api,
+    measures,
+    now: () => performance.now(),
+    objectsMaximum: once === true || !process.stdout.isTTY ? Number.POSITIVE_INFINITY : objectsPerLook,
+  })
 
 function topOptions<Row>(command: Command, view: TopView<Row>, sortKey: string): Command {
   const keys = view.columns.flatMap(({ key }) => (key === undefined ? [] : [key]))

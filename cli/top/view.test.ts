@@ -108,6 +108,14 @@ q quit  2-3 of 4
     expect(render({ height: 5, offset: 99, footer: 'q quit' }).at(-1)).toBe('q quit  3-4 of 4')
   })
 
+  test('fill a screen of 24 lines however many there are, and say which of how many', () => {
+    const many = Array.from({ length: 300 }, (_, i) => ({ ...shop, id: `lb_${i}`, name: `shop ${i}` }))
+    const lines = renderTop(balancerView, many, { ...layout, height: 24, offset: 280, footer: 'q quit' })
+    expect(lines.length).toBe(24)
+    expect(lines.at(-1)).toBe('q quit  280-300 of 300')
+    expect(lines.every((line) => line.length <= 80)).toBe(true)
+  })
+
   test('leave out what matters least where there are few columns', () => {
     expect(picture(render({ width: 50 }))).toBe(`
 4 load balancers, 1 degraded, 47k reques… 23:05:12

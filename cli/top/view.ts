@@ -103,21 +103,25 @@ function compare(a: number | string | null, b: number | string | null): number {
 
 /** Columns as wide as what is in them; what is dispensable goes where they don't fit. */
 function layOut<Row>(all: readonly TopColumn<Row>[], rows: readonly Row[], width: number) {
-  let columns = all
+  // Of all rows, so that nothing moves sideways while one scrolls; once, however many columns have to go.
+  let laid = all.map((column) => ({ column, natural: column.isFlexible === true ? 0 : naturalWidth(column, rows) }))
   for (;;) {
-    const natural = columns.map(({ heading, cell, key }) =>
-      Math.max(widthOf(heading) + (key === undefined ? 0 : 1), ...rows.map((row) => widthOf(cell(row).text))),
-    )
-    const fixed = columns.reduce((sum, { isFlexible }, i) => sum + (isFlexible === true ? 0 : (natural[i] ?? 0)), 0)
-    const left = width - fixed - gap.length * (columns.length - 1)
-    const dispensable = Math.max(0, ...columns.map((column) => column.dispensable ?? 0))
+    const fixed = laid.reduce((sum, { natural }) => sum + natural, 0)
+    const left = width - fixed - gap.length * (laid.length - 1)
+    const dispensable = Math.max(0, ...laid.map(({ column }) => column.dispensable ?? 0))
     if (left >= flexibleMinimum || dispensable === 0) {
-      const widths = columns.map(({ isFlexible }, i) => (isFlexible === true ? Math.max(1, left) : (natural[i] ?? 0)))
-      return { columns, widths }
+      const widths = laid.map(({ column, natural }) => (column.isFlexible === true ? Math.max(1, left) : natural))
+      return { columns: laid.map(({ column }) => column), widths }
     }
-    columns = columns.filter((column) => column.dispensable !== dispensable)
+    laid = laid.filter(({ column }) => column.dispensable !== dispensable)
   }
 }
+
+const naturalWidth = <Row>({ heading, cell, key }: TopColumn<Row>, rows: readonly Row[]) =>
+  rows.reduce(
+    (widest, row) => Math.max(widest, widthOf(cell(row).text)),
+    widthOf(heading) + (key === undefined ? 0 : 1),
+  )
 
 const codes: Readonly<Record<Tone, string | null>> = { well: null, doubtful: '33', bad: '31;1', faint: '2' }
 

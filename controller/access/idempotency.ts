@@ -4,6 +4,7 @@
  */
 
 import { type Outcome, refuse, succeed } from '../contract/problem.ts'
+import { keyedActionId } from '../control-plane/kept-actions.ts'
 import { createNamedId } from '../control-plane/shard-key.ts'
 import { OutcomeUnknownError, retryAfterSeconds, type StoredObject } from '../control-plane/store.ts'
 import { type IdempotencyValue, idempotencyKind } from '../objects.ts'
@@ -77,7 +78,7 @@ export async function keepAnswer(
 const describeTaken = (object: StoredObject<IdempotencyValue>): TakenKey => ({
   seed: object.value.seed,
   // With the seed, since the key of a day ago is taken anew and its request is another.
-  actionId: `key ${object.value.seed}`,
+  actionId: keyedActionId(object.value.seed),
   answer: object.value.answer,
   object,
 })

@@ -5,6 +5,7 @@
 
 import * as v from 'valibot'
 import { clashReasons, escalationResolutions } from './escalation.ts'
+import { decisionModes, takenDecisionSchema } from './microshard-policies.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
 const named = { name: v.string() }
@@ -182,6 +183,19 @@ export const eventTypes = {
   'microshard.resharded': handedOver,
   /** An operation was given up: everything is where it was, if need be in microshards with other numbers. */
   'microshard.restored': handedOver,
+  /** The lifecycle manager has decided something; in a dry run nothing comes of it. */
+  'microshard.decided': v.object({
+    ...v.omit(takenDecisionSchema, ['at']).entries,
+    mode: v.picklist(decisionModes),
+  }),
+  'microshard.policies-updated': v.object({ mode: v.picklist(decisionModes) }),
+  /** Another number of nodes would suit the load, as it is or is expected; nobody starts or ends one by himself. */
+  'nodes.wanted': v.object({
+    present: v.number(),
+    wanted: v.number(),
+    reason: v.string(),
+    figures: v.record(v.string(), v.number()),
+  }),
   /**
    * A project, or a host for itself, has more series than anybody may: new ones are dropped. `owner` is its id, or the
    * host's name; `host` and `plugin` are the source of most of them.
@@ -205,6 +219,12 @@ export const eventTypes = {
   /** A NATS server answers, or no more. */
   'node.appeared': v.object(carrier),
   'node.disappeared': v.object(carrier),
+  /** Terraform or OpenTofu keeps its state here. */
+  'stack.state.written': v.object({ ...named, stateVersion: v.number(), serial: v.nullable(v.number()) }),
+  'stack.state.removed': v.object(named),
+  'stack.state.rolled-back': v.object({ ...named, stateVersion: v.number(), toVersion: v.number() }),
+  /** By an admin, who holds that its holder is gone. */
+  'stack.lock.broken': v.object({ ...named, lockId: v.string(), who: v.string() }),
   /** Too many hosts fail together: nothing is replaced from now on. */
   'breaker.opened': v.object({ reason: v.string(), hostIds: v.array(v.string()) }),
   /** By a recovery, or by a person. */

@@ -1,6 +1,7 @@
 /** Load balancers, their listeners, members and instances. */
 
 import * as v from 'valibot'
+import { driverSchema } from '../../agent/contract/host-instructions.ts'
 import { conditionSchema, idSchema, ipv4Schema, nameSchema, objectEntries, portSchema } from './common.ts'
 import { autoScalingInputSchema, autoScalingViewSchema, instanceCountSchema } from './scaling.ts'
 import { hostNameSchema, trafficCreateEntries, trafficUpdateEntries, weightSchema } from './traffic.ts'
@@ -64,6 +65,8 @@ export const loadBalancerCreateSchema = v.strictObject({
   /** Left out: none yet, and requests are answered 503 until members are added one by one. */
   members: v.optional(membersSchema),
   ...trafficCreateEntries,
+  /** What its instances are: namespaces of their hosts, or virtual machines. It stays as it is made. */
+  driver: v.optional(driverSchema, 'netns'),
   /** 2 when left out. With auto-scaling only what it begins with: its minimum, where that is more. */
   instanceCount: v.optional(instanceCountSchema),
   autoScaling: v.optional(autoScalingInputSchema, false),
@@ -127,6 +130,7 @@ export const loadBalancerSchema = v.object({
   listeners: v.array(listenerCreateSchema),
   members: v.array(memberSchema),
   ...trafficUpdateEntries,
+  driver: driverSchema,
   instanceCount: v.number(),
   autoScaling: autoScalingViewSchema,
   /** By its name where names are kept, else by its first VIP; null until there is one of these. */

@@ -61,6 +61,44 @@ export const keyLayoutSchema = v.object({
   timeBits: v.number(),
 })
 
+const bitsOf = (minimum: number, maximum: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(minimum), v.maxValue(maximum))
+/** How many of the ring's bits tell clients, data types and hours apart. */
+export const keyWeightsSchema = v.strictObject({
+  clientBits: bitsOf(8, 32),
+  dataTypeBits: bitsOf(0, 16),
+  timeBits: bitsOf(0, 16),
+})
+export const reshardSchema = v.strictObject({
+  weights: keyWeightsSchema,
+  /** Only tells what it would do. */
+  dryRun: v.optional(v.boolean()),
+})
+export const keyWeightsViewSchema = v.object({
+  ...keyLayoutSchema.entries,
+  isDryRun: v.boolean(),
+  /** `settled`: all microshards mean their arcs by these weights. `resharding`: they go over to them, one by one. */
+  status: v.picklist(['settled', 'resharding']),
+  /** Of all. */
+  microshards: v.number(),
+  /** What is left to do. A key moves where its point of the ring is another by these weights. */
+  remaining: v.object({
+    microshards: v.number(),
+    keys: v.number(),
+    keysMoved: v.number(),
+    objects: v.number(),
+    objectsMoved: v.number(),
+  }),
+  /** What the load of the last minutes calls for: null when there was none. */
+  suggestion: v.nullable(
+    v.object({
+      weights: keyWeightsSchema,
+      /** Bits of information in the load: of clients, of types given the client, of hours given both. */
+      entropy: v.object({ client: v.number(), dataType: v.number(), time: v.number() }),
+    }),
+  ),
+})
+
 export const directorySchema = v.object({
   version: v.number(),
   format: v.number(),
@@ -110,6 +148,8 @@ export const splitSchema = v.strictObject({
 export const mergeSchema = v.strictObject({ withId: microshardIdSchema })
 export const migrateSchema = v.strictObject({ toNode: v.pipe(v.string(), v.minLength(1), v.maxLength(100)) })
 
+export type KeyWeightsView = v.InferOutput<typeof keyWeightsViewSchema>
+export type MicroshardReshard = v.InferOutput<typeof reshardSchema>
 export type NodeView = v.InferOutput<typeof nodeSchema>
 export type MicroshardView = v.InferOutput<typeof microshardSchema>
 export type MicroshardEntryView = v.InferOutput<typeof microshardEntrySchema>

@@ -4,6 +4,7 @@ import { createTestWorld, type Json, type TestWorld } from '../../test/api/api-w
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestLifecycle } from '../prediction/policies/test-lifecycle.ts'
 import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 /** As much of OpenAPI 3.1 as is used here; anything else in an operation is a mistake. */
@@ -38,7 +39,7 @@ const documentSchema = v.strictObject({
   tags: v.array(v.strictObject({ name: v.string() })),
   paths: v.record(
     v.pipe(v.string(), v.startsWith('/')),
-    v.record(v.picklist(['get', 'post', 'patch', 'delete']), operationSchema),
+    v.record(v.picklist(['get', 'post', 'put', 'patch', 'delete', 'x-lock', 'x-unlock']), operationSchema),
   ),
   components: v.strictObject({
     securitySchemes: v.record(v.string(), v.unknown()),
@@ -79,14 +80,16 @@ describe('the OpenAPI document', () => {
       events: reader,
       logs: createKeptLogs(),
       microshards,
+      lifecycle: createTestLifecycle(context.store),
       controlPlane: createTestControlPlane(),
       metrics,
       collectd,
+      states: world.states,
       prefetch: world.prefetch,
       settings: { url: '', version: '' },
     })
     const mounted = routes.map(({ method, path }) => `${method.toLowerCase()} ${path}`)
-    const described = operations().map(({ method, path }) => `${method} ${path}`)
+    const described = operations().map(({ method, path }) => `${method.replace('x-', '')} ${path}`)
     expect(described.toSorted()).toEqual(mounted.toSorted())
     const inApp = world.app.routes.map(
       ({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,

@@ -18,7 +18,8 @@ export interface RouteAnswer {
 }
 
 export interface RouteDescription {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  /** `LOCK` and `UNLOCK` are WebDAV's: Terraform locks a state by them. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LOCK' | 'UNLOCK'
   /** With its parameters in braces: `/v1/networks/{id}`. */
   readonly path: string
   /** Unique: what a generated client calls it. */
@@ -50,7 +51,7 @@ export function describeApi(
   for (const route of routes) {
     const path = paths[route.path] ?? {}
     paths[route.path] = path
-    path[route.method.toLowerCase()] = describeOperation(route)
+    path[operationKey(route)] = describeOperation(route)
   }
   return {
     openapi: '3.1.0',
@@ -73,6 +74,10 @@ export function describeApi(
     },
   }
 }
+
+/** OpenAPI 3.1 has no place for other methods than its own: these stand beside them, as extensions. */
+const operationKey = ({ method }: RouteDescription): string =>
+  method === 'LOCK' || method === 'UNLOCK' ? `x-${method.toLowerCase()}` : method.toLowerCase()
 
 function describeOperation(route: RouteDescription): Json {
   const body = route.body ?? route.textSchema

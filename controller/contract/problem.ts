@@ -15,6 +15,7 @@ export const problemCodes = {
   overlap: 409,
   'quota-exceeded': 409,
   escalated: 409,
+  locked: 423,
   'idempotency-key-reused': 422,
   'precondition-failed': 412,
   'payload-too-large': 413,
@@ -54,6 +55,8 @@ export interface Problem {
   readonly errors?: readonly { readonly field: string; readonly message: string }[]
   readonly retryAfterSeconds?: number
   readonly escalationId?: string
+  /** More members of the problem document, as RFC 9457 lets there be: for programs that look for them. */
+  readonly members?: Readonly<Record<string, unknown>>
   /** What kept the change from being made; from it an escalation is raised. It is not answered. */
   readonly clash?: Clash
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import type { Action } from './act.ts'
+import { keyedActionId } from './kept-actions.ts'
 import { createMemoryStore } from './memory-store.ts'
-import { OutcomeUnknownError, type Store, type StoredObject, write } from './store.ts'
+import { actionsKeptMaximum, OutcomeUnknownError, type Store, type StoredObject, write } from './store.ts'
 import {
   addressKind,
   newAddressId,
@@ -49,6 +50,16 @@ describe('an action', () => {
     if (again.outcome !== 'done') throw new Error(again.outcome)
     expect([again.isRepeated, ...versionAndCount(again.object)]).toEqual([true, 3, 3])
     expect(await store.get(shardKind, id)).toMatchObject({ version: 4 })
+  })
+
+  test('of a request with a key is not done again after any number of writes of others', async () => {
+    const store = createMemoryStore()
+    const id = newShardId(newClient())
+    const keyed = keyedActionId(`${Date.now()}.abc`)
+    await act(store, increment(id, keyed))
+    for (let i = 0; i < 3 * actionsKeptMaximum; i++) await act(store, increment(id, `other ${i}`))
+    expect(await act(store, increment(id, keyed))).toMatchObject({ outcome: 'done', isRepeated: true })
+    expect(await store.get(shardKind, id)).toMatchObject({ value: { count: 3 * actionsKeptMaximum + 1 } })
   })
 
   test('that deleted does not delete what was created since', async () => {

@@ -3,10 +3,10 @@
  */
 
 import { type CloudEvent, createCloudEvent, eventTypePattern } from './cloud-event.ts'
+import { keepActionIds } from './kept-actions.ts'
 import type { Carrier } from './message.ts'
 import { clientCharactersOf, idPattern, type ShardKey } from './shard-key.ts'
 import {
-  actionsKeptMaximum,
   type EventDraft,
   type Kind,
   type StoredObject,
@@ -161,7 +161,6 @@ function planObject(
   const isAlive = current !== null && current.value !== null
   const { actionId, traceparent } = transaction
   const own = typeof actionId === 'string' ? [actionId] : (actionId ?? [])
-  const actionIds = [...(current?.actionIds ?? []), ...own]
   return {
     kind: write.kind.name,
     id: write.id,
@@ -171,7 +170,7 @@ function planObject(
     createdAt: isAlive ? current.createdAt : updatedAt,
     updatedAt,
     ...(traceparent === undefined ? {} : { traceparent }),
-    actionIds: actionIds.slice(-Math.max(actionsKeptMaximum, own.length)),
+    actionIds: keepActionIds(current?.actionIds ?? [], own, Date.parse(updatedAt)),
   }
 }
 

@@ -55,7 +55,8 @@ export interface StoredObject<Value> {
   /** The W3C traceparent of the request that wrote it. */
   readonly traceparent?: string
   /**
-   * The last actions that wrote it, newest last: `actionsKeptMaximum`, or all of its last write where those are more.
+   * The last actions that wrote it, newest last: `actionsKeptMaximum`, or all of its last write where those are more; and
+   * those of requests with an Idempotency-Key for some minutes longer (`kept-actions.ts`).
    * They make an action idempotent.
    */
   readonly actionIds: readonly string[]

@@ -9,6 +9,13 @@ export interface DesiredHost {
   readonly host: string
   readonly connection: HypervisorConnection
   readonly domains: readonly DesiredDomain[]
+  /**
+   * The domains that somebody has asked to be deleted: these alone are destroyed. One that is neither here nor in
+   * `domains` is a mistake of whoever plans, and is escalated.
+   */
+  readonly removedIds: readonly string[]
+  /** The host gives everything of ours up, its pool too. */
+  readonly isLeaving: boolean
 }
 
 export interface HypervisorConnection {
@@ -56,7 +63,7 @@ export interface DesiredImage {
   /** Hex SHA-256 of the file: two images of one content are one volume, and a volume never changes. */
   readonly sha256: string
   readonly format: 'qcow2' | 'raw'
-  /** Where whoever applies the stack reads it: a path on the controller's machine, or an http(s) URL. */
+  /** A path on the controller's machine. */
   readonly source: string
 }
 
@@ -88,5 +95,5 @@ export type DesiredConfiguration =
       /** Netplan's version 2; null: the guest asks by DHCP. */
       readonly networkConfig: string | null
     }
-  /** A raw volume that the guest mounts itself: bytes as base64, kept with the stack, so small. */
+  /** A raw volume that the guest mounts itself, the last of its disks; the source is as that of an image. */
   | { readonly kind: 'file'; readonly source: string; readonly sha256: string }

@@ -213,6 +213,7 @@ function describeLoadBalancer(id: string, input: LoadBalancerCreate): LoadBalanc
     logging,
     // It is on unless it is said otherwise, and tcp has no headers that it could be about.
     forwardedFor: trafficType === 'http' && input.forwardedFor,
+    ...(input.driver !== 'netns' && { driver: input.driver }),
     instanceCount: input.instanceCount ?? instanceCountDefault,
     autoScaling: settleAutoScaling(input.autoScaling, false),
   }

@@ -150,7 +150,7 @@ function describe(request: InstanceRequest, placed: readonly PlacedInstance[]): 
       networkId: loadBalancer.networkId,
       slot: addition.slot,
       hostId: addition.hostId,
-      driver: 'netns',
+      driver: loadBalancer.driver ?? 'netns',
       ...legs,
     }
     const status: InstanceStatusValue = { status: 'placing', conditions: [], observedGeneration: 0 }

@@ -126,6 +126,7 @@ export function createLoadBalancerViewer(context: ViewContext, clientId: string 
         healthCheck,
         ...settleTraffic(value),
         forwardedFor: value.forwardedFor,
+        driver: value.driver ?? 'netns',
         instanceCount: value.instanceCount,
         autoScaling: value.autoScaling,
         url: urlOf(value, names.nameOf(object) ?? vips[0]),

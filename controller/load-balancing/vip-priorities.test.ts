@@ -50,16 +50,22 @@ test('whatever the slots, each VIP has one home, and no two of its servers are e
 })
 
 describe('adverts', () => {
-  const rows: readonly (readonly [number, number])[] = [
-    [1, 0.05],
-    [100, 0.05],
-    [101, 0.1],
-    [200, 0.1],
-    [300, 0.15],
+  const rows: readonly (readonly [number, number, number])[] = [
+    [0.05, 0, 0.05],
+    [0.05, 24, 0.05],
+    [0.05, 25, 0.1],
+    [0.05, 49, 0.1],
+    [0.05, 50, 0.2],
+    [0.05, 100, 0.4],
+    [0.05, 399, 0.8],
+    [0.05, 10_000, 1],
+    [0.3, 60, 1],
+    [2, 0, 2],
+    [2, 60, 2],
   ]
-  for (const [instances, seconds] of rows) {
-    test(`are sent each ${seconds} s with ${instances} instances on a host`, () => {
-      expect(advertIntervalSeconds(0.05, instances)).toBe(seconds)
+  for (const [shortest, older, seconds] of rows) {
+    test(`are sent each ${seconds} s with ${older} older instances on a host, where ${shortest} s is the shortest`, () => {
+      expect(advertIntervalSeconds(shortest, older)).toBe(seconds)
     })
   }
 })

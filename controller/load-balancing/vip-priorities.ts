@@ -52,14 +52,21 @@ export function listVipDuties(ring: readonly SlotOnRing[], instanceId: string): 
   })
 }
 
-const instancesPerStep = 100
+/** So many instances of a host speak at the shortest interval, as many again at twice that, then twice as many at four times. */
+const instancesAtShortest = 25
+/** What VRRP itself has unless it is told otherwise. */
+const longestIntervalSeconds = 1
 
 /**
- * How often an instance says that it lives, in seconds: `shortest` up to 100 instances on a host, twice that up to 200,
- * and so on. The CPU that adverts take thus stays level; a failure is seen that much later (three adverts). `instances`
- * is the largest count among the hosts of one balancer, whose instances must all keep one interval.
+ * How often the instances of a balancer say that they live, in seconds. `olderInstances` are those on its fullest host
+ * that belong to balancers made before it. Each further band is twice as wide and half as loud, so the adverts of a host
+ * grow by its logarithm; and nobody's interval changes because others came after him, so that no fleet is reloaded as it
+ * grows. A failure is seen after three to four intervals.
+ * @example advertIntervalSeconds(0.05, 60) // 0.2
  */
-export function advertIntervalSeconds(shortest: number, instances: number): number {
-  const steps = Math.max(1, Math.ceil(instances / instancesPerStep))
-  return Math.round(shortest * steps * 1000) / 1000
+export function advertIntervalSeconds(shortest: number, olderInstances: number): number {
+  const doublings =
+    olderInstances < instancesAtShortest ? 0 : 1 + Math.floor(Math.log2(olderInstances / instancesAtShortest))
+  const seconds = Math.min(shortest * 2 ** doublings, Math.max(shortest, longestIntervalSeconds))
+  return Math.round(seconds * 1000) / 1000
 }

@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { watchConnection } from '../control-plane/connection-watch.ts'
 import { encodeAgentToken } from './accounts.ts'
 import { type Buckets, ensureBuckets } from './buckets.ts'
+import { measureServers, type ServerSample } from './cluster/measure-servers.ts'
 import { patiently } from './cluster/patience.ts'
 import { type ListedServer, listServers } from './cluster/server-list.ts'
 import { type BusAddress, connectController } from './connections.ts'
@@ -13,7 +14,7 @@ import {
   issueEventCredentials,
   removeReaderConsumer,
 } from './event-readers.ts'
-import type { BusIdentity } from './identity.ts'
+import { type BusIdentity, deriveSecret } from './identity.ts'
 import type { NatsServerStatus } from './nats-server.ts'
 
 export interface Bus {
@@ -29,6 +30,8 @@ export interface Bus {
   readonly caCertificate: string
   /** Hex SHA-256 of it: the last part of a join token. */
   readonly caFingerprint: string
+  /** For a purpose that is none of the bus's: the same in all controllers, and kept nowhere else. */
+  deriveSecret(purpose: string): Uint8Array
   /** Signs an agent in for good, until it is revoked. Touches nothing, so that asking twice is as good as once. */
   issueAgentJwt(agent: { readonly host: string; readonly publicKey: string }): Promise<string>
   issueEventCredentials(reader: EventReader): Promise<BusCredentials>
@@ -36,6 +39,8 @@ export interface Bus {
   readonly replicas: number
   /** The servers that answer just now. */
   listServers(): Promise<readonly ListedServer[]>
+  /** What each of them says of its processor, memory, traffic and disk. */
+  measureServers(): Promise<readonly ServerSample[]>
   /** Throws a user out and keeps it out, agent or reader. Resolves when the server has done so; asking twice is fine. */
   revokeUser(publicKey: string): Promise<void>
   status(): BusStatus
@@ -116,6 +121,7 @@ export async function createBus(parts: BusParts): Promise<Bus> {
     caCertificate,
     caFingerprint,
     replicas,
+    deriveSecret: (purpose) => deriveSecret(identity, purpose),
     issueAgentJwt: (agent) => encodeAgentToken(identity, agent),
     async issueEventCredentials(reader) {
       const issued = await issueEventCredentials(connection, identity, { ...reader, replicas })
@@ -127,6 +133,11 @@ export async function createBus(parts: BusParts): Promise<Bus> {
     },
     async listServers() {
       return await listServers(await connectSystem(), listMilliseconds)
+    },
+    async measureServers() {
+      const system = await connectSystem()
+      const servers = await listServers(system, listMilliseconds)
+      return await measureServers(system, { servers: servers.length, milliseconds: listMilliseconds })
     },
     status: () => ({ ...parts.status(), isConnected: watches.every((watch) => watch.isConnected()) }),
     async close() {

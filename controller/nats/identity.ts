@@ -4,6 +4,7 @@
  * checks that by itself, so it needs no list of agents and no controller.
  */
 
+import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { createAccount, createOperator, fromSeed, type KeyPair } from '@nats-io/nkeys'
 import * as v from 'valibot'
@@ -89,3 +90,7 @@ function toIdentity({ operator, accounts, roles }: IdentityFile): BusIdentity {
 
 const seedText = (pair: KeyPair) => new TextDecoder().decode(pair.getSeed())
 const fromText = (seed: string) => fromSeed(new TextEncoder().encode(seed))
+
+/** A secret for a purpose that is none of the bus's: whoever has the bus's keys has it too, so it is kept nowhere else. */
+export const deriveSecret = ({ operator }: BusIdentity, purpose: string): Uint8Array =>
+  createHmac('sha256', operator.getSeed()).update(`sluice ${purpose}`).digest()

@@ -12,6 +12,7 @@ import type {
 import { blockOf, formatAddress, isIpv6 } from '../address-space/cidr.ts'
 import { networkDomain } from '../address-space/networks.ts'
 import type { StoredObject } from '../control-plane/store.ts'
+import { applianceInstructions } from '../hypervisor/appliance-domain.ts'
 import { endpointOf } from '../load-balancing/members.ts'
 import { advertIntervalSeconds } from '../load-balancing/vip-priorities.ts'
 import { macAddressOf } from '../machines/mac-address.ts'
@@ -25,6 +26,7 @@ import type {
   ShardValue,
 } from '../objects.ts'
 import type { ControllerSettings } from '../services.ts'
+import { countOlderInstances } from './older-instances.ts'
 import { type Mate, renderMembers, renderTraffic } from './render-traffic.ts'
 import { indexSlotMates, othersInSlot, renderVips, type SlotMates, slotKey } from './render-vips.ts'
 import { isLeaving, type Snapshot } from './snapshot.ts'
@@ -67,6 +69,7 @@ interface Rack {
   readonly hostsOf: ReadonlyMap<string, ReadonlySet<string>>
   readonly machinesOn: ReadonlyMap<string, readonly StoredObject<MachineValue>[]>
   readonly instancesOn: ReadonlyMap<string, readonly StoredObject<InstanceValue>[]>
+  readonly olderInstances: ReadonlyMap<string, number>
   readonly slotMates: SlotMates
   readonly uplinkPrefixLength: number
   /** By network, the machines that are out of their balancers, by id and by address. */
@@ -117,6 +120,7 @@ function surveyRack(snapshot: Snapshot, settings: ControllerSettings): Rack {
     hostsOf,
     machinesOn: groupBy(machines, ({ value }) => value.hostId),
     instancesOn: groupBy(instances, ({ value }) => value.hostId),
+    olderInstances: countOlderInstances(snapshot.loadBalancers.values(), instances),
     slotMates: indexSlotMates(snapshot),
     uplinkPrefixLength: blockOf(settings.uplinkCidr).prefixLength,
     drainedOf: listDrained(machines),
@@ -241,7 +245,7 @@ function listSources(
     rack.settings,
     loadBalancer,
     slots,
-    largestInstanceCount(rack, loadBalancer.id),
+    advertIntervalOf(rack, loadBalancer.id),
     ...(slots?.value.slots ?? []).flatMap(({ slot }) => rack.slotMates.get(slotKey(loadBalancer.id, slot)) ?? []),
     ...loadBalancer.value.members.map(({ machineId }) => rack.snapshot.machines.get(machineId ?? '')),
     listStaying(rack, loadBalancer.value)
@@ -266,6 +270,7 @@ function renderInstanceAnew(
     projectId: value.projectId,
     networkId: value.networkId,
     driver: value.driver,
+    ...(value.driver === 'vm' && { appliance: applianceInstructions({ id, ...value }, secretOf(rack.settings)) }),
     slot: value.slot,
     uplink: {
       mac: macAddressOf(id, 'uplink'),
@@ -280,10 +285,7 @@ function renderInstanceAnew(
       onLinkCidrs: (rack.shardsOf.get(value.networkId) ?? []).map((shard) => shard.value.cidr),
     },
     vips: renderVips(rack, instance),
-    advertIntervalSeconds: advertIntervalSeconds(
-      rack.settings.advertIntervalSeconds,
-      largestInstanceCount(rack, loadBalancer.id),
-    ),
+    advertIntervalSeconds: advertIntervalOf(rack, loadBalancer.id),
     // Who takes a slot over has nothing to wait for: it is meant to have the VIP as soon as it serves.
     preemptDelaySeconds: isAlone ? rack.settings.preemptDelaySeconds : 0,
     ...(!isAlone && { takesOver: true }),
@@ -300,6 +302,11 @@ function renderInstanceAnew(
   }
 }
 
+function secretOf({ secret }: ControllerSettings): Uint8Array {
+  if (secret === undefined) throw new Error('BUG: a virtual machine in a rack that has no secret')
+  return secret
+}
+
 /** The other instances of its balancer, by the address of their leg. */
 function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): readonly Mate[] {
   const slots = rack.snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
@@ -309,19 +316,12 @@ function listMates(rack: Rack, { id, value }: StoredObject<InstanceValue>): read
   })
 }
 
+const advertIntervalOf = ({ settings, olderInstances }: Rack, loadBalancerId: string) =>
+  advertIntervalSeconds(settings.advertIntervalSeconds, olderInstances.get(loadBalancerId) ?? 0)
+
 function isDraining({ snapshot }: Pick<Rack, 'snapshot'>, { id, value }: StoredObject<InstanceValue>): boolean {
   const slots = snapshot.slots.get(value.loadBalancerId)?.value.slots ?? []
   return slots.some(({ instanceId, drainingSince }) => instanceId === id && drainingSince !== undefined)
-}
-
-/** The count of the fullest host of a balancer: all its instances must keep one interval. */
-function largestInstanceCount(rack: Pick<Rack, 'snapshot' | 'instancesOn'>, loadBalancerId: string): number {
-  const slots = rack.snapshot.slots.get(loadBalancerId)?.value.slots ?? []
-  const counts = slots.map(({ instanceId }) => {
-    const hostId = instanceId === null ? undefined : rack.snapshot.instances.get(instanceId)?.value.hostId
-    return hostId === undefined ? 0 : (rack.instancesOn.get(hostId)?.length ?? 0)
-  })
-  return Math.max(1, ...counts)
 }
 
 function renderListeners(rack: Rack, spec: LoadBalancerValue): InstanceInstructions['listeners'] {

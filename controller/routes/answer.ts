@@ -36,10 +36,13 @@ export function describeProblem(
     readonly headers?: Readonly<Record<string, string>>
   } = {},
 ): Response {
-  const { code, title, detail, remedy, errors, retryAfterSeconds, escalationId } = problem
+  const { code, title, detail, remedy, errors, retryAfterSeconds, escalationId, members = {} } = problem
   const status = problemCodes[code]
   const type = `urn:sluice:problem:${code}`
-  const body = form.body ?? { type, title, status, code, detail, remedy, errors, escalationId, traceId: trace.traceId }
+  const body = form.body ?? {
+    ...members,
+    ...{ type, title, status, code, detail, remedy, errors, escalationId, traceId: trace.traceId },
+  }
   const headers = new Headers({
     'content-type': form.mediaType ?? 'application/problem+json',
     'cache-control': 'private, no-cache',
@@ -47,7 +50,7 @@ export function describeProblem(
     ...form.headers,
   })
   if (retryAfterSeconds !== undefined) headers.set('retry-after', String(Math.ceil(retryAfterSeconds)))
-  if (code === 'unauthenticated') headers.set('www-authenticate', 'Bearer realm="sluice"')
+  if (code === 'unauthenticated') headers.set('www-authenticate', 'Bearer realm="sluice", Basic realm="sluice"')
   return new Response(JSON.stringify(body), { status, headers })
 }
 

@@ -4,6 +4,7 @@ import { createTestWorld, type TestWorld } from '../../test/api/api-world.ts'
 import { createRoutes } from '../app.ts'
 import { createTestMicroshards } from '../control-plane/lifecycle/test-microshards.ts'
 import { createKeptLogs } from '../observed/logs/test-logs.ts'
+import { createTestLifecycle } from '../prediction/policies/test-lifecycle.ts'
 import { createTestControlPlane } from '../presence/test-control-plane.ts'
 
 let world: TestWorld
@@ -29,9 +30,11 @@ beforeAll(async () => {
     events,
     logs: createKeptLogs(),
     microshards,
+    lifecycle: createTestLifecycle(context.store),
     controlPlane: createTestControlPlane(),
     metrics,
     collectd,
+    states: world.states,
     prefetch: world.prefetch,
     settings: { url: '', version: '' },
   })

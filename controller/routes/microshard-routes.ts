@@ -22,6 +22,7 @@ import { createNodeRoutes } from './node-routes.ts'
 import { commonProblems, waitEntries } from './parameters.ts'
 import { refuseParameter } from './parse.ts'
 import { type Answer, defineRoute, type Route } from './route.ts'
+import { createWeightsRoutes } from './weights-routes.ts'
 
 const nameParameter = v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(200)))
 const microshardParameter = { id: microshardIdSchema }
@@ -33,6 +34,7 @@ export function createMicroshardRoutes(microshards: MicroshardsService): readonl
   return [
     directoryRoute(microshards),
     listRoute(microshards),
+    ...createWeightsRoutes(microshards),
     operationRoute(microshards),
     abortRoute(microshards),
     showRoute(microshards),

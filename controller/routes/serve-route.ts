@@ -172,11 +172,21 @@ async function answerRequest(
 
 async function admitCaller(routing: RoutingContext, route: Route, headers: Headers): Promise<Outcome<Caller>> {
   if (route.access === 'open') return succeed(noCaller)
-  const [, bearer] = /^Bearer +(\S+)\s*$/i.exec(headers.get('authorization') ?? '') ?? []
-  const caller = bearer === undefined ? null : await routing.tokens.authenticate(bearer)
-  if (caller === null) return refuseUnauthenticated(bearer !== undefined)
+  const bearer = readBearer(headers.get('authorization') ?? '')
+  const caller = bearer === null ? null : await routing.tokens.authenticate(bearer)
+  if (caller === null) return refuseUnauthenticated(bearer !== null)
   if (route.access === 'admin' && caller.scope !== 'admin') return refuseForbidden(route.summary.toLowerCase())
   return succeed(caller)
+}
+
+/** `Bearer slt_…`; or Basic with the token as password, for programs that know of nothing else. */
+function readBearer(authorization: string): string | null {
+  const [, bearer] = /^Bearer +(\S+)\s*$/i.exec(authorization) ?? []
+  if (bearer !== undefined) return bearer
+  const [, basic] = /^Basic +([A-Za-z0-9+/]+=*)\s*$/i.exec(authorization) ?? []
+  if (basic === undefined) return null
+  const pair = Buffer.from(basic, 'base64').toString()
+  return pair.slice(pair.indexOf(':') + 1)
 }
 
 interface ParsedArrival {

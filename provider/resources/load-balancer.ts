@@ -105,6 +105,12 @@ const attributes = {
     computed: true,
     description: 'With http: whether members are told the client in X-Forwarded-For; true when left out.',
   }),
+  driver: string({
+    default: 'netns',
+    oneOf: ['netns', 'vm'],
+    requiresReplace: true,
+    description: 'What its instances are: `netns`, namespaces of their hosts; `vm`, virtual machines of libvirt.',
+  }),
   instanceCount: integer({
     optional: true,
     computed: true,
@@ -144,8 +150,8 @@ export const loadBalancerResource = defineResource({
   name: 'load_balancer',
   schema,
   async create({ desired }, context) {
-    const { name, projectId, networkId, trafficType, members } = desired
-    const body = { name, projectId, networkId, trafficType, ...changeableBody(desired) }
+    const { name, projectId, networkId, trafficType, driver, members } = desired
+    const body = { name, projectId, networkId, trafficType, driver, ...changeableBody(desired) }
     const made = await createObject({ path, body, schema: ownSchema }, context)
     context.keep(describe(made, members))
     return describe(await awaitCreated(`${path}/${made.id}`, ownSchema, context), members)

@@ -22,12 +22,14 @@ import type { MemoryStoreOptions } from '../../controller/control-plane/memory-s
 import { createNamedId } from '../../controller/control-plane/shard-key.ts'
 import { write } from '../../controller/control-plane/store.ts'
 import { createHostsService, type HostBus } from '../../controller/hosts/hosts.ts'
+import { createStates, type States } from '../../controller/hypervisor/state/states.ts'
 import { hostKind, hostStatusKind, systemClient } from '../../controller/objects.ts'
 import type { CollectdRequests } from '../../controller/observed/collectd/collectd-entry.ts'
 import type { LogReader } from '../../controller/observed/logs/read-logs.ts'
 import { createKeptLogs } from '../../controller/observed/logs/test-logs.ts'
 import { createTestMetrics, type TestMetrics } from '../../controller/observed/metrics/test-metrics.ts'
 import { createObservedHosts, type ReportInbox } from '../../controller/observed/observed-hosts.ts'
+import { createTestLifecycle } from '../../controller/prediction/policies/test-lifecycle.ts'
 import { createTestPrefetch, type TestPrefetch } from '../../controller/prediction/prefetch/test-prefetch.ts'
 import { createTestControlPlane } from '../../controller/presence/test-control-plane.ts'
 import type { InstructionsBus, PublishedInstructions } from '../../controller/reconcile/instructions-bus.ts'
@@ -56,6 +58,7 @@ export interface TestWorld {
   readonly events: readonly CloudEvent[]
   readonly metrics: TestMetrics
   readonly collectd: CollectdRequests
+  readonly states: States
   readonly prefetch: TestPrefetch
   /** What came by write_http; all of it is taken. */
   readonly takenLists: readonly { readonly projectId: string; readonly lists: readonly ValueList[] }[]
@@ -110,8 +113,10 @@ export async function createTestWorld(
   }
   const microshards = createTestMicroshards()
   const controlPlane = createTestControlPlane()
+  const states = createStates(context, { current: 1, keys: new Map([[1, new Uint8Array(32)]]) })
   const prefetch = createTestPrefetch(context)
-  const kept = { logs, metrics: metrics.service, collectd, prefetch }
+  const lifecycle = createTestLifecycle(context.store)
+  const kept = { logs, metrics: metrics.service, collectd, states, prefetch, lifecycle }
   const rest = { events: recorder.reader, microshards, controlPlane, ...kept }
   const api = createApi({ services, context, ...rest, settings })
   const { app } = api
@@ -134,6 +139,7 @@ export async function createTestWorld(
     events: recorder.events,
     metrics,
     collectd,
+    states,
     prefetch,
     takenLists,
     call,

@@ -58,6 +58,7 @@ for (const [file, count] of [
   ['address-space.md', 20],
   ['ipv6.md', 15],
   ['auto-scaling.md', 9],
+  ['prefetch.md', 10],
   ['load-balancing.md', 9],
 ] as const) {
   test(`every example in docs/${file} is answered as it says`, async () => {

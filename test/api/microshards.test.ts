@@ -10,6 +10,8 @@ import { type Api, connectToController, ProblemError } from '../../cli/api.ts'
 import { createProgram } from '../../cli/program.ts'
 import { cloudEventSchema } from '../../controller/contract/events.ts'
 import { microshardSchema } from '../../controller/contract/microshard.ts'
+import { microshardMeasureSchema } from '../../controller/contract/microshard-measures.ts'
+import { defaultMicroshardPolicies, microshardPoliciesSchema } from '../../controller/contract/microshard-policies.ts'
 import { findFreePort } from '../../controller/control-plane/test-nats-server.ts'
 import { readSettings } from '../../controller/settings.ts'
 import { type StartedController, startController } from '../../controller/start-controller.ts'
@@ -114,4 +116,36 @@ test('what can not be is refused with what to do', async () => {
     await expect(refused).rejects.toThrow(refusal)
   }
   expect(await api.call({ method: 'GET', path: '/v1/directory' })).toEqual(before)
+})
+
+test('who uses microshards how is shown, with nodes that tell of themselves', async () => {
+  const measured = v.parse(
+    v.object({ items: v.array(microshardMeasureSchema) }),
+    JSON.parse(await sluice('microshard', 'top', '--json', '--once')),
+  )
+  expect(measured.items.map(({ id }) => id)).toEqual((await listMicroshards()).map(({ id }) => id))
+  const shown = await sluice('microshard', 'top', '--once')
+  const lines = shown.split('\n')
+  expect(lines).toHaveLength(2 + measured.items.length)
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
+})
+
+test('policies are shown, changed and refused where they contradict each other', async () => {
+  const shown = v.parse(microshardPoliciesSchema, JSON.parse(await sluice('microshard', 'policies')))
+  expect(shown).toEqual(defaultMicroshardPolicies)
+  expect(JSON.parse(await sluice('microshard', 'policies', '--mode', 'on'))).toEqual({ ...shown, mode: 'on' })
+  expect(await sluice('microshard', 'explain')).toStartWith('mode: on; ')
+  expect(await sluice('microshard', 'explain', '1')).toContain('a-node-is-hot: nodeLoadPeak above 1.25, until 1.1')
+
+  const put = (body: object) => api.call({ method: 'PUT', path: '/v1/microshard-policies', body })
+  const contradicting = put({ placement: { overMean: 1.2, untilOverMean: 1.3 }, nodes: { minimum: 5, maximum: 3 } })
+  await expect(contradicting).rejects.toThrow(
+    /placement\.untilOverMean must be below .*nodes\.minimum must not be above/s,
+  )
+  await expect(put({ prediction: { horizonSeconds: 60 } })).rejects.toThrow('must be 300 to 86400')
+  await expect(put({ split: { overMean: 'much' } })).rejects.toThrow('split.overMean')
+  await expect(put({ spilt: {} })).rejects.toThrow('spilt')
+  const stale = { method: 'PUT', path: '/v1/microshard-policies', body: {}, headers: { 'if-match': '"7"' } } as const
+  await expect(api.call(stale)).rejects.toThrow('They have version 1, and not 7')
+  expect(JSON.parse(await sluice('microshard', 'policies'))).toEqual({ ...shown, mode: 'on' })
 })

@@ -29,6 +29,8 @@ export interface FaultyWriters {
   }
   /** A question that is answered with true once every writer has written since now. */
   hasWrittenSince(): () => Promise<boolean>
+  /** What each writer was answered last, for whoever waits in vain. */
+  describe(): string
   /** Ends them, and tells what is wrong with what they saw. */
   judge(): Promise<readonly string[]>
 }
@@ -58,6 +60,7 @@ export async function createFaultyWriters(options: FaultyWritersOptions): Promis
   const operations: Operation[] = []
   const surprises: string[] = []
   const writtenAt = Array.from({ length: writersMaximum }, () => 0)
+  const lastAnswers = Array.from({ length: writersMaximum }, () => 'nothing yet')
   let instant = 0
   let isEnding = false
 
@@ -70,8 +73,12 @@ export async function createFaultyWriters(options: FaultyWritersOptions): Promis
       const object = ids[draw(ids.length)] ?? ''
       const actionId = `act-${writer}-${turn}`
       const calledAt = ++instant
+      const calledMilliseconds = performance.now()
+      lastAnswers[writer] = `nothing to ${object}`
       const answer = await append(own.actions, object, actionId, (cause) => surprises.push(String(cause)))
       const answeredAt = ++instant
+      const took = Math.round(performance.now() - calledMilliseconds)
+      lastAnswers[writer] = `${answer.kind} after ${took} ms to ${object}`
       if (answer.kind === 'done') writtenAt[writer] = answeredAt
       operations.push({ kind: 'action', client: `writer ${writer}`, object, actionId, answer, calledAt, answeredAt })
       if (turn % 4 === 0) await read(own.store, `writer ${writer}`, object)
@@ -117,6 +124,7 @@ export async function createFaultyWriters(options: FaultyWritersOptions): Promis
       const since = instant
       return async () => writtenAt.every((at) => at > since)
     },
+    describe: () => lastAnswers.map((answer, writer) => `writer ${writer}: ${answer}`).join('; '),
     async judge() {
       isEnding = true
       await writing

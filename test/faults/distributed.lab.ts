@@ -55,8 +55,8 @@ afterAll(async () => {
   await takeLabDown(settings)
 })
 
-const wait = (what: string, isTrue: () => Promise<boolean>) =>
-  waitUntil(isTrue, { what: () => what, timeoutSeconds: waitSeconds, intervalMilliseconds })
+const wait = (what: string, isTrue: () => Promise<boolean>, detail = () => '') =>
+  waitUntil(isTrue, { what: () => `${what} ${detail()}`, timeoutSeconds: waitSeconds, intervalMilliseconds })
 
 /** Null: nobody answers just now, as while an address or a leader moves. */
 async function ask<Schema extends v.GenericSchema>(
@@ -202,7 +202,10 @@ test('whatever is killed, frozen or cut off: no acknowledged write is lost, none
   for (let i = 0; i < faults; i++) {
     const fault = writers.chooseFault()
     await applyFault(fault)
-    await wait(`writes to go on after ${fault.what} of ${fault.name}`, writers.hasWrittenSince())
+    const what = `fault ${i + 1}: ${fault.what} of ${fault.name}`
+    const begun = performance.now()
+    await wait(`writes to go on after ${what}`, writers.hasWrittenSince(), writers.describe)
+    report(`${what}: writes went on after ${Math.round(performance.now() - begun)} ms`)
     await endFault(fault)
   }
   await wait('all copies to be current in the end', isWhole)

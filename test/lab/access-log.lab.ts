@@ -84,6 +84,7 @@ function startAgent(instance: InstanceInstructions, memory: { positions?: string
       return true
     },
     readPositions: () => memory.positions,
+    giveBackHead: async () => undefined,
     savePositions: (text) => {
       memory.positions = text
     },

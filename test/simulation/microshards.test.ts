@@ -1,6 +1,7 @@
 /** Operations on microshards over many histories: writers throughout, drivers who die, freeze and meet at every step. */
 
 import { expect, test } from 'bun:test'
+import { wholeWeights } from '../../controller/control-plane/key-layout.ts'
 import { driveOperation } from '../../controller/control-plane/lifecycle/drive-operation.ts'
 import {
   type OperationStart,
@@ -9,6 +10,7 @@ import {
   planMigration,
   planSplit,
 } from '../../controller/control-plane/lifecycle/plan-operation.ts'
+import { planReshard, planWeights } from '../../controller/control-plane/lifecycle/plan-reshard.ts'
 import type { MicroshardDirectory } from '../../controller/control-plane/microshard-directory.ts'
 import { createWorld, type Party, type World } from './microshards-world.ts'
 import { createChance } from './random.ts'
@@ -19,7 +21,14 @@ const stepsToEnd = 20_000
 const writersCount = 4
 const driversCount = 2
 
-const keys = ['00', '2a', '55', '7f', '80', 'aa', 'd0', 'ff'].map((digits) => digits.padEnd(16, '7'))
+// The last ones are of one client, by whichever weights.
+const keys = ['00', '2a', '55', '7f', '80', 'aa', 'd0', 'ff', 'd077777700', 'd0777777ff'].map((digits) =>
+  digits.padEnd(16, '7'),
+)
+const weights = [16, 24, 32].map((clientBits) => ({ clientBits, dataTypeBits: 8, timeBits: 4 }))
+
+const loads = new Map(keys.map((key) => [key, 1]))
+const nothing = { kind: 'keep', because: null } as const
 
 interface Acknowledged {
   readonly key: string
@@ -60,7 +69,7 @@ function planAnything(world: World, directory: MicroshardDirectory, start: Opera
   const { microshards, operations } = directory
   const one = microshards[world.random(microshards.length)]?.id ?? ''
   const [operation] = operations
-  switch (world.random(operation === undefined ? 3 : 4)) {
+  switch (world.random(operation === undefined ? 5 : 6)) {
     case 0:
       return planSplit(directory, start, { microshardId: one, at: keys[world.random(keys.length)] ?? '' })
     case 1: {
@@ -69,6 +78,10 @@ function planAnything(world: World, directory: MicroshardDirectory, start: Opera
     }
     case 2:
       return planMigration(directory, start, { microshardId: one, node: `node-${world.random(3)}` })
+    case 3:
+      return planWeights(directory, weights[world.random(weights.length)] ?? wholeWeights)
+    case 4:
+      return planReshard(directory, start, loads) ?? nothing
     default:
       return planAbort(directory, operation?.id ?? '')
   }
@@ -94,7 +107,7 @@ async function playHistory(
       case 0:
       case 1: {
         const start = { id: `operation-${++operations}`, startedAt: '' }
-        void admin.directory.change((directory) => planAnything(world, directory, start))
+        void admin.directory.change<unknown>((directory) => planAnything(world, directory, start))
         break
       }
       case 2: {
@@ -148,10 +161,13 @@ test('nothing is lost or doubled, and every key has one owner, whoever dies or f
   const seeds = Number(process.env.SLUICE_SEEDS ?? seedsDefault)
   const first = Number(process.env.SLUICE_SEED ?? 1)
   let ended = 0
+  const kinds = new Set<string>()
   for (let seed = first; seed < first + seeds; seed++) {
     const history = await playHistory(seed)
     ended += history.ended
+    for (const { kind, outcome } of history.directory().finished) if (outcome === 'done') kinds.add(kind)
     expect({ seed, wrongs: judge(history) }).toEqual({ seed, wrongs: [] })
   }
   expect(ended).toBeGreaterThan(seeds)
+  expect([...kinds].sort()).toEqual(['merge', 'migrate', 'reshard', 'split'])
 }, 120_000)

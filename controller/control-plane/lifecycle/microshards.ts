@@ -5,9 +5,11 @@
 
 import type {
   DirectoryView,
+  KeyWeightsView,
   MicroshardMerge,
   MicroshardMigrate,
   MicroshardOperationView,
+  MicroshardReshard,
   MicroshardSplit,
   MicroshardView,
   NodeView,
@@ -34,7 +36,9 @@ import {
   planSplit,
   type StartPlan,
 } from './plan-operation.ts'
+import { planReshard, planWeights } from './plan-reshard.ts'
 import { listEntries, locateShard, viewDirectory, viewEntry, viewOperation } from './view-directory.ts'
+import { viewWeights } from './view-weights.ts'
 
 export interface MicroshardsService {
   showDirectory(): Promise<DirectoryView>
@@ -51,6 +55,12 @@ export interface MicroshardsService {
   /** From now on the node is to hold nothing, or may again. What it holds goes to others, one after the other. */
   drainNode(name: string): Promise<Outcome<NodeView>>
   resumeNode(name: string): Promise<Outcome<NodeView>>
+  /** The weights of keys, how far the ring has gone over to them, and which the measured load calls for. */
+  showWeights(): Promise<KeyWeightsView>
+  /** Names other weights, to which the microshards go over one after the other; or only tells what that would do. */
+  reshard(input: MicroshardReshard): Promise<Outcome<KeyWeightsView>>
+  /** The next microshard's turn. Refused: none is left, or free just now. */
+  reshardNext(seed: string): Promise<Outcome<MicroshardOperationView>>
   abort(operationId: string): Promise<Outcome<MicroshardOperationView>>
   showOperation(operationId: string): Promise<Outcome<MicroshardOperationView>>
   /** Answers the operation as it has ended, or as it is when the time is over. */
@@ -195,6 +205,32 @@ export function createMicroshardsService(options: MicroshardsOptions): Microshar
     drainNode: (name) => changeDrained(name, true),
     resumeNode: (name) => changeDrained(name, false),
 
+    showWeights: async () => viewWeights(await directory.refresh(), options.loads.list(), options.countByKey()),
+
+    async reshard({ weights, dryRun }) {
+      type Kept = { readonly problem: Problem } | { readonly dryRun: MicroshardDirectory }
+      const planned = await directory.change<Kept>((current) => {
+        const plan = planWeights(current, weights)
+        if (plan.kind === 'keep') return plan
+        return dryRun === true ? { kind: 'keep', because: { dryRun: plan.directory } } : plan
+      })
+      const view = (named: MicroshardDirectory) => viewWeights(named, options.loads.list(), options.countByKey())
+      if (planned.kind === 'change') return succeed(view(planned.directory))
+      const { because } = planned
+      return 'problem' in because ? refuse(because.problem) : succeed({ ...view(because.dryRun), isDryRun: true })
+    },
+
+    async reshardNext(seed) {
+      const written = options.loads.list()
+      const loads = written.size > 0 ? written : options.countByKey()
+      return await begin(
+        'reshard',
+        seed,
+        (current, start) =>
+          planReshard(current, start, loads) ?? { kind: 'keep', because: { problem: describeBusy() } },
+      )
+    },
+
     async abort(operationId) {
       const planned = await directory.change((current) => planAbort(current, operationId))
       return planned.kind === 'keep' ? refuse(planned.because.problem) : show(planned.directory, operationId)
@@ -220,6 +256,13 @@ function show(directory: MicroshardDirectory, id: string): Outcome<MicroshardOpe
   const view = viewOperation(directory, id)
   return view === null ? refuse(describeUnknownOperation(id)) : succeed(view)
 }
+
+const describeBusy = (): Problem => ({
+  code: 'conflict',
+  title: 'The re-shard waits',
+  detail: 'The next microshards take part in other operations, or none is left.',
+  remedy: 'It goes on by itself.',
+})
 
 const describeSingleKey = (id: string) =>
   ({

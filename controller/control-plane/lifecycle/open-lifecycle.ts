@@ -9,6 +9,7 @@ import { streamName } from '../message.ts'
 import { announceOperation, describeOperationEvent } from './announce-operation.ts'
 import { createLifecycleStreams } from './jetstream-streams.ts'
 import { keepPlacement, type PlacementOptions } from './keep-placement.ts'
+import { keepWeights } from './keep-weights.ts'
 import { createKeyLoads } from './key-loads.ts'
 import { createMicroshardsService, type MicroshardsService } from './microshards.ts'
 import { driveOperations } from './operations-loop.ts'
@@ -84,6 +85,7 @@ export function openLifecycle(options: LifecycleOptions): Lifecycle {
         },
         signal,
       )
+      const weighing = keepWeights({ directory, logger, begin: (seed) => service.reshardNext(seed) }, signal)
       await driveOperations({
         directory,
         streams,
@@ -94,7 +96,7 @@ export function openLifecycle(options: LifecycleOptions): Lifecycle {
         announce: (operation, version) =>
           announceOperation(connection, describeOperationEvent(operation, version, Date.now())),
       })
-      await placing
+      await Promise.all([placing, weighing])
     },
   }
 }

@@ -6,8 +6,9 @@ import pino from 'pino'
 import type { CloudEvent } from '../cloud-event.ts'
 import { readEvents } from '../events.ts'
 import { type JetStreamStore, openJetStreamStore } from '../jetstream-store.ts'
-import type { MicroshardDirectory } from '../microshard-directory.ts'
+import { findMicroshard, type MicroshardDirectory } from '../microshard-directory.ts'
 import { type OutboxRelay, startOutboxRelay } from '../outbox-relay.ts'
+import { getShardKey } from '../shard-key.ts'
 import { versionsKeptMaximum } from '../store.ts'
 import { leaseKind, shardKind, waitUntil } from '../store-contract.ts'
 import { startTestNatsServer, type TestNatsServer } from '../test-nats-server.ts'
@@ -22,6 +23,7 @@ import {
   planSplit,
   type StartPlan,
 } from './plan-operation.ts'
+import { listUnsharded, planReshard, planWeights } from './plan-reshard.ts'
 import { startWriters, type Writers } from './test-writers.ts'
 
 // Generous, since bun ends every child process, also the server, once a test is late.
@@ -259,6 +261,31 @@ describe('under writers', () => {
     await driveWithKills(merge)
     expect((await current()).microshards.map(({ from }) => from.slice(0, 1))).toEqual(['0', '4', '8', 'c'])
     expect((await current()).operations).toEqual([])
+    await writers.stop()
+    await expectAllThere(writers)
+    await expectEventsOnce(writers)
+  })
+  test('keys are given other weights, one microshard after the other, and all are found and written on', async () => {
+    const count = writersCount / 4
+    const writers = await startWriters({ stores, count, hasEvents: true, pauseMilliseconds: 60 })
+    // Cut in the middle of a client: what is left of it comes along.
+    const client = writers.writers.map(({ clientId }) => getShardKey(clientId, 'shard')).sort()[count / 2] ?? ''
+    const entry = findMicroshard(await current(), client)
+    const split = await begin((directory, start) => planSplit(directory, start, { microshardId: entry.id, at: client }))
+    await drive(split, streams)
+    const weights = { clientBits: 16, dataTypeBits: 8, timeBits: 0 }
+    await storeOf(0).directory.change((directory) => planWeights(directory, weights))
+    for (let steps = 0; listUnsharded(await current()).length > 0; steps++) {
+      const id = await begin((directory, start) => {
+        const planned = planReshard(directory, start, new Map())
+        if (planned === null) throw new Error('BUG: the next is not free')
+        return planned
+      })
+      if (steps === 0) await driveWithKills(id)
+      else await drive(id, streams)
+    }
+    const { operations, keyLayouts } = await current()
+    expect([operations, keyLayouts.at(-1)]).toEqual([[], expect.objectContaining(weights)])
     await writers.stop()
     await expectAllThere(writers)
     await expectEventsOnce(writers)

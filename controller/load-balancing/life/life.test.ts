@@ -5,7 +5,7 @@ import { projectCaller } from '../../access/test-context.ts'
 import { type LoadBalancer, loadBalancerCreateSchema } from '../../contract/load-balancer.ts'
 import type { Outcome } from '../../contract/problem.ts'
 import { write } from '../../control-plane/store.ts'
-import { hostKind } from '../../objects.ts'
+import { hostKind, instanceKind } from '../../objects.ts'
 import { createTestRack, type TestRack } from '../../test-rack.ts'
 import { createBreakerService } from './breaker-service.ts'
 import { lifeDefaults } from './life-settings.ts'
@@ -167,6 +167,31 @@ describe('an instance whose host is lost', () => {
     await rack.pass(judgedSeconds + 6)
     expect(await statuses()).toMatchObject({ '1 on a': 'active', '2 on b': 'active' })
   })
+})
+
+test('many that are lost at once come up some at a time, and who is slow holds nobody up for long', async () => {
+  await createRack(hosts, 2)
+  const { services, context, projectId } = rack
+  const { networkId } = await show()
+  for (let number = 1; number < 30; number++) {
+    const listeners = [{ port: 80 }]
+    const wanted = { name: `shop ${number}`, projectId, networkId, trafficType: 'http', listeners, instanceCount: 2 }
+    get(await services.loadBalancers.create(v.parse(loadBalancerCreateSchema, wanted), context.request()))
+  }
+  await rack.settle()
+  await rack.pass(1)
+  const known = new Set(rack.store.snapshot(instanceKind).map((instance) => instance.id))
+  // Of new ones they say nothing yet.
+  const beSlow = (report: HostReport): HostReport => ({
+    ...report,
+    instances: report.instances.filter((one) => known.has(one.id)),
+  })
+  kill('a')
+  for (const host of ['b', 'c']) rack.distort(host, beSlow)
+  await rack.pass(judgedSeconds)
+  expect(told('replaced').length).toBe(2 * 8)
+  await rack.pass(30)
+  expect(told('replaced').length).toBe(20)
 })
 
 test('an uplink that is cut is seen by the others, though the agent says that all is well', async () => {

@@ -34,6 +34,11 @@ export interface LifeTurn {
   readonly now: number
 }
 
+/** So many may come up on a host at a time before it is given a successor: those that serve there must not suffer for it. */
+const risingMaximum = 8
+/** One that takes longer has a trouble of its own, and holds nobody up. */
+const risingSeconds = 30
+
 /** A former one must be well for so long before it is trusted with its slot again. */
 const steadySeconds = 3
 
@@ -219,8 +224,17 @@ const timeOf = ({ now }: LifeTurn) => new Date(now).toISOString()
 /** A host for the successor of one on that host; undefined: there is none, or no address for it. */
 type Chooser = (at: SlotTurn, hostId: string) => HostCandidate | undefined
 
+const isRising = (verdict: JudgedInstance | undefined) => risingStatuses.has(verdict?.status.status ?? 'placing')
+
+const risingStatuses: ReadonlySet<JudgedInstance['status']['status']> = new Set([
+  'placing',
+  'provisioning',
+  'configuring',
+  'registering',
+])
+
 /** Those chosen in one turn count as load for the next. */
-function createChooser({ snapshot, hosts, judged }: LifeTurn): Chooser {
+function createChooser({ snapshot, hosts, judged, now }: LifeTurn): Chooser {
   const placed = new Map<string, number>()
   const addresses = new Map<string, number>()
   let candidates: readonly HostCandidate[] | null = null
@@ -238,6 +252,12 @@ function createChooser({ snapshot, hosts, judged }: LifeTurn): Chooser {
       machines: snapshot.machines.values(),
     }).filter(({ id }) => hosts.get(id)?.hearing.kind === 'heard' && !severed.has(id))
   }
+  const rising = new Map<string, number>()
+  for (const { id, value, createdAt } of snapshot.instances.values()) {
+    if (!isRising(judged.get(id)) || now - Date.parse(createdAt) >= risingSeconds * 1000) continue
+    rising.set(value.hostId, (rising.get(value.hostId) ?? 0) + 1)
+  }
+  const isFree = ({ id }: HostCandidate) => (rising.get(id) ?? 0) + (placed.get(id) ?? 0) < risingMaximum
   return ({ loadBalancer, slots }, hostId) => {
     candidates ??= list()
     const { networkId } = loadBalancer.value
@@ -249,7 +269,7 @@ function createChooser({ snapshot, hosts, judged }: LifeTurn): Chooser {
     const [host] = placeInstances({
       count: 1,
       hosts: candidates
-        .filter(({ id }) => id !== hostId)
+        .filter((one) => one.id !== hostId && isFree(one))
         .map((one) => ({ ...one, instances: one.instances + (placed.get(one.id) ?? 0) })),
       occupied,
     })

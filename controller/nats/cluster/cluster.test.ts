@@ -47,6 +47,10 @@ describe('a bus of three servers', () => {
       ['node-2', true],
       ['node-3', true],
     ])
+    const samples = await bus.measureServers()
+    expect(samples.map(({ node }) => node).sort()).toEqual(['node-1', 'node-2', 'node-3'])
+    for (const { memoryBytes, receivedBytes } of samples)
+      expect(Math.min(memoryBytes, receivedBytes)).toBeGreaterThan(0)
     const manager = await jetstreamManager(bus.connection, { checkAPI: false })
     const { config, cluster: group } = await manager.streams.info('KV_desired')
     expect(config.num_replicas).toBe(3)

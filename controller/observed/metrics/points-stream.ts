@@ -9,13 +9,13 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
-import { pointStream, pointSubjects } from '../../../agent/contract/points.ts'
+import { pointStream, pointSubjects, pointsHeldSecondsMaximum } from '../../../agent/contract/points.ts'
 
 /** All controllers may be away for so long, and nothing is missing afterwards. */
 const keptSeconds = 24 * 3600
 const bytesMaximum = 512 * 1024 ** 2
-/** An agent that did not hear that a message is stored sends it again. */
-const duplicateSeconds = 120
+/** An agent that did not hear that a message is stored sends it again: after an outage as well, while it holds it. */
+const duplicateSeconds = pointsHeldSecondsMaximum + 60
 
 /** Makes it in the account of hosts, or brings the one that is there to the limits above. */
 export async function ensurePointStream(connection: NatsConnection, replicas: number): Promise<void> {

@@ -38,7 +38,7 @@ export function createContextCounts({ contextsMaximum, decay }: CountsOptions, s
   const contexts = new Map<number, Successors>()
   for (const [context, counts] of saved) {
     const known = new Map(counts)
-    contexts.set(context, { counts: known, total: [...known.values()].reduce((sum, count) => sum + count, 0) })
+    contexts.set(context, { counts: known, total: sumOf(known) })
   }
 
   function dropOldest(): void {
@@ -64,21 +64,21 @@ export function createContextCounts({ contextsMaximum, decay }: CountsOptions, s
 
 function addTo(known: Successors, action: Action, decay: number): void {
   const { counts } = known
-  let [total, least, leastKnown] = [0, Number.POSITIVE_INFINITY, action]
+  let [least, leastKnown] = [Number.POSITIVE_INFINITY, action]
   for (const [one, count] of counts) {
     const left = count * decay
-    if (left < leastCount && one !== action) {
-      counts.delete(one)
-      continue
-    }
-    counts.set(one, left)
-    total += left
-    if (left < least && one !== action) [least, leastKnown] = [left, one]
+    if (one === action || left >= leastCount) counts.set(one, left)
+    else counts.delete(one)
+    if (one !== action && left < least) [least, leastKnown] = [left, one]
   }
-  if (!counts.has(action) && counts.size >= successorsMaximum) {
-    counts.delete(leastKnown)
-    total -= least
-  }
+  if (!counts.has(action) && counts.size >= successorsMaximum) counts.delete(leastKnown)
   counts.set(action, (counts.get(action) ?? 0) + 1)
-  known.total = total + 1
+  known.total = sumOf(counts)
+}
+
+/** Always in their order, so that what is restored is the same to the last bit. */
+function sumOf(counts: ReadonlyMap<Action, number>): number {
+  let sum = 0
+  for (const count of counts.values()) sum += count
+  return sum
 }

@@ -42,9 +42,13 @@ export function aimAt(read: ReadName, subjects: ReadonlyMap<string, string>): Re
   return { actionType: read.actionType, parameters: aim(read.parameters), query: aim(read.query) }
 }
 
+/** Of `lb_…:80` the port stays. */
 function aimValue(value: string, subjects: ReadonlyMap<string, string>): string {
   const prefix = prefixOf(value)
-  return (prefix === null ? undefined : subjects.get(prefix)) ?? value
+  const id = prefix === null ? undefined : subjects.get(prefix)
+  if (id === undefined) return value
+  const colon = value.indexOf(':')
+  return colon < 0 ? id : `${id}${value.slice(colon)}`
 }
 
 /** What a key was made of. */

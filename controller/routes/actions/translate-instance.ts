@@ -42,6 +42,7 @@ export function translateCreate(
     ...plainTraffic,
     logging: translateLogging(info.backend.logging),
     forwardedFor: true,
+    driver: 'netns',
     instanceCount: 2,
     autoScaling: info.backend['auto-scaling'],
   })

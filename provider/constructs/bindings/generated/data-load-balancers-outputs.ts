@@ -72,6 +72,10 @@ export class DataSluiceLoadBalancersItemsOutput extends cdktf.ComplexObject {
   get forwardedFor(): cdktf.IResolvable {
     return this.getBooleanAttribute('forwarded_for')
   }
+  /** What its instances are: `netns`, namespaces of their hosts; `vm`, virtual machines of libvirt. */
+  get driver(): string {
+    return this.getStringAttribute('driver')
+  }
   /** How many instances serve, each with a VIP; 2 when left out. With auto-scaling: what it begins with. */
   get instanceCount(): number {
     return this.getNumberAttribute('instance_count')

@@ -51,6 +51,8 @@ export interface LoadBalancerConfig extends cdktf.TerraformMetaArguments {
   readonly logging?: LoadBalancerLogging | cdktf.IResolvable | undefined
   /** With http: whether members are told the client in X-Forwarded-For; true when left out. */
   readonly forwardedFor?: boolean | cdktf.IResolvable | undefined
+  /** What its instances are: `netns`, namespaces of their hosts; `vm`, virtual machines of libvirt. One of `netns`, `vm`. Default: `"netns"`. Another value makes another object. */
+  readonly driver?: Text<'netns' | 'vm'> | undefined
   /** How many instances serve, each with a VIP; 2 when left out. With auto-scaling: what it begins with. Must be between 1 and 8. */
   readonly instanceCount?: number | undefined
   /** How many instances it has by its load: give targets, steps or schedules. Left out: `instance_count` of them. */
@@ -298,6 +300,7 @@ const fields: Fields = {
   }),
   logging: object({ access: string, sample: string, client_address: string }),
   forwarded_for: bool,
+  driver: string,
   instance_count: number,
   auto_scaling: object({
     minimum: number,
@@ -394,6 +397,10 @@ export class LoadBalancer extends Resource<LoadBalancerConfig> {
   /** With http: whether members are told the client in X-Forwarded-For; true when left out. */
   get forwardedFor(): cdktf.IResolvable {
     return this.getBooleanAttribute('forwarded_for')
+  }
+  /** What its instances are: `netns`, namespaces of their hosts; `vm`, virtual machines of libvirt. */
+  get driver(): string {
+    return this.getStringAttribute('driver')
   }
   /** How many instances serve, each with a VIP; 2 when left out. With auto-scaling: what it begins with. */
   get instanceCount(): number {
