@@ -32,6 +32,7 @@ import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
+import { scalingAhead } from './scaling-ahead.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -51,6 +52,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'pool-size': poolSize,
   defragment,
   scaling,
+  'scaling-ahead': scalingAhead,
   crowd,
   forecast,
   anomalies,
