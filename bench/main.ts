@@ -24,6 +24,7 @@ import { metrics } from './metrics.ts'
 import { microshardCount } from './microshard-count.ts'
 import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
+import { migrationPolicies } from './migration-policies.ts'
 import { names as namesBench } from './names.ts'
 import { nextAction } from './next-action.ts'
 import { poolSize } from './pool-size.ts'
@@ -33,6 +34,7 @@ import { makeResult, type Result, resultsFolder, writeResult } from './result.ts
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
 import { scalingAhead } from './scaling-ahead.ts'
+import { stackSync } from './stack-sync.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -63,6 +65,8 @@ const benches: Readonly<Record<string, Bench>> = {
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'migration-policies': migrationPolicies,
+  'stack-sync': stackSync,
   'next-action': nextAction,
   prefetch,
 }
