@@ -30,6 +30,7 @@ import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
+import { stackSync } from './stack-sync.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
 import { throughput } from './throughput.ts'
@@ -57,6 +58,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'stack-sync': stackSync,
   'next-action': nextAction,
   prefetch,
 }

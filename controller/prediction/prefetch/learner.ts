@@ -31,8 +31,6 @@ export interface Learner {
 }
 
 const saveMilliseconds = 5 * 60_000
-/** So many actions are learned before others have their turn. */
-const learnedAtOnceMaximum = 64
 
 export async function openLearner(options: LearnerOptions): Promise<Learner> {
   const { file, logger } = options
@@ -43,7 +41,6 @@ export async function openLearner(options: LearnerOptions): Promise<Learner> {
 
   async function learn(): Promise<void> {
     let isLive = false
-    let learned = 0
     const start: FollowStart = { kind: 'sequence', sequence: sequence + 1 }
     const { connection } = options
     const { signal } = stopping
@@ -62,9 +59,10 @@ export async function openLearner(options: LearnerOptions): Promise<Learner> {
       for (const action of actions) {
         model.observe(describe(action))
         options.onAction(action, { controller, isLive })
-        if (++learned % learnedAtOnceMaximum === 0) await Bun.sleep(0)
       }
       sequence = item.sequence
+      // Requests have their turn between messages, and never within one: what is saved has all of it or nothing.
+      await Bun.sleep(0)
     }
   }
 

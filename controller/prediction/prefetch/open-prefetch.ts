@@ -70,7 +70,7 @@ export async function openPrefetch(options: PrefetchRoomOptions): Promise<Prefet
     if (changed !== undefined && !isOn()) cache.clear()
   })
   await ensureActionStream(connection, options.replicas)
-  const log: ActionLog = openActionLog({ connection, controller })
+  const log: ActionLog = openActionLog({ connection, controller, now: monotonic })
   const targets = createTargets()
   const gaps = createGaps()
   const reads = createCachedReads({ cache, statistics, context, isOn, monotonic })
