@@ -22,6 +22,7 @@ import { metrics } from './metrics.ts'
 import { microshardCount } from './microshard-count.ts'
 import { microshardPause } from './microshard-pause.ts'
 import { migrate } from './migrate.ts'
+import { migrationPolicies } from './migration-policies.ts'
 import { names as namesBench } from './names.ts'
 import { nextAction } from './next-action.ts'
 import { poolSize } from './pool-size.ts'
@@ -58,6 +59,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'collectd-ingest': collectdIngest,
   'microshard-pause': microshardPause,
   'microshard-count': microshardCount,
+  'migration-policies': migrationPolicies,
   'stack-sync': stackSync,
   'next-action': nextAction,
   prefetch,
