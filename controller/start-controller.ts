@@ -102,7 +102,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const kept = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
+  const firstNodes = async () => (await bus.listServers()).map(({ node }) => node)
+  const kept = await patiently(() => openJetStreamStore({ connection, logger, replicas, firstNodes }))
   closers.push(() => kept.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
