@@ -14,6 +14,7 @@ import { escalationCommand } from './nouns/escalation.ts'
 import { eventCommand } from './nouns/event.ts'
 import { historyCommand } from './nouns/history.ts'
 import { hostNoun } from './nouns/host.ts'
+import { hypervisorCommand } from './nouns/hypervisor.ts'
 import { loadBalancerNoun } from './nouns/load-balancer.ts'
 import { machineNoun } from './nouns/machine.ts'
 import { memberCommand } from './nouns/member.ts'
@@ -58,7 +59,7 @@ export function createProgram(connect: () => Api): Command {
       balancerTopCommand(connect),
     ]),
     memberCommand(connect),
-    nounCommand(hostNoun, connect, [hostTopCommand(connect)]),
+    nounCommand(hostNoun, connect, [hostTopCommand(connect), hypervisorCommand(connect)]),
     microshardCommand(connect),
     predictionCommand(connect),
     nodeCommand(connect),

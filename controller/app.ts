@@ -8,6 +8,7 @@ import { describeApi, type RouteDescription } from './contract/openapi.ts'
 import { type Outcome, refuse, succeed } from './contract/problem.ts'
 import type { MicroshardsService } from './control-plane/lifecycle/microshards.ts'
 import type { OwnerRouting } from './control-plane/writes/owner-routing.ts'
+import { createHypervisorsService } from './hypervisor/hypervisors.ts'
 import type { States } from './hypervisor/state/states.ts'
 import type { CollectdRequests } from './observed/collectd/collectd-entry.ts'
 import type { LogReader } from './observed/logs/read-logs.ts'
@@ -23,6 +24,7 @@ import { createCollectdRoutes } from './routes/collectd-routes.ts'
 import { createControlPlaneRoutes } from './routes/control-plane-routes.ts'
 import { createEscalationRoutes } from './routes/escalation-routes.ts'
 import { createEventRoutes, type EventReader } from './routes/event-routes.ts'
+import { createHypervisorRoutes } from './routes/hypervisor-routes.ts'
 import { createKeyedLock } from './routes/keyed-lock.ts'
 import { createLogRoutes } from './routes/log-routes.ts'
 import { createMetricsRoutes } from './routes/metrics-routes.ts'
@@ -116,6 +118,7 @@ export function createRoutes(options: AppOptions): readonly Route[] {
     ...createMetricsRoutes(metrics),
     ...createCollectdRoutes(collectd),
     ...createStackRoutes(context, options.states),
+    ...createHypervisorRoutes(createHypervisorsService(context)),
     ...createActionRoutes(context, services),
     ...createPredictionRoutes(options.prefetch.service),
     ...createStatusRoutes(context, services, settings),

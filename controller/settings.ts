@@ -31,6 +31,12 @@ export interface ProcessSettings {
   readonly adminTokenFile: string
   /** The keys that states of stacks are encrypted with: made at the first start. Controllers of a cluster share it. */
   readonly stackKeysFile: string
+  readonly hypervisors: {
+    /** Where the libvirt provider lies, in the layout of a registry. */
+    readonly mirrorFolder: string
+    /** How often a libvirt host is looked at though nothing is desired otherwise. */
+    readonly refreshSeconds: number
+  }
   readonly logLevel: string
   /** How often what has lost its owner is given back. */
   readonly sweepSeconds: number
@@ -71,6 +77,8 @@ const environmentSchema = v.object({
   SLUICE_STATE_FOLDER: v.optional(v.string(), '/var/lib/sluice'),
   SLUICE_ADMIN_TOKEN_FILE: v.optional(v.string()),
   SLUICE_STACK_KEYS_FILE: v.optional(v.string()),
+  SLUICE_PROVIDER_MIRROR: v.optional(v.string(), '/usr/local/lib/sluice/providers'),
+  SLUICE_HYPERVISOR_REFRESH_SECONDS: secondsSchema('300', 1, 86_400),
   SLUICE_LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   /** The block of the uplink that VIPs and instances get their addresses from. */
   SLUICE_UPLINK_CIDR: v.pipe(
@@ -133,6 +141,10 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     stateFolder: settings.SLUICE_STATE_FOLDER,
     adminTokenFile: settings.SLUICE_ADMIN_TOKEN_FILE ?? `${settings.SLUICE_STATE_FOLDER}/admin-token`,
     stackKeysFile: settings.SLUICE_STACK_KEYS_FILE ?? `${settings.SLUICE_STATE_FOLDER}/stack-keys`,
+    hypervisors: {
+      mirrorFolder: settings.SLUICE_PROVIDER_MIRROR,
+      refreshSeconds: settings.SLUICE_HYPERVISOR_REFRESH_SECONDS,
+    },
     logLevel: settings.SLUICE_LOG_LEVEL,
     sweepSeconds: settings.SLUICE_SWEEP_SECONDS,
     controller: {

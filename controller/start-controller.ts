@@ -35,6 +35,7 @@ import { createOwnerBus } from './control-plane/writes/owner-bus.ts'
 import { createOwnerRouting, type OwnerRouting } from './control-plane/writes/owner-routing.ts'
 import { type DividedWork, divideWork, runLoop } from './divided-work.ts'
 import { createHostsService } from './hosts/hosts.ts'
+import { openHypervisors } from './hypervisor/open-hypervisors.ts'
 import { readStateKeys } from './hypervisor/state/state-keys.ts'
 import { createStates } from './hypervisor/state/states.ts'
 import { createMeasuresFollower, keepFollowing } from './load-balancing/scaling/follow-measures.ts'
@@ -101,7 +102,8 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   const bus = await openBus({ stateFolder, listen: natsListen, advertise: natsAdvertise, logger, ...servers })
   closers.push(() => bus.close())
   const { connection, replicas } = bus
-  const kept = await patiently(() => openJetStreamStore({ connection, logger, replicas }))
+  const firstNodes = async () => (await bus.listServers()).map(({ node }) => node)
+  const kept = await patiently(() => openJetStreamStore({ connection, logger, replicas, firstNodes }))
   closers.push(() => kept.close())
   const leases = await openControllerLeases(bus, settings, logger)
   closers.push(() => leases.close())
@@ -227,6 +229,13 @@ async function open(settings: ProcessSettings, logger: Logger, closers: (() => u
   work.add('presence', (signal) =>
     keepPresence({ store, leases, listServers: bus.listServers, logger, now: Date.now }, signal),
   )
+  const hypervisors = openHypervisors({
+    ...{ context, leases, states, ...settings.hypervisors },
+    folder: `${stateFolder}/stacks`,
+    // No machine or instance has a driver yet that is a domain.
+    listDomains: () => ({ domains: [], removedIds: [] }),
+  })
+  closers.push(() => hypervisors.close())
   // After all that works under a lease, and before the leases and what they are about.
   closers.push(() => work.close())
   await admitFirstAdmin(context, settings.adminTokenFile)

@@ -6,7 +6,6 @@
 
 import { renderHaproxyConfig } from '../../templates/haproxy-config.ts'
 import type { ApplianceInstructions, InstanceInstructions, NetworkInstructions } from '../contract/host-instructions.ts'
-import type { InstanceLoadReport } from '../contract/host-report.ts'
 import { haproxyFiles } from '../haproxy/haproxy-files.ts'
 import { createHaproxyObserver } from '../haproxy/observe-haproxy.ts'
 import { holdersByAddress } from '../haproxy/wanted-servers.ts'
@@ -51,7 +50,6 @@ export interface Appliance {
   /** Takes what is wanted now; the same again is no news. */
   want(wanted: WantedAppliance): void
   condition(): InstanceCondition
-  load(): InstanceLoadReport | undefined
   close(): void
 }
 
@@ -165,7 +163,6 @@ export function createAppliance(first: WantedAppliance, options: ApplianceOption
         ...(status !== 'converged' && problem !== undefined && { reason: problem }),
       }
     },
-    load: () => guest?.load(),
     close() {
       isClosed = true
       wake()
@@ -221,7 +218,6 @@ interface Guest {
   look(desired: Desired): Promise<Seen>
   /** Gives the first failure's words, or undefined. */
   apply(objectId: string, operations: readonly Operation[]): Promise<string | undefined>
-  load(): InstanceLoadReport | undefined
 }
 
 /** What is remembered of a guest for as long as a session with it lasts. */
@@ -313,7 +309,6 @@ function createGuest({ run, ask }: SshSession, { now }: ApplianceOptions): Guest
       const failures = await execute([{ objectId, operations }])
       return failures[0]?.message
     },
-    load: () => undefined,
   }
 }
 

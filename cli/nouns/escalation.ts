@@ -76,6 +76,7 @@ const reasons: Readonly<Record<Escalation['clash']['reason'], string>> = {
   sameField: 'somebody else changed the same',
   forgotten: 'the version that it was decided on is not kept any more',
   untold: 'so much was written since that it can not be told whether it is made',
+  notAskedFor: 'it would destroy or replace what nobody has asked for',
 }
 
 export function describeEscalation({ action, clash, raisedBy, raisedAt, resolution }: Escalation): string {

@@ -18,7 +18,7 @@ export const differenceSchema = v.object({
 })
 export type Difference = v.InferOutput<typeof differenceSchema>
 
-export const clashReasons = ['contended', 'sameField', 'forgotten', 'untold'] as const
+export const clashReasons = ['contended', 'sameField', 'forgotten', 'untold', 'notAskedFor'] as const
 
 export const clashSchema = v.object({
   kind: v.string(),
@@ -26,7 +26,7 @@ export const clashSchema = v.object({
   /**
    * `contended`: others were faster each time. `sameField`: somebody else gave a field another value since the version
    * that the change was decided on. `forgotten`: that version is not kept any more. `untold`: it can't be told any more
-   * whether the change is made.
+   * whether the change is made. `notAskedFor`: a host's plan would destroy or replace what nobody asked for.
    */
   reason: v.picklist(clashReasons),
   /** Null: it was absent, or is not kept any more. */

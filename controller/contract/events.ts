@@ -5,6 +5,7 @@
 
 import * as v from 'valibot'
 import { clashReasons, escalationResolutions } from './escalation.ts'
+import { harmSchema } from './hypervisor.ts'
 import { decisionModes, takenDecisionSchema } from './microshard-policies.ts'
 import { scalingReasonSchema } from './scaling.ts'
 
@@ -219,6 +220,10 @@ export const eventTypes = {
   /** A NATS server answers, or no more. */
   'node.appeared': v.object(carrier),
   'node.disappeared': v.object(carrier),
+  /** The stack of a libvirt host was applied, or is as it should be again; `adopted` was ours and not in its state. */
+  'host.stack.converged': v.object({ ...named, changes: v.array(v.string()), adopted: v.array(v.string()) }),
+  'host.stack.refused': v.object({ ...named, harms: v.array(harmSchema) }),
+  'host.stack.failed': v.object({ ...named, reason: v.string(), message: v.string(), remedy: v.string() }),
   /** Terraform or OpenTofu keeps its state here. */
   'stack.state.written': v.object({ ...named, stateVersion: v.number(), serial: v.nullable(v.number()) }),
   'stack.state.removed': v.object(named),

@@ -45,6 +45,8 @@ export interface JetStreamStoreOptions {
   readonly logger: Pick<Logger, 'warn' | 'error'>
   /** How many servers keep each microshard: 1 embedded, 3 in a cluster. */
   readonly replicas?: number
+  /** The nodes that the very first microshards are put on. */
+  readonly firstNodes?: () => Promise<readonly string[]>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
   /** How long a write waits to be acknowledged before its outcome counts as unknown. */
@@ -76,6 +78,7 @@ export async function openJetStreamStore(options: JetStreamStoreOptions): Promis
   const directory = await openDirectory({
     connection,
     replicas,
+    ...(options.firstNodes === undefined ? {} : { firstNodes: options.firstNodes }),
     onFirst: async ({ microshards }) => {
       for (const { node, ...place } of microshards) await ensureMicroshardStream(connection, place, { replicas, node })
     },
@@ -186,8 +189,18 @@ async function writeToKeeper(
   for (;;) {
     const outcome = await set.use(shardKey, (microshard) => microshard.transact(transaction))
     if (outcome.outcome !== 'fenced') return outcome
-    if (await set.whenMoved(shardKey, deadline - performance.now())) continue
+    if (await hasMoved(set, shardKey, deadline)) continue
     return { outcome: 'unavailable', retryAfterSeconds, reason: outcome.reason }
+  }
+}
+
+/** False as well: the directory can't be asked who keeps it now. */
+async function hasMoved(set: MicroshardSet, shardKey: ShardKey, deadline: number): Promise<boolean> {
+  try {
+    return await set.whenMoved(shardKey, deadline - performance.now())
+  } catch (cause) {
+    if (cause instanceof StoreUnavailableError) return false
+    throw cause
   }
 }
 

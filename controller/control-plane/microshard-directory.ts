@@ -3,6 +3,7 @@
  * which operations change that. Pure; `directory/watched-directory.ts` keeps it.
  */
 
+import { placeMicroshards } from './directory/nodes.ts'
 import { firstKeyLayout, type KeyLayout, pointOf, toPoint } from './key-layout.ts'
 import type { ShardKey } from './shard-key.ts'
 
@@ -94,25 +95,28 @@ export const ringEnd = toPoint(lastPoint)
 export const keyBefore = (key: ShardKey): ShardKey => toPoint(BigInt(`0x${key}`) - 1n)
 export const keyAfter = (key: ShardKey): ShardKey => toPoint(BigInt(`0x${key}`) + 1n)
 
-/** Equal arcs of the whole ring, each in its first epoch. */
-export function planFirstDirectory(count = firstMicroshards): MicroshardDirectory {
+/** Equal arcs of the whole ring, each in its first epoch, on these nodes; fewer than two are nothing to be placed on. */
+export function planFirstDirectory(count = firstMicroshards, nodes: readonly string[] = []): MicroshardDirectory {
   const arc = (lastPoint + 1n) / BigInt(count)
-  const microshards = Array.from({ length: count }, (_, i) => ({
-    id: String(i + 1),
+  const ids = Array.from({ length: count }, (_, i) => String(i + 1))
+  const placed = nodes.length < 2 ? null : placeMicroshards(ids, nodes)
+  const microshards = ids.map((id, i) => ({
+    id,
     from: toPoint(BigInt(i) * arc),
     to: toPoint(i === count - 1 ? lastPoint : BigInt(i + 1) * arc - 1n),
     epoch: 1,
     version: 1,
-    node: null,
+    node: placed?.get(id) ?? null,
     layout: firstKeyLayout.version,
   }))
+  const placement = placed === null ? noPlacement : { nodes: nodes.toSorted(), drained: [] }
   const common = {
     format: directoryFormat,
     version: 1,
     keyLayouts: [firstKeyLayout],
     operations: [],
     finished: [],
-    placement: noPlacement,
+    placement,
   }
   return { ...common, nextMicroshard: count + 1, microshards }
 }

@@ -276,7 +276,7 @@ describe('a store is not opened', () => {
     cleanups.push(() => own.stop())
     const connection = await dial(own.url)
     await open({ connection })
-    await connection.request('$KV.sluice_directory.directory', '{"format": 3}', { timeout: 5000 })
+    await connection.request('$KV.sluice_directory.directory', '{"format": 999}', { timeout: 5000 })
     await expect(openJetStreamStore({ connection, logger })).rejects.toThrow('run the version of sluice that wrote it')
   })
 

@@ -29,7 +29,7 @@ export interface StreamPlacement {
 const answerMilliseconds = 5_000
 const pollMilliseconds = 50
 /** All servers have it by then, as long as nothing is written. */
-const spreadMilliseconds = 30_000
+const spreadMilliseconds = 60_000
 const leadMilliseconds = 10_000
 
 /** Makes the stream of a microshard, or brings the one that is there to as many replicas as are asked for. */

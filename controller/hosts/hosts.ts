@@ -8,6 +8,7 @@ import { findVisible, listObjects, viewObject } from '../access/view.ts'
 import type { Host, HostCreate } from '../contract/machine.ts'
 import { type Outcome, type Problem, refuse, succeed } from '../contract/problem.ts'
 import { type EventDraft, type StoredObject, type Write, write } from '../control-plane/store.ts'
+import { hypervisorKind } from '../hypervisor/hypervisor-kinds.ts'
 import {
   type HostValue,
   hostKind,
@@ -168,6 +169,7 @@ function listHolders({ store }: ControllerContext, hostId: string): readonly str
   return [
     ...machines.map(({ value }) => `machine ${value.name}`),
     ...balancers.map(({ value }) => `load balancer ${value.name}`),
+    ...store.snapshot(hypervisorKind).flatMap(({ id }) => (id === hostId ? ['what is ours in its libvirt'] : [])),
   ]
 }
 

@@ -12,9 +12,9 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
-/** They decide about what is in the table, or change no object of a client: escalations, microshards and their nodes, backups, measures, states. */
+/** They decide about what is in the table, or change no object of a client: escalations, microshards and their nodes, backups, measures, states, libvirts of hosts. */
 const others =
-  /^(retry|edit|discard)Escalation$|Microshard|Node$|^(begin|end|abort)?[rR]estore|Anomal|^takePoints$|State$|^breakStackLock$/
+  /^(retry|edit|discard)Escalation$|Microshard|Node$|^(begin|end|abort)?[rR]estore|Anomal|^takePoints$|State$|^breakStackLock$|Hypervisor$|^allowHarm$/
 
 const changes = async () => {
   const { body } = await (await createTestWorld()).call('GET', '/v1/openapi.json')

@@ -138,6 +138,12 @@ test('policies are shown, changed and refused where they contradict each other',
   expect(await sluice('microshard', 'explain', '1')).toContain('a-node-is-hot: nodeLoadPeak above 1.25, until 1.1')
 
   const put = (body: object) => api.call({ method: 'PUT', path: '/v1/microshard-policies', body })
+  const example = new URL('../../examples/microshard-policies/policies.json', import.meta.url).pathname
+  expect(JSON.parse(await sluice('microshard', 'policies', '--file', example))).toMatchObject({
+    split: { overMean: 3 },
+  })
+  await put({ ...shown, mode: 'on' })
+
   const contradicting = put({ placement: { overMean: 1.2, untilOverMean: 1.3 }, nodes: { minimum: 5, maximum: 3 } })
   await expect(contradicting).rejects.toThrow(
     /placement\.untilOverMean must be below .*nodes\.minimum must not be above/s,
@@ -146,6 +152,6 @@ test('policies are shown, changed and refused where they contradict each other',
   await expect(put({ split: { overMean: 'much' } })).rejects.toThrow('split.overMean')
   await expect(put({ spilt: {} })).rejects.toThrow('spilt')
   const stale = { method: 'PUT', path: '/v1/microshard-policies', body: {}, headers: { 'if-match': '"7"' } } as const
-  await expect(api.call(stale)).rejects.toThrow('They have version 1, and not 7')
+  await expect(api.call(stale)).rejects.toThrow('They have version 3, and not 7')
   expect(JSON.parse(await sluice('microshard', 'policies'))).toEqual({ ...shown, mode: 'on' })
 })

@@ -59,6 +59,8 @@ export async function createFaultyWriters(options: FaultyWritersOptions): Promis
   const random = createRandom(options.seed)
   const operations: Operation[] = []
   const surprises: string[] = []
+  /** Of what was answered as not done, what was said. */
+  const refusals = new Map<string, string>()
   const writtenAt = Array.from({ length: writersMaximum }, () => 0)
   const lastAnswers = Array.from({ length: writersMaximum }, () => 'nothing yet')
   let instant = 0
@@ -75,7 +77,10 @@ export async function createFaultyWriters(options: FaultyWritersOptions): Promis
       const calledAt = ++instant
       const calledMilliseconds = performance.now()
       lastAnswers[writer] = `nothing to ${object}`
-      const answer = await append(own.actions, object, actionId, (cause) => surprises.push(String(cause)))
+      const answer = await append(own.actions, object, actionId, {
+        onSurprise: (cause) => surprises.push(String(cause)),
+        onRefusal: (words) => refusals.set(actionId, words),
+      })
       const answeredAt = ++instant
       const took = Math.round(performance.now() - calledMilliseconds)
       lastAnswers[writer] = `${answer.kind} after ${took} ms to ${object}`
@@ -135,7 +140,9 @@ export async function createFaultyWriters(options: FaultyWritersOptions): Promis
         await bus.close()
       }
       const faults = checkHistory({ operations, finals })
-      return [...surprises, ...(faults.length === 0 ? [] : [describeFaults(faults)])]
+      const told = describeFaults(faults)
+      const said = [...refusals].filter(([actionId]) => told.includes(`${actionId} `)).map((words) => words.join(': '))
+      return [...surprises, ...(faults.length === 0 ? [] : [told, ...said])]
     },
   }
 }
@@ -144,16 +151,19 @@ async function append(
   actions: Actions,
   object: string,
   actionId: string,
-  onSurprise: (cause: unknown) => void,
+  means: { readonly onSurprise: (cause: unknown) => void; readonly onRefusal: (words: string) => void },
 ): Promise<ActionAnswer> {
   try {
     const outcome = await actions.act(appendTo(object, actionId))
     if (outcome.outcome === 'untold') return { kind: 'unknown' }
-    if (outcome.outcome !== 'done') return { kind: 'notDone' }
+    if (outcome.outcome !== 'done') {
+      means.onRefusal(JSON.stringify(outcome))
+      return { kind: 'notDone' }
+    }
     const own = outcome.object?.value?.entries.find((entry) => entry.actionId === actionId)
     return own === undefined ? { kind: 'unknown' } : { kind: 'done', version: own.version }
   } catch (cause) {
-    if (!(cause instanceof OutcomeUnknownError)) onSurprise(cause)
+    if (!(cause instanceof OutcomeUnknownError)) means.onSurprise(cause)
     return { kind: 'unknown' }
   }
 }

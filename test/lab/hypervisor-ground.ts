@@ -3,7 +3,7 @@
  * by its socket. Runs in a sandbox, with which all of it ends.
  */
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DesiredDomain, DesiredHost } from '../../controller/hypervisor/desired-domain.ts'
@@ -27,28 +27,36 @@ const places = {
   cache: '/var/cache/libvirt',
 }
 /** A guest is a process of root's, in no cgroup and no namespace of its own: the sandbox is what ends it. */
-const qemuSettings = 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\ncgroup_controllers = []\nnamespaces = []\n'
+const qemuSettings =
+  'user = "root"\ngroup = "root"\nsecurity_driver = "none"\ncgroup_controllers = []\nnamespaces = []\n'
 
 export async function startHypervisor(host: string): Promise<LabHypervisor> {
   const folder = mkdtempSync(join(tmpdir(), `sluice-${host}-`))
   for (const name of folders) mkdirSync(join(folder, name))
   cpSync(places.etc, join(folder, 'etc'), { recursive: true })
-  for (const foreign of ['qemu/networks', 'nwfilter']) rmSync(join(folder, 'etc', foreign), { recursive: true, force: true })
+  for (const foreign of ['qemu/networks', 'nwfilter'])
+    rmSync(join(folder, 'etc', foreign), { recursive: true, force: true })
   writeFileSync(join(folder, 'etc/qemu.conf'), qemuSettings)
   const mounts = folders.map((name) => `mkdir -p ${places[name]}; mount --bind ${join(folder, name)} ${places[name]}`)
-  const script = [...mounts, 'virtlogd -d', 'exec libvirtd'].join('\n')
+  // What they write beside those folders would be the other host's as well.
+  const daemon = (name: string) => `${name} --pid-file ${places.run}/${name}.pid`
+  const script = [...mounts, `${daemon('virtlogd')} -d`, `exec ${daemon('libvirtd')}`].join('\n')
   const log = Bun.file(join(folder, 'libvirtd.log'))
   const child = Bun.spawn(['unshare', '--mount', 'sh', '-euc', script], { stdin: 'ignore', stdout: log, stderr: log })
   const uri = `qemu+unix:///system?socket=${join(folder, 'run/libvirt-sock')}`
   const attempt = async (commands: string) => {
-    const virsh = Bun.spawn(['virsh', '--quiet', '--connect', uri, commands], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+    const virsh = Bun.spawn(['virsh', '--quiet', '--connect', uri, commands], {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
     const [output, errors] = await Promise.all([new Response(virsh.stdout).text(), new Response(virsh.stderr).text()])
     return { exitCode: await virsh.exited, output, errors }
   }
-  await waitUntil(
-    async () => existsSync(join(folder, 'run/libvirt-sock')) && (await attempt('list')).exitCode === 0,
-    { what: () => `libvirtd of ${host} to answer`, timeoutSeconds: 60 },
-  )
+  await waitUntil(async () => existsSync(join(folder, 'run/libvirt-sock')) && (await attempt('list')).exitCode === 0, {
+    what: () => `libvirtd of ${host} to answer:\n${readFileSync(join(folder, 'libvirtd.log'), 'utf8')}`,
+    timeoutSeconds: 60,
+  })
   return {
     uri,
     folder,

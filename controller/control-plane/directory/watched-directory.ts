@@ -36,6 +36,8 @@ export type DirectoryPlan<Kept> =
 export interface DirectoryOptions {
   readonly connection: NatsConnection
   readonly replicas: number
+  /** The nodes that the very first microshards are put on. */
+  readonly firstNodes?: () => Promise<readonly string[]>
   /** Makes ready what the very first directory names. */
   readonly onFirst?: (directory: MicroshardDirectory) => Promise<void>
   /** Told when a version can't be read, as one of a newer format. What was known before stays. */
@@ -168,11 +170,11 @@ async function readDirectory(directories: KV): Promise<ReadDirectory | null> {
   return { directory: parseDirectory(text), revision: entry.revision, isOfToday: format === directoryFormat }
 }
 
-async function readOrMake(directories: KV, { onFirst }: DirectoryOptions): Promise<MicroshardDirectory> {
+async function readOrMake(directories: KV, { onFirst, firstNodes }: DirectoryOptions): Promise<MicroshardDirectory> {
   for (let attempt = 1; attempt <= attemptsMaximum; attempt++) {
     const read = await readDirectory(directories)
     if (read?.isOfToday === true) return read.directory
-    const directory = read?.directory ?? planFirstDirectory()
+    const directory = read?.directory ?? planFirstDirectory(undefined, await firstNodes?.())
     try {
       // What it names is there before anybody can read its name.
       if (read === null) await onFirst?.(directory)

@@ -22,6 +22,7 @@ const sentences: Readonly<Record<Clash['reason'], string>> = {
   sameField: 'Somebody else changed the same; the change is not made.',
   forgotten: 'The version that the change was decided on is not kept any more; it is not made.',
   untold: 'It can not be told whether the change is made: another controller may have made it, or may make it yet.',
+  notAskedFor: 'It would destroy or replace what nobody has asked for; it is not done.',
 }
 
 export const describeAction = ({

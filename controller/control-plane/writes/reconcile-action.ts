@@ -8,7 +8,6 @@ import type { ActionOutcome } from '../act.ts'
 import type { ShardKey } from '../shard-key.ts'
 import {
   OutcomeUnknownError,
-  retryAfterSeconds,
   type StoredObject,
   StoreUnavailableError,
   shardKeyOf,
@@ -227,7 +226,9 @@ export function createBatchWriter(means: ActionMeans & WriteMeans & { readonly r
       case 'refused':
         return { outcome: 'refused', problem: verdict.problem }
       case 'repeated':
-        return verdict.isOfThisWrite ? { outcome: 'done', object, isRepeated: true } : recall(pending)
+        return verdict.isOfThisWrite
+          ? { outcome: 'done', object, isRepeated: true }
+          : recall(pending, { outcome: 'done', object, isRepeated: true })
       case 'untold':
         return recall(pending)
       default:
@@ -235,8 +236,14 @@ export function createBatchWriter(means: ActionMeans & WriteMeans & { readonly r
     }
   }
 
-  /** The object as the action left it: the oldest kept version that records it. */
-  async function recall(pending: Pending): Promise<ActionOutcome<unknown, unknown>> {
+  /**
+   * The object as the action left it: the oldest kept version that records it. Where no leader tells, what is known of it
+   * anyway; that nothing was changed is not among that.
+   */
+  async function recall(
+    pending: Pending,
+    known?: ActionOutcome<unknown, unknown>,
+  ): Promise<ActionOutcome<unknown, unknown>> {
     const { kind, id, actionId } = pending.action
     try {
       const history = await store.history(kind, id)
@@ -249,7 +256,8 @@ export function createBatchWriter(means: ActionMeans & WriteMeans & { readonly r
       return { outcome: 'untold', clash: describeClash(pending, 'untold', latest) }
     } catch (cause) {
       if (!(cause instanceof StoreUnavailableError)) throw cause
-      return { outcome: 'unavailable', retryAfterSeconds, reason: cause.message }
+      if (known !== undefined) return known
+      throw new OutcomeUnknownError(`whether ${actionId} is done could not be read`, { cause })
     }
   }
 

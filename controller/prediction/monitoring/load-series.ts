@@ -7,6 +7,8 @@ export interface LoadSeries {
   note(atMilliseconds: number, value: number): void
   /** Whole steps, the oldest first: when each began, and what it was on average. */
   steps(): readonly LoadStep[]
+  /** The highest of the steps that began since then; 0: there is none. */
+  peak(sinceMilliseconds: number): number
   isEmpty(): boolean
 }
 
@@ -53,6 +55,15 @@ export function createLoadSeries(before: readonly LoadSeries[] = [], share = 1):
       open.count++
     },
     steps: () => kept,
+    peak(sinceMilliseconds) {
+      let most = 0
+      for (let i = kept.length - 1; i >= 0; i--) {
+        const step = kept[i]
+        if (step === undefined || step.atMilliseconds < sinceMilliseconds) break
+        most = Math.max(most, step.value)
+      }
+      return most
+    },
     isEmpty: () => kept.length === 0 && open.count === 0,
   }
 }

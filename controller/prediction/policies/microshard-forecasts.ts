@@ -16,7 +16,7 @@ export interface MicroshardForecasts {
 }
 
 /** However far the horizon is: what is decided on is no finer. */
-const pointsMaximum = 12
+const pointsMaximum = 6
 
 export const stepSecondsOf = ({ horizonSeconds }: MicroshardPolicies['prediction']): number =>
   Math.max(stepMilliseconds / 1000, horizonSeconds / pointsMaximum)

@@ -18,13 +18,14 @@ export interface SightSources {
   readonly sizes: ReadonlyMap<string, MicroshardSize>
   /** By key, how many objects lie there. */
   readonly countByKey: ReadonlyMap<ShardKey, number>
-  readonly measures: Pick<GatheredMeasures, 'read' | 'load' | 'together'>
+  readonly measures: Pick<GatheredMeasures, 'read' | 'load' | 'series' | 'together'>
   /** Loads after one step, two and so on; null: no forecast has earned to be believed. */
   readonly expect: (microshardId: string) => readonly number[] | null
   readonly stepSeconds: number
 }
 
 const lastMinute = 60
+const dayMilliseconds = 24 * 3_600_000
 
 export function observeSight(sources: SightSources): Sight {
   const { now, directory, nodes, sizes, measures } = sources
@@ -44,6 +45,7 @@ export function observeSight(sources: SightSources): Sight {
         keys: counts.get(entry.id)?.keys ?? 0,
         isBusy: operation !== null,
         load: measures.load(entry.id),
+        dayPeak: measures.series(entry.id).peak(now - dayMilliseconds),
         locations: measures.read(entry.id, keptSeconds).locations,
         expected: sources.expect(entry.id),
       },

@@ -14,6 +14,8 @@ export interface WatchedArcs {
 const stillHotShare = 0.8
 /** What is merged is at most so large, of what would be split. */
 const mergedBytesShare = 0.5
+/** And would have had at most so much on the day before, of what is split. */
+const mergedPeakShare = 0.5
 
 const pairOf = (one: MicroshardSight, other: MicroshardSight) => `${one.id} ${other.id}`
 const meanLoad = ({ microshards }: Sight) =>
@@ -117,13 +119,16 @@ export function planMerges({ coldSince }: WatchedArcs, options: ArcOptions): rea
     }))
 }
 
-/** Now, and as far as it is expected: what is merged before its day begins would be split in the morning. */
+/** Now, as far as it is expected, and on the day before: what is merged at night would be split in the morning. */
 function isCold(one: MicroshardSight, other: MicroshardSight, sight: Sight, policies: MicroshardPolicies): boolean {
   const mark = policies.merge.underMean * meanLoad(sight)
   const expected = ({ expected }: MicroshardSight) => Math.max(0, ...(expected ?? []))
   const bytesMaximum = mergedBytesShare * policies.split.bytesMaximum
   return (
-    one.load + other.load <= mark && expected(one) + expected(other) <= mark && one.bytes + other.bytes <= bytesMaximum
+    one.load + other.load <= mark &&
+    expected(one) + expected(other) <= mark &&
+    one.dayPeak + other.dayPeak <= mergedPeakShare * policies.split.overMean * meanLoad(sight) &&
+    one.bytes + other.bytes <= bytesMaximum
   )
 }
 

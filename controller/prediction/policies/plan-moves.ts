@@ -31,7 +31,8 @@ export function watchNodes(ground: Ground, state: LifecycleState, policies: Micr
   })
   const ahead = nodes.filter(({ name, path, isForeseen }) => {
     if (!isOn || !isForeseen) return false
-    const mark = name in state.nodeAheadSince ? until : over
+    // Halfway between the marks already: what is expected is a mean, and half of what comes is above it.
+    const mark = name in state.nodeAheadSince ? until : (over + until) / 2
     const isExpected = (load: number, i: number) =>
       i > 0 &&
       (ground.mean[i] ?? 0) >= loadMinimum &&

@@ -17,6 +17,8 @@ export interface MicroshardSight {
   readonly isBusy: boolean
   /** Accesses a second that cost its node something, on average lately. */
   readonly load: number
+  /** The highest load of five minutes within the last day. */
+  readonly dayPeak: number
   /** By location, accesses a second of any kind. */
   readonly locations: ReadonlyMap<string, number>
   /** Its expected load after one step, two and so on up to the horizon; null: no forecast has earned to be believed. */

@@ -1,17 +1,20 @@
-/** Microshards on a real cluster of three servers: one more joins, one is drained, one is moved by hand, under writers. */
+/**
+ * Microshards on a real cluster of three servers: one more joins, one is drained, one is moved by hand, under writers.
+ * By hand, for its length: bun test ./test/faults/placement.lab.ts
+ */
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import pino from 'pino'
-import { type Bus, openBus } from '../../nats/bus.ts'
-import { patiently } from '../../nats/cluster/patience.ts'
-import { startTestCluster, type TestCluster } from '../../nats/cluster/test-cluster.ts'
-import { silentLogger, waitFor } from '../../nats/test-bus.ts'
-import { type JetStreamStore, openJetStreamStore } from '../jetstream-store.ts'
-import { type OutboxRelay, startOutboxRelay } from '../outbox-relay.ts'
-import { shardKind } from '../store-contract.ts'
-import { type Lifecycle, openLifecycle } from './open-lifecycle.ts'
-import { startWriters } from './test-writers.ts'
+import { type JetStreamStore, openJetStreamStore } from '../../controller/control-plane/jetstream-store.ts'
+import { type Lifecycle, openLifecycle } from '../../controller/control-plane/lifecycle/open-lifecycle.ts'
+import { startWriters } from '../../controller/control-plane/lifecycle/test-writers.ts'
+import { type OutboxRelay, startOutboxRelay } from '../../controller/control-plane/outbox-relay.ts'
+import { shardKind } from '../../controller/control-plane/store-contract.ts'
+import { type Bus, openBus } from '../../controller/nats/bus.ts'
+import { patiently } from '../../controller/nats/cluster/patience.ts'
+import { startTestCluster, type TestCluster } from '../../controller/nats/cluster/test-cluster.ts'
+import { silentLogger, waitFor } from '../../controller/nats/test-bus.ts'
 
 setDefaultTimeout(180_000)
 const logger = pino({ level: 'silent' })
