@@ -50,6 +50,9 @@ def ask(peer, question):
     except Exception as trouble:  # A model that can't be fitted is told of, and counts as the last value.
         print(f"{peer}: {trouble}", file=sys.stderr)
         value = low = high = np.full(max(horizons), question["values"][-1])
+    # A bound that is no number can't be told in JSON; it counts as the last value.
+    last = question["values"][-1]
+    value, low, high = (np.nan_to_num(part.astype(float), nan=last, posinf=last, neginf=last) for part in (value, low, high))
     places = [steps - 1 for steps in horizons]
     return {
         "seconds": time.perf_counter() - started,
