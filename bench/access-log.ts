@@ -20,7 +20,7 @@ const timeoutMilliseconds = 10_000
 const runSeconds = 5
 /** What is read and sent after the last request is the log's as well. */
 const settleSeconds = 1
-const ratioAimed = 1.25
+const ratioAimed = 2
 
 interface Side {
   readonly name: string

@@ -7,6 +7,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { accessLog } from './access-log.ts'
 import { allocate } from './allocate.ts'
+import { anomalies } from './anomalies.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { collectdIngest } from './collectd-ingest.ts'
 import { conditionalWrites } from './conditional-writes.ts'
@@ -16,6 +17,7 @@ import { defragment } from './defragment.ts'
 import { drain } from './drain.ts'
 import { failedRequests } from './failed-requests.ts'
 import { fleet } from './fleet.ts'
+import { forecast } from './forecast.ts'
 import { gap } from './gap.ts'
 import { life } from './life.ts'
 import { metrics } from './metrics.ts'
@@ -31,6 +33,7 @@ import { provider } from './provider.ts'
 import { makeResult, type Result, resultsFolder, writeResult } from './result.ts'
 import { scale } from './scale.ts'
 import { scaling } from './scaling.ts'
+import { scalingAhead } from './scaling-ahead.ts'
 import { stackSync } from './stack-sync.ts'
 import { show } from './statistics.ts'
 import { createCleanup } from './system/cleanup.ts'
@@ -51,7 +54,10 @@ const benches: Readonly<Record<string, Bench>> = {
   'pool-size': poolSize,
   defragment,
   scaling,
+  'scaling-ahead': scalingAhead,
   crowd,
+  forecast,
+  anomalies,
   names: namesBench,
   metrics,
   'access-log': accessLog,

@@ -119,7 +119,7 @@ function describe(ran: ReadonlyMap<Side, Replayed>, actions: number) {
       },
     ],
     notes: [
-      'Slow reads are histories, kept versions, lists of events and measures: what the controller has to ask its store for. All other reads are answered out of memory on every side, and are shown to see that they are no slower.',
+      'Slow reads are histories, lists of events and measures: what the controller has to ask its store for. All other reads are answered out of memory on every side, and are shown to see that they are no slower.',
       'Order, users and pauses are those of the log, a second of which takes a tenth; each sort of call has become always the same sort of request. One request at a time.',
     ],
     details: Object.fromEntries(sideNames.map((side) => [side, { words: of(side).words, reads: of(side).reads }])),

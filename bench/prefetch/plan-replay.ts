@@ -48,7 +48,7 @@ const reads: readonly { readonly isSlow: boolean; readonly pathOf: (place: Place
   { isSlow: false, pathOf: () => '/v1/networks' },
   { isSlow: true, pathOf: ({ pool }) => `/v1/pools/${pool}/history` },
   { isSlow: false, pathOf: ({ pool }) => `/v1/pools/${pool}` },
-  { isSlow: true, pathOf: ({ network }) => `/v1/networks/${network}?version=3` },
+  { isSlow: true, pathOf: ({ shard }) => `/v1/shards/${shard}/history` },
   { isSlow: false, pathOf: () => '/v1/pools' },
   { isSlow: true, pathOf: ({ project }) => `/v1/projects/${project}/history` },
   { isSlow: false, pathOf: () => '/v1/status' },

@@ -1,4 +1,4 @@
-/** The loads of a replay: a flash crowd, and real days. Reads the figures beside it. */
+/** The loads of a replay: flash crowds, and real days. Reads the figures beside it. */
 
 import { readFileSync } from 'node:fs'
 import { createChance } from '../../test/simulation/random.ts'
@@ -8,14 +8,19 @@ const stepSeconds = 300
 const scale = 2
 
 /** Each real day, a value for each second: what came in five minutes came evenly, but for chance. */
-export function readDays(): readonly Float64Array[] {
-  const text = readFileSync(new URL('elb-request-count.txt', import.meta.url), 'utf8')
+export const readDays = (): readonly Float64Array[] => readLines('elb-request-count.txt', scale)
+
+/** As busy as processors were: at their greatest, six times a hundred requests a second. */
+export const readProcessorDays = (): readonly Float64Array[] => readLines('group-processors.txt', 6)
+
+function readLines(file: string, times: number): readonly Float64Array[] {
+  const text = readFileSync(new URL(file, import.meta.url), 'utf8')
   return text
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line, day) =>
       spread(
-        line.split(' ').flatMap((value) => Array<number>(stepSeconds).fill(Number(value) * scale)),
+        line.split(' ').flatMap((value) => Array<number>(stepSeconds).fill(Number(value) * times)),
         day,
       ),
     )

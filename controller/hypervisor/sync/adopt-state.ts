@@ -59,11 +59,20 @@ export function adoptIntoState(
       name,
       provider: `provider["${libvirtSource}"]`,
       instances: [
-        { schema_version: 0, attributes: { ...resolveBlock(block, ids), id }, dependencies: dependenciesOf(block) },
+        {
+          schema_version: 0,
+          attributes: { ...(defaults[type] ?? {}), ...resolveBlock(block, ids), id },
+          dependencies: dependenciesOf(block),
+        },
       ],
     })),
   ]
   return { text: JSON.stringify({ ...state, serial: state.serial + 1, resources }), adopted: [...isAdopted] }
+}
+
+/** The provider's own, which libvirt does not tell and whose absence would make another domain. */
+const defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  libvirt_domain: { coreos_ignition: '', fw_cfg_name: 'opt/com.coreos/config' },
 }
 
 const emptyState = (lineage: string) => ({

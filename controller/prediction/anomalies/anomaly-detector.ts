@@ -3,9 +3,9 @@
 import type { Observation } from '../forecast/forecaster.ts'
 
 export interface Judgement {
-  /** 0: as usual, to 1: as good as never seen. */
+  /** 0: as usual, or no stranger than what was told just before; to 1: as good as never seen. */
   readonly score: number
-  /** True once for each anomaly, at its beginning: what goes on is not told again. */
+  /** True at the beginning of an anomaly: what goes on is told again only where it becomes worse, or after a while. */
   readonly isAnomaly: boolean
 }
 

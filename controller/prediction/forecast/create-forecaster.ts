@@ -112,6 +112,7 @@ function makeForecaster(arena: Arena, { stepMs, seasons, horizons, least }: Shap
   return {
     observe: (observation) => admission.admit(observation, learn),
     expect(atMs, horizonMs) {
+      admission.settle(atMs, learn)
       const ahead = admission.stepOf(atMs + horizonMs) - (last[0] ?? Number.NaN)
       if (!(horizonMs >= 0) || !(ahead >= 1) || ahead > longest * beyondLongest) return undefined
       const track = nearest(ahead)

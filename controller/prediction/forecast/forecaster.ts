@@ -28,7 +28,7 @@ export interface Forecaster {
   /** Late, doubled, impossible values and clocks that jump are met as `admit-observation.ts` says; never throws. */
   observe(observation: Observation): void
   /**
-   * What is expected `horizonMs` after `atMs`, from nothing but what was observed. Undefined: too little has been seen,
+   * What is expected `horizonMs` after `atMs`, the time of asking, from nothing but what was observed until then. Undefined: too little has been seen,
    * nothing for too long, or the horizon is beyond the longest that is kept.
    */
   expect(atMs: number, horizonMs: number): Expectation | undefined
