@@ -3,15 +3,8 @@
  * touches nothing else.
  */
 
-import {
-  DiscardPolicy,
-  JetStreamApiError,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from '@nats-io/jetstream'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
+import { ensureStream } from '../nats/ensure-stream.ts'
 import { type CloudEvent, systemClient } from './cloud-event.ts'
 
 export const eventStream = 'EVENTS'
@@ -35,25 +28,14 @@ export function eventSubjects(projectId?: string): string {
 
 /** Makes the stream, or brings the one that is there to the limits above. */
 export async function ensureEventStream(connection: NatsConnection, replicas: number): Promise<void> {
-  const manager = await jetstreamManager(connection, { checkAPI: false })
-  const limits = {
-    subjects: [eventSubjects()],
-    max_age: nanos(1000 * eventsKeptSecondsMaximum),
-    max_bytes: eventsKeptBytesMaximum,
-    duplicate_window: nanos(1000 * eventDuplicateSeconds),
-    num_replicas: replicas,
-  } satisfies Partial<StreamConfig>
-  try {
-    await manager.streams.update(eventStream, limits)
-  } catch (cause) {
-    if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
-    await manager.streams.add({
-      name: eventStream,
-      storage: StorageType.File,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.Old,
-      allow_direct: true,
-      ...limits,
-    })
-  }
+  await ensureStream(connection, eventStream, {
+    kept: {
+      subjects: [eventSubjects()],
+      max_age: nanos(1000 * eventsKeptSecondsMaximum),
+      max_bytes: eventsKeptBytesMaximum,
+      duplicate_window: nanos(1000 * eventDuplicateSeconds),
+      num_replicas: replicas,
+    },
+    first: { allow_direct: true },
+  })
 }

@@ -3,17 +3,10 @@
  * It makes the stream and touches nothing else.
  */
 
-import {
-  DiscardPolicy,
-  JetStreamApiError,
-  jetstreamManager,
-  PersistMode,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from '@nats-io/jetstream'
+import { PersistMode } from '@nats-io/jetstream'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
 import { logStream, logSubjects } from '../../../agent/contract/log-lines.ts'
+import { ensureStream } from '../../nats/ensure-stream.ts'
 
 export const logBytesMaximum = 256 * 1024 ** 2
 export const logSecondsMaximum = 3 * 24 * 3600
@@ -23,27 +16,16 @@ const duplicateSeconds = 120
 
 /** Makes the stream, or brings the one that is there to the limits above. `hosts`: the account in which agents are. */
 export async function ensureLogStream(hosts: NatsConnection, replicas: number): Promise<void> {
-  const manager = await jetstreamManager(hosts, { checkAPI: false })
-  const limits = {
-    subjects: [logSubjects],
-    max_age: nanos(1000 * logSecondsMaximum),
-    max_bytes: logBytesMaximum,
-    max_msg_size: messageBytesMaximum,
-    duplicate_window: nanos(1000 * duplicateSeconds),
-    num_replicas: replicas,
-  } satisfies Partial<StreamConfig>
-  try {
-    await manager.streams.update(logStream, limits)
-  } catch (cause) {
-    if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
-    await manager.streams.add({
-      name: logStream,
-      storage: StorageType.File,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.Old,
-      // On the disk, but not awaited: a power cut may take the last moments of a log. Several servers always await it.
-      ...(replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
-      ...limits,
-    })
-  }
+  await ensureStream(hosts, logStream, {
+    kept: {
+      subjects: [logSubjects],
+      max_age: nanos(1000 * logSecondsMaximum),
+      max_bytes: logBytesMaximum,
+      max_msg_size: messageBytesMaximum,
+      duplicate_window: nanos(1000 * duplicateSeconds),
+      num_replicas: replicas,
+    },
+    // On the disk, but not awaited: a power cut may take the last moments of a log. Several servers always await it.
+    first: replicas === 1 ? { persist_mode: PersistMode.Async } : {},
+  })
 }

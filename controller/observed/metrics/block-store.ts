@@ -3,16 +3,9 @@
  * conditional on what was read, so that of two writers at once one begins again. Touches these streams alone.
  */
 
-import {
-  DiscardPolicy,
-  JetStreamApiError,
-  type JetStreamManager,
-  jetstream,
-  jetstreamManager,
-  StorageType,
-  type StreamConfig,
-} from '@nats-io/jetstream'
+import { JetStreamApiError, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
+import { ensureStream } from '../../nats/ensure-stream.ts'
 import { blockSubject, blockSubjects, readingsTier, type Tier, tiers } from './tiers.ts'
 
 /** What lies there, and what a write in its place must name; `null` and 0 where there is nothing. */
@@ -49,7 +42,7 @@ const subjectsMaximum = 256
 export async function openBlockStore(connection: NatsConnection, replicas: number): Promise<BlockStore> {
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: requestMilliseconds })
   const stream = jetstream(connection, { timeout: requestMilliseconds })
-  for (const tier of tiers) await ensureBlocks(manager, tier, replicas)
+  for (const tier of tiers) await ensureBlocks(connection, tier, replicas)
 
   async function publish(subject: string, bytes: Uint8Array, revision: number): Promise<boolean> {
     try {
@@ -122,24 +115,17 @@ async function readDirectly(manager: JetStreamManager, tier: Tier, subjects: rea
 }
 
 /** One that is there keeps its age and size: they are the operator's to change. */
-async function ensureBlocks(manager: JetStreamManager, tier: Tier, replicas: number): Promise<void> {
-  const shape = {
-    subjects: [blockSubjects(tier), ...(tier === readingsTier ? [progressSubject] : [])],
-    num_replicas: replicas,
-  } satisfies Partial<StreamConfig>
-  try {
-    await manager.streams.update(tier.stream, shape)
-  } catch (cause) {
-    if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
-    await manager.streams.add({
-      name: tier.stream,
-      storage: StorageType.File,
-      discard: DiscardPolicy.Old,
+async function ensureBlocks(connection: NatsConnection, tier: Tier, replicas: number): Promise<void> {
+  await ensureStream(connection, tier.stream, {
+    kept: {
+      subjects: [blockSubjects(tier), ...(tier === readingsTier ? [progressSubject] : [])],
+      num_replicas: replicas,
+    },
+    first: {
       allow_direct: true,
       max_msgs_per_subject: 1,
       max_age: nanos(1000 * tier.keptSeconds),
       max_bytes: tier.bytesMaximum,
-      ...shape,
-    })
-  }
+    },
+  })
 }

@@ -4,17 +4,9 @@
  * the stream ACTIONS and writes there, and touches nothing else.
  */
 
-import {
-  DiscardPolicy,
-  JetStreamApiError,
-  jetstream,
-  jetstreamManager,
-  PersistMode,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from '@nats-io/jetstream'
+import { jetstream, PersistMode } from '@nats-io/jetstream'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
+import { ensureStream } from '../../nats/ensure-stream.ts'
 import { type ActionRecord, encodeActions } from './action-record.ts'
 
 export const actionStream = 'ACTIONS'
@@ -109,25 +101,14 @@ export function openActionLog({ connection, controller, now }: ActionLogOptions)
 
 /** Makes the stream, or brings the one that is there to the limits above. */
 export async function ensureActionStream(connection: NatsConnection, replicas: number): Promise<void> {
-  const manager = await jetstreamManager(connection, { checkAPI: false })
-  const limits = {
-    subjects: [actionSubjects],
-    max_age: nanos(1000 * actionSecondsMaximum),
-    max_bytes: actionBytesMaximum,
-    num_replicas: replicas,
-  } satisfies Partial<StreamConfig>
-  try {
-    await manager.streams.update(actionStream, limits)
-  } catch (cause) {
-    if (!(cause instanceof JetStreamApiError && cause.status === 404)) throw cause
-    await manager.streams.add({
-      name: actionStream,
-      storage: StorageType.File,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.Old,
-      // On the disk, but not awaited: a power cut of a single server may cost the last moments of what was learned.
-      ...(replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
-      ...limits,
-    })
-  }
+  await ensureStream(connection, actionStream, {
+    kept: {
+      subjects: [actionSubjects],
+      max_age: nanos(1000 * actionSecondsMaximum),
+      max_bytes: actionBytesMaximum,
+      num_replicas: replicas,
+    },
+    // On the disk, but not awaited: a power cut of a single server may cost the last moments of what was learned.
+    first: replicas === 1 ? { persist_mode: PersistMode.Async } : {},
+  })
 }
