@@ -21,11 +21,14 @@ const benches = [
   'pool-size',
   'defragment',
   'scaling',
+  'scaling-ahead',
   'crowd',
   'names',
   'provider',
   'provider-100',
   'provider-500',
+  'anomalies',
+  'next-action',
   'access-log',
 ] as const
 
@@ -53,6 +56,9 @@ bun bench/main.ts defragment
 bun bench/main.ts names
 bun bench/main.ts access-log
 bun bench/main.ts provider           # 1, 10, 100 and 500 load balancers; --balancers 10 for the small ones alone
+bun bench/main.ts scaling-ahead --times 6
+SLUICE_SERIES=…/nab bun bench/main.ts anomalies
+SLUICE_ACTIONS=…/actions bun bench/main.ts next-action
 bun bench/write-report.ts            # writes this page from bench/results
 \`\`\`
 
